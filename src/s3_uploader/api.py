@@ -1,0 +1,154 @@
+"""The two documented functions: synchronous, and usable wherever Python runs.
+
+They work in a plain script, inside a running event loop (Jupyter) and from several threads at
+once. Expected failures return what the contract says; bugs in this library raise.
+"""
+
+import asyncio
+import importlib.util
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+import anyio.from_thread
+
+from s3_uploader.config import UploadConfig
+from s3_uploader.consumers import LogConsumer, RecordConsumer
+from s3_uploader.engine import Consumer
+from s3_uploader.errors import ConfigError, S3UploaderError, SourceError
+from s3_uploader.events import UploadFailed
+from s3_uploader.messages import Language
+from s3_uploader.plan import directory_prefix, file_key
+from s3_uploader.profile import DEFAULT_PROFILE, load_profile
+from s3_uploader.source import count_files
+from s3_uploader.uploader import Uploader
+
+DEFAULT_SUBDIR = "/workspace/models"
+LANG = "S3_UPLOADER_LANG"
+
+T = TypeVar("T")
+
+
+def upload_file(
+    local_path: str | os.PathLike[str],
+    remote_key: str | None = None,
+    models_subdir: str = DEFAULT_SUBDIR,
+    profile: str = DEFAULT_PROFILE,
+    verbose: bool = True,
+) -> bool:
+    """Upload one file to `models_subdir`/`remote_key`.
+
+    Args:
+        local_path: the file.
+        remote_key: key below `models_subdir`; default the file's name.
+        models_subdir: key prefix; "" is the bucket's root. Default "/workspace/models".
+        profile: profile of `~/.runpod_s3_config`. Default "runpods3".
+        verbose: print the log; otherwise success is silent. Default True.
+
+    Returns:
+        Whether the file was uploaded. The reason of a failure is in the log, or an ERROR record of
+        the logger "s3_uploader" when `verbose` is False.
+    """
+    path = os.fspath(local_path)
+
+    async def upload(uploader: Uploader, consumer: Consumer) -> bool:
+        key = file_key(models_subdir, remote_key, os.path.basename(path))
+        return (await uploader.upload_file(path, key, consumers=[consumer])).ok
+
+    return bool(_upload(profile, upload, verbose=verbose))
+
+
+def upload_directory(
+    local_dir: str | os.PathLike[str],
+    remote_prefix: str | None = None,
+    models_subdir: str = DEFAULT_SUBDIR,
+    include_parent_dir: bool = False,
+    profile: str = DEFAULT_PROFILE,
+    verbose: bool = True,
+) -> dict[str, int]:
+    """Upload every file below `local_dir` to `models_subdir`/`remote_prefix`/<relative path>.
+
+    Args:
+        local_dir: the directory.
+        remote_prefix: key prefix below `models_subdir`; default none.
+        models_subdir: as `upload_file`.
+        include_parent_dir: put the directory's own name before the relative paths. Default False.
+        profile: as `upload_file`.
+        verbose: as `upload_file`.
+
+    Returns:
+        {"total": …, "success": …, "failed": …}, in files. If the upload could not start, every
+        file counts as failed, and the directory itself where it cannot be read.
+    """
+    path = os.fspath(local_dir)
+
+    async def upload(uploader: Uploader, consumer: Consumer) -> dict[str, int]:
+        parent = _own_name(path) if include_parent_dir else ""
+        prefix = directory_prefix(models_subdir, remote_prefix, parent)
+        report = await uploader.upload_directory(
+            path, prefix, consumers=[consumer], keep_files=False
+        )
+        return {"total": report.total, "success": report.success, "failed": report.failed}
+
+    counts = _upload(profile, upload, verbose=verbose)
+    if counts is not None:
+        return counts
+    files = max(1, count_files(path))
+    return {"total": files, "success": 0, "failed": files}
+
+
+def _own_name(path: str) -> str:
+    name = os.path.basename(os.path.abspath(path))
+    if not name:
+        raise SourceError("source.no_parent", path=path)
+    return name
+
+
+def _upload(
+    profile_name: str,
+    upload: Callable[[Uploader, Consumer], Awaitable[T]],
+    *,
+    verbose: bool,
+) -> T | None:
+    """Run an upload in an event loop of its own; None if it was refused before it began."""
+    consumer = _consumer(_language_of_environment(), verbose=verbose)
+    try:
+        profile = load_profile(profile_name)
+        config = UploadConfig.load(profile)
+        consumer = _consumer(config.lang, verbose=verbose)
+
+        async def main() -> T:
+            async with Uploader(profile, config=config) as uploader:
+                return await upload(uploader, consumer)
+
+        return _run(main)
+    except S3UploaderError as error:
+        now = time.monotonic()
+        consumer(UploadFailed(upload=0, at=now, code=error.code, params=error.params))
+        return None
+
+
+def _consumer(language: Language, *, verbose: bool) -> LogConsumer | RecordConsumer:
+    return LogConsumer(language) if verbose else RecordConsumer(language)
+
+
+def _language_of_environment() -> Language:
+    """Return the language for a message about the configuration itself."""
+    try:
+        return UploadConfig.load(environ={"S3_UPLOADER_LANG": os.environ.get(LANG, "")}).lang
+    except ConfigError:
+        return "zh"
+
+
+def _run(main: Callable[[], Awaitable[T]]) -> T:
+    options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return anyio.run(main, backend="asyncio", backend_options=options)
+    # A loop runs in this thread already: use one of our own in another. Leaving the portal
+    # because of Ctrl-C cancels the upload.
+    with anyio.from_thread.start_blocking_portal("asyncio", options) as portal:
+        return portal.call(main)

@@ -1,0 +1,190 @@
+"""How to upload: every setting, validated here and frozen from here on."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from s3_uploader.errors import ConfigError
+from s3_uploader.messages import Language
+from s3_uploader.plan import GIB, KIB, MIB, TIB, StoreLimits, limits_for
+from s3_uploader.profile import Profile
+
+Integrity = Literal["auto", "md5", "off"]
+
+_UNITS = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": TIB}
+
+
+def _size(value: str) -> int:
+    """Parse "8388608", "8MiB", "8 MB" or "8M"; units are binary, as in the log."""
+    text = value.strip().upper().removesuffix("B").removesuffix("I")
+    unit = text[-1:] if text[-1:] in set("KMGT") else ""
+    return int(float(text.removesuffix(unit)) * _UNITS[unit])
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """How a field of `UploadConfig` is read from text, and what is allowed."""
+
+    parse: Any
+    allowed: str
+    valid: Any
+
+
+def _at_least(least: float, parse: Any, what: str) -> _Setting:
+    return _Setting(parse, f"{what}, at least {least:g}", lambda value: value >= least)
+
+
+def _one_of(kind: Any) -> _Setting:
+    choices = get_args(kind)
+    return _Setting(str.strip, "one of " + ", ".join(choices), lambda value: value in choices)
+
+
+_ANY_PATH = _Setting(str.strip, "the path of a PEM file", lambda value: Path(value).is_file())
+
+_SETTINGS = {
+    "max_requests": _at_least(1, int, "a whole number"),
+    "part_size": _at_least(1, _size, "a size such as 64MiB"),
+    "multipart_threshold": _at_least(0, _size, "a size such as 64MiB"),
+    "max_parts": _at_least(1, int, "a whole number"),
+    "max_part_size": _at_least(1, _size, "a size such as 95MiB"),
+    "integrity": _one_of(Integrity),
+    "max_attempts": _at_least(1, int, "a whole number"),
+    "backoff_base": _at_least(0, float, "seconds"),
+    "backoff_cap": _at_least(0, float, "seconds"),
+    "connect_timeout": _at_least(0.001, float, "seconds"),
+    "stall_timeout": _at_least(0.001, float, "seconds"),
+    "response_timeout": _at_least(0.001, float, "seconds"),
+    "ca_bundle": _ANY_PATH,
+    "lang": _one_of(Language),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadConfig:
+    """How to upload. None means: what suits the store (`s3_uploader.plan.StoreLimits`).
+
+    Every field can also come from the environment as `S3_UPLOADER_<FIELD>` (upper case) and from
+    the profile's section; an explicit value beats the environment, which beats the file.
+
+    Attributes:
+        max_requests: requests in flight at once, over all calls of one Uploader.
+        part_size: bytes of a part; grows where the store's part limit demands it.
+        multipart_threshold: files of more bytes than this are sent in parts.
+        max_parts: parts the store allows in one upload.
+        max_part_size: bytes the store allows in one part or single PUT.
+        integrity: "auto" compares MD5 with the ETag where the store's ETags are MD5 and falls
+            back to the size elsewhere; "md5" demands the ETag proof; "off" hashes nothing.
+            Default "auto".
+        max_attempts: attempts of one request, the first included. Default 10 (RunPod's advice).
+        backoff_base, backoff_cap: seconds; attempt n waits uniform(0, min(cap, base * 2**(n-1)))
+            (full jitter, AWS Architecture Blog "Exponential Backoff And Jitter").
+            Defaults 0.5 and 20.
+        connect_timeout: seconds to open a connection. Default 10.
+        stall_timeout: seconds without a byte moving while a body is sent. Default 60.
+        response_timeout: seconds to wait for an answer after the body. Default 150
+            (RunPod's proxy gives up at about 100 and answers 524).
+        ca_bundle: PEM file of certificate authorities to trust instead of the system's.
+        lang: language of the log, "zh" or "en". Default "zh".
+
+    Raises:
+        ConfigError: "config.bad_value" names the field, its value, where it came from and what
+            is allowed.
+    """
+
+    max_requests: int | None = None
+    part_size: int | None = None
+    multipart_threshold: int | None = None
+    max_parts: int | None = None
+    max_part_size: int | None = None
+    integrity: Integrity = "auto"
+    max_attempts: int = 10
+    backoff_base: float = 0.5
+    backoff_cap: float = 20.0
+    connect_timeout: float = 10.0
+    stall_timeout: float = 60.0
+    response_timeout: float = 150.0
+    ca_bundle: str | None = None
+    lang: Language = "zh"
+
+    def __post_init__(self) -> None:
+        for name, setting in _SETTINGS.items():
+            value = getattr(self, name)
+            if value is not None and not _holds(setting, value):
+                raise _bad_value(name, value, "UploadConfig", setting)
+
+    @classmethod
+    def load(
+        cls, profile: Profile | None = None, environ: Mapping[str, str] | None = None
+    ) -> "UploadConfig":
+        """Return the settings of the environment and of the profile's section.
+
+        Raises:
+            ConfigError: as the class.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        for item in fields(cls):
+            variable = f"S3_UPLOADER_{item.name.upper()}"
+            if environ.get(variable, "").strip():
+                values[item.name] = _parse(item.name, environ[variable], variable)
+            elif profile is not None and profile.settings.get(item.name, "").strip():
+                raw = profile.settings[item.name]
+                values[item.name] = _parse(item.name, raw, profile.settings_origin)
+        return cls(**values)
+
+    def limits(self, endpoint_url: str) -> StoreLimits:
+        """Return the limits of the store at `endpoint_url`, with these settings applied.
+
+        Raises:
+            ConfigError: part_size is outside what the store allows.
+        """
+        limits = limits_for(endpoint_url)
+        max_part = self.max_part_size or limits.max_part
+        limits = replace(
+            limits,
+            max_parts=self.max_parts or limits.max_parts,
+            max_part=max_part,
+            max_put=min(limits.max_put, max_part) if self.max_part_size else limits.max_put,
+            part_size=self.part_size or min(limits.part_size, max_part),
+            max_requests=self.max_requests or limits.max_requests,
+            requests=self.max_requests or limits.requests,
+        )
+        if not limits.min_part <= limits.part_size <= limits.max_part:
+            raise ConfigError(
+                "config.bad_value",
+                field="part_size",
+                value=limits.part_size,
+                origin="S3_UPLOADER_PART_SIZE or UploadConfig",
+                allowed=f"{limits.name} takes {limits.min_part} to {limits.max_part} bytes",
+            )
+        threshold = self.multipart_threshold
+        if threshold is None:
+            threshold = max(limits.multipart_threshold, limits.part_size)
+        return replace(limits, multipart_threshold=min(threshold, limits.max_put))
+
+
+def _holds(setting: _Setting, value: Any) -> bool:
+    try:
+        return bool(setting.valid(value))
+    except TypeError:
+        return False
+
+
+def _parse(name: str, raw: str, origin: str) -> Any:
+    setting = _SETTINGS[name]
+    try:
+        value = setting.parse(raw)
+    except (ValueError, OverflowError):
+        raise _bad_value(name, raw, origin, setting) from None
+    if not _holds(setting, value):
+        raise _bad_value(name, raw, origin, setting)
+    return value
+
+
+def _bad_value(name: str, value: Any, origin: str, setting: _Setting) -> ConfigError:
+    shown = value if isinstance(value, str | int | float) else repr(value)
+    return ConfigError(
+        "config.bad_value", field=name, value=shown, origin=origin, allowed=setting.allowed
+    )

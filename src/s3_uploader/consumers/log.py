@@ -1,0 +1,233 @@
+"""The documented log, a fold over events: what is printed depends on nothing else."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from s3_uploader.events import (
+    BytesSent,
+    EntrySkipped,
+    Event,
+    FileFailed,
+    FileStarted,
+    FileUploaded,
+    RequestRetried,
+    ScanFinished,
+    UploadFailed,
+    UploadFinished,
+    UploadStarted,
+    Warned,
+)
+from s3_uploader.messages import Language, text
+
+_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
+_STEP = 1024
+_QUARTERS = 4
+_POD_ROOT = "/workspace"
+
+
+def format_size(size: float) -> str:
+    """Return bytes in binary units with the documented labels, such as "1.23 GB"."""
+    unit = 0
+    # Compared as it will be shown, so that 1023.999 KB becomes 1.00 MB and not 1024.00 KB.
+    while round(size, 2) >= _STEP and unit < len(_UNITS) - 1:
+        size /= _STEP
+        unit += 1
+    return f"{size:.0f} B" if unit == 0 else f"{size:.2f} {_UNITS[unit]}"
+
+
+def write_stdout(line: str) -> None:
+    """Print a line at once, escaping what the terminal's encoding cannot show."""
+    try:
+        print(line, flush=True)
+    except UnicodeEncodeError:
+        encoding = sys.stdout.encoding or "ascii"
+        print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Bytes of one file under way: the last word on each part, and their sum."""
+
+    size: int
+    began: float
+    parts: dict[int, int] = field(default_factory=dict)
+    sent: int = 0
+    shown: int = 0
+
+    def add(self, part: int, sent: int) -> None:
+        self.sent += sent - self.parts.get(part, 0)
+        self.parts[part] = sent
+
+
+class LogConsumer:
+    """Print the log of one upload, in the shape of the contract.
+
+    A single file shows its progress at each quarter. A directory shows `[i/n]` for each file in
+    order of completion, as soon as the number of files is known.
+
+    Args:
+        language: "zh" (the contract's) or "en".
+        write: takes one or more lines without the last line's end; default prints to stdout.
+    """
+
+    def __init__(
+        self, language: Language = "zh", write: Callable[[str], None] = write_stdout
+    ) -> None:
+        self._language = language
+        self._write = write
+        self._started: UploadStarted | None = None
+        self._progress: _Progress | None = None
+        self._scanned = False
+        self._total = 0
+        self._success = 0
+        self._failed = 0
+        self._held: list[FileUploaded | FileFailed] = []
+
+    def __call__(self, event: Event) -> None:
+        """Print what the event adds to the log."""
+        match event:
+            case UploadStarted():
+                self._started = event
+            case Warned(code=code, params=params):
+                self._say("log.warning", reason=text(self._language, code, params))
+            case UploadFailed(code=code, params=params):
+                self._say("log.failed", reason=text(self._language, code, params))
+            case _ if self._started is None:
+                pass
+            case _ if self._started.kind == "file":
+                self._file_event(event, self._started)
+            case _:
+                self._directory_event(event, self._started)
+
+    # ------------------------------------------------------------------------------ one file
+
+    def _file_event(self, event: Event, started: UploadStarted) -> None:
+        match event:
+            case FileStarted() if self._progress is None:
+                self._progress = _Progress(event.size, event.at)
+                self._say("log.file", path=started.source, size=format_size(event.size))
+                self._store("log.store", started)
+                self._say("log.target", key=event.key, url=_url(started, event.key))
+                self._pod_path(started, event.key)
+                self._say("log.start_file")
+            case BytesSent() if self._progress is not None:
+                self._progress.add(event.part, event.sent)
+                self._show_progress(self._progress, event.at)
+            case FileUploaded():
+                self._file_done(event)
+            case FileFailed(code=code, params=params):
+                self._say("log.failed", reason=text(self._language, code, params))
+            case RequestRetried():
+                self._retried(event)
+            case _:
+                pass
+
+    def _show_progress(self, progress: _Progress, now: float) -> None:
+        """Show each quarter once. The last is shown when the store has committed the file."""
+        quarter = progress.sent * _QUARTERS // max(progress.size, 1)
+        if progress.shown < quarter < _QUARTERS:
+            progress.shown = quarter
+            self._progress_line(progress.sent, progress.size, now - progress.began)
+
+    def _progress_line(self, sent: int, size: int, seconds: float) -> None:
+        self._say(
+            "log.progress",
+            percent=100 * sent / size if size else 100.0,
+            done=format_size(sent),
+            size=format_size(size),
+            speed=_speed(sent, seconds),
+        )
+
+    def _file_done(self, event: FileUploaded) -> None:
+        began = self._progress.began if self._progress else event.at - event.seconds
+        self._progress_line(event.size, event.size, event.at - began)
+        speed = _speed(event.size, event.seconds)
+        self._say("log.file_done", seconds=event.seconds, speed=speed)
+
+    # --------------------------------------------------------------------------- a directory
+
+    def _directory_event(self, event: Event, started: UploadStarted) -> None:
+        match event:
+            case ScanFinished():
+                self._directory_header(event, started)
+            case FileUploaded() | FileFailed() if self._scanned:
+                self._item(event, started)
+            case FileUploaded() | FileFailed():
+                self._held.append(event)
+            case EntrySkipped(name=name, code=code, params=params):
+                self._say("log.skipped", name=name, reason=text(self._language, code, params))
+            case RequestRetried():
+                self._retried(event)
+            case UploadFinished():
+                counts = {"success": self._success, "failed": self._failed}
+                self._say("log.summary", total=sum(counts.values()), **counts)
+            case _:
+                pass
+
+    def _directory_header(self, event: ScanFinished, started: UploadStarted) -> None:
+        self._scanned = True
+        self._total = event.files
+        size = format_size(event.size)
+        self._say("log.directory", path=started.source, files=event.files, size=size)
+        self._store("log.store_short", started)
+        self._pod_path(started, started.target)
+        self._say("log.start_directory", files=event.files)
+        for held in self._held:
+            self._item(held, started)
+        self._held.clear()
+
+    def _item(self, event: FileUploaded | FileFailed, started: UploadStarted) -> None:
+        self._success += isinstance(event, FileUploaded)
+        self._failed += isinstance(event, FileFailed)
+        index = self._success + self._failed
+        lines = [
+            self._text("log.item", index=index, total=self._total, name=event.name),
+            self._text("log.item_target", url=_url(started, event.key)),
+        ]
+        if isinstance(event, FileUploaded):
+            lines.append(self._text("log.item_ok"))
+        else:
+            reason = text(self._language, event.code, event.params)
+            lines.append(self._text("log.item_failed", reason=reason))
+        self._write("\n".join(lines))
+
+    # -------------------------------------------------------------------------------- shared
+
+    def _store(self, code: str, started: UploadStarted) -> None:
+        self._say(code, endpoint=started.endpoint, region=started.region, bucket=started.bucket)
+
+    def _pod_path(self, started: UploadStarted, key: str) -> None:
+        """Say where a pod sees the key: RunPod mounts the volume's root as /workspace."""
+        if not started.runpod:
+            return
+        self._say("log.pod_path", path=f"{_POD_ROOT}/{key}")
+        inner = key.removeprefix("workspace/")
+        if inner != key:
+            subdir = "/" + inner.split("/")[0]
+            self._say("log.pod_hint", subdir=subdir, better=f"{_POD_ROOT}{subdir}")
+        self._write("")
+
+    def _retried(self, event: RequestRetried) -> None:
+        self._say(
+            "log.retry",
+            operation=event.operation,
+            name=event.key,
+            reason=text(self._language, event.code, event.params),
+            delay=event.delay,
+            attempt=event.attempt + 1,
+        )
+
+    def _say(self, code: str, **params: object) -> None:
+        self._write(self._text(code, **params))
+
+    def _text(self, code: str, **params: object) -> str:
+        return text(self._language, code, params)
+
+
+def _url(started: UploadStarted, key: str) -> str:
+    return f"s3://{started.bucket}/{key}"
+
+
+def _speed(size: int, seconds: float) -> str:
+    return format_size(size / seconds if seconds > 0 else 0)

@@ -1,0 +1,45 @@
+"""Records of the logger `s3_uploader`, for uploads whose log is off."""
+
+import logging
+
+from s3_uploader.events import Event, FileFailed, FileUploaded, RequestRetried, UploadFailed, Warned
+from s3_uploader.messages import Language, text
+
+logger = logging.getLogger("s3_uploader")
+
+
+class RecordConsumer:
+    """Log failures as ERROR, warnings as WARNING, retries and committed files as DEBUG.
+
+    Each record carries the object's key in its text. Without any logging set up, Python shows
+    warnings and errors on stderr and nothing else.
+
+    Args:
+        language: of the reasons.
+    """
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
+
+    def __call__(self, event: Event) -> None:
+        """Log the event, if it is one to log."""
+        match event:
+            case FileFailed(name=name, code=code, params=params):
+                if code != "upload.stopped":
+                    logger.error("%s: %s", _plain(name), text(self._language, code, params))
+            case UploadFailed(code=code, params=params):
+                logger.error("%s", text(self._language, code, params))
+            case Warned(code=code, params=params):
+                logger.warning("%s", text(self._language, code, params))
+            case RequestRetried(key=key, operation=operation, code=code, params=params):
+                reason = text(self._language, code, params)
+                logger.debug("%s %s again: %s", operation, _plain(key), reason)
+            case FileUploaded(key=key, lane=lane, verified_by=verified):
+                logger.debug("%s committed by the %s lane, proven by %s", key, lane, verified)
+            case _:
+                pass
+
+
+def _plain(name: str) -> str:
+    """Return the name with bytes that are not UTF-8 escaped, so that any handler can write it."""
+    return name.encode("utf-8", "backslashreplace").decode()

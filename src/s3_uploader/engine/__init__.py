@@ -1,0 +1,8 @@
+"""The asyncio engine: many files, one file, one request, and the events they tell."""
+
+from s3_uploader.engine.call import Call
+from s3_uploader.engine.channel import Consumer, dispatching
+from s3_uploader.engine.directory import upload_directory
+from s3_uploader.engine.file import upload_file
+
+__all__ = ["Call", "Consumer", "dispatching", "upload_directory", "upload_file"]

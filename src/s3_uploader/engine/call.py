@@ -1,0 +1,117 @@
+"""What one call of `upload_file` or `upload_directory` shares, and how it makes requests."""
+
+import itertools
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import anyio
+
+from s3_uploader.config import UploadConfig
+from s3_uploader.engine.channel import Emit
+from s3_uploader.engine.retry import RetryPolicy
+from s3_uploader.errors import IntegrityError, S3UploaderError, StoreError
+from s3_uploader.events import RequestRetried
+from s3_uploader.source import SmallFileReader
+from s3_uploader.store import ObjectStore
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Reach:
+    """Whether the store has ever answered; shared by all calls of an Uploader."""
+
+    answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One file to upload. `size` is bytes as last measured."""
+
+    file: int
+    name: str
+    path: str
+    key: str
+    size: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One upload call: its number, its store, the shared limiter, its events.
+
+    `stopped` is the error that every further file would meet, once one was met.
+    """
+
+    number: int
+    store: ObjectStore
+    config: UploadConfig
+    limiter: anyio.CapacityLimiter
+    reader: SmallFileReader
+    emit: Emit
+    reach: Reach
+    content_type: str | None = None
+    stopped: StoreError | None = None
+    _rng: random.Random = field(default_factory=random.Random)
+
+    async def request(
+        self,
+        job: Job,
+        operation: str,
+        attempt: Callable[[], Awaitable[T]],
+        *,
+        part: int | None = None,
+    ) -> T:
+        """Make a request: a limiter token, then the attempt; after a failure the retry policy.
+
+        The token is given back while waiting to try again.
+
+        Raises:
+            S3UploaderError: what the last attempt raised.
+        """
+        policy = RetryPolicy.of(self.config)
+        for number in itertools.count(1):
+            try:
+                async with self.limiter:
+                    result = await attempt()
+            except (StoreError, IntegrityError) as error:
+                self._note_answer(error)
+                delay = policy.delay(error, number, reached=self.reach.answered, rng=self._rng)
+                if delay is None:
+                    raise
+                await self._tell_retry(job, operation, part, number, delay, error)
+                await anyio.sleep(delay)
+            else:
+                self.reach.answered = True
+                return result
+        raise AssertionError("unreachable: the loop has no end")
+
+    def _note_answer(self, error: S3UploaderError) -> None:
+        if getattr(error, "status", None):
+            self.reach.answered = True
+
+    async def _tell_retry(
+        self,
+        job: Job,
+        operation: str,
+        part: int | None,
+        number: int,
+        delay: float,
+        error: S3UploaderError,
+    ) -> None:
+        await self.emit(
+            RequestRetried(
+                upload=self.number,
+                at=time.monotonic(),
+                file=job.file,
+                key=job.key,
+                operation=operation,
+                part=part,
+                attempt=number,
+                delay=delay,
+                code=error.code,
+                params=error.params,
+            )
+        )

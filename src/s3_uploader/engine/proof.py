@@ -1,0 +1,47 @@
+"""Decide, without I/O, what an ETag proves about the bytes that were sent."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+
+from s3_uploader.config import Integrity
+from s3_uploader.errors import IntegrityError
+from s3_uploader.events import Verified
+from s3_uploader.store import Receipt
+
+_MD5_LIKE = re.compile(r"[0-9a-f]{32}(-[0-9]+)?")
+
+
+def composite_etag(md5s: Iterable[str]) -> str:
+    """Return the ETag of a multipart object: the MD5 of its parts' MD5s, then "-" and their count.
+
+    Not documented by Amazon, but what S3, RunPod, R2, MinIO, Ceph and SeaweedFS answer.
+    """
+    digests = [bytes.fromhex(md5) for md5 in md5s]
+    joined = hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest()
+    return f"{joined}-{len(digests)}"
+
+
+def prove(receipt: Receipt, expected: str, integrity: Integrity, key: str) -> Verified:
+    """Return what the receipt proves: "etag-md5", or "size" where only the size can be compared.
+
+    Args:
+        receipt: the store's answer.
+        expected: the MD5 or composite ETag of the bytes that were read, "" if unknown.
+        integrity: the setting; "off" proves nothing.
+        key: for the message.
+
+    Raises:
+        IntegrityError: the ETag is of other bytes, or no MD5 where "md5" demands one.
+    """
+    if integrity == "off":
+        return "none"
+    actual = receipt.etag.lower()
+    if expected and actual == expected and not receipt.opaque:
+        return "etag-md5"
+    comparable = bool(expected) and not receipt.opaque and bool(_MD5_LIKE.fullmatch(actual))
+    if comparable or integrity == "md5":
+        raise IntegrityError(
+            "integrity.etag", key=key, actual=actual or "-", expected=expected or "-"
+        )
+    return "size"

@@ -1,0 +1,59 @@
+"""Decide, without I/O, whether and when a failed request is tried again."""
+
+import random
+from dataclasses import dataclass
+
+from s3_uploader.config import UploadConfig
+from s3_uploader.errors import IntegrityError, S3UploaderError, StoreError
+
+_UNREACHABLE = frozenset({"store.refused", "store.unknown_host"})
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Full-jitter back-off over a bounded number of attempts.
+
+    Attempt n is followed by a wait of uniform(0, min(cap, base * 2**(n-1))) seconds
+    (AWS Architecture Blog, "Exponential Backoff And Jitter").
+
+    Attributes:
+        max_attempts: attempts of one request, the first included.
+        base, cap: seconds.
+    """
+
+    max_attempts: int
+    base: float
+    cap: float
+
+    @classmethod
+    def of(cls, config: UploadConfig) -> "RetryPolicy":
+        """Take the policy from the settings."""
+        return cls(config.max_attempts, config.backoff_base, config.backoff_cap)
+
+    def delay(
+        self, error: S3UploaderError, attempt: int, *, reached: bool, rng: random.Random
+    ) -> float | None:
+        """Return the seconds to wait after failed attempt number `attempt`, or None to give up.
+
+        Args:
+            error: why the attempt failed.
+            attempt: from 1.
+            reached: whether the store has ever answered. A host that is unknown or refuses before
+                that is taken for a wrong address and not tried again.
+            rng: source of the jitter.
+        """
+        if attempt >= self.max_attempts or not _may_pass(error, reached=reached):
+            return None
+        # The exponent is bounded so that a large attempt number cannot overflow a float.
+        ceiling = min(self.cap, self.base * 2 ** min(attempt - 1, 62))
+        return rng.uniform(0, ceiling)
+
+
+def _may_pass(error: S3UploaderError, *, reached: bool) -> bool:
+    if isinstance(error, IntegrityError):
+        return True
+    if not isinstance(error, StoreError):
+        return False
+    if error.code in _UNREACHABLE and not reached:
+        return False
+    return error.retryable

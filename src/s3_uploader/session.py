@@ -1,0 +1,152 @@
+"""What an open Uploader holds, and one upload performed with it."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from importlib import import_module
+from typing import Literal
+
+import anyio
+from anyio import to_thread
+
+from s3_uploader.config import UploadConfig
+from s3_uploader.engine import Call
+from s3_uploader.engine.call import Reach
+from s3_uploader.engine.channel import Emit
+from s3_uploader.engine.transfer import SMALL
+from s3_uploader.errors import Param, S3UploaderError
+from s3_uploader.events import UploadFailed, UploadFinished, UploadStarted, Warned
+from s3_uploader.plan import StoreLimits
+from s3_uploader.profile import Profile
+from s3_uploader.source import SmallFileReader
+from s3_uploader.store import ObjectStore
+
+
+async def _ready(store: ObjectStore) -> ObjectStore:
+    return store
+
+
+async def _open_store(profile: Profile, config: UploadConfig, stack: AsyncExitStack) -> ObjectStore:
+    # Imported at the first need, and in a thread: it takes longer than a small upload.
+    boto = await to_thread.run_sync(import_module, "s3_uploader.store.boto")
+    store: ObjectStore = await stack.enter_async_context(boto.open_boto_store(profile, config))
+    return store
+
+
+class Session:
+    """What all calls of an open Uploader share."""
+
+    def __init__(
+        self,
+        config: UploadConfig,
+        limits: StoreLimits,
+        open_store: Callable[[AsyncExitStack], Awaitable[ObjectStore]],
+        warnings: Sequence[tuple[str, Mapping[str, Param]]],
+        *,
+        runpod: bool,
+    ) -> None:
+        self.config = config
+        self.limiter = anyio.CapacityLimiter(config.max_requests or limits.requests)
+        self.reach = Reach()
+        self.reader = SmallFileReader(limit=SMALL, hashing=config.integrity != "off")
+        self.stack = AsyncExitStack()
+        self.warnings = warnings
+        self.runpod = runpod
+        self._open_store = open_store
+        self._opening = anyio.Lock()
+        self._store: ObjectStore | None = None
+
+    @classmethod
+    def of_store(cls, store: ObjectStore, config: UploadConfig | None) -> "Session":
+        """Use a store that is open already."""
+        return cls(
+            config or UploadConfig.load(),
+            store.limits,
+            lambda _stack: _ready(store),
+            (),
+            runpod=False,
+        )
+
+    @classmethod
+    def of_profile(cls, profile: Profile, config: UploadConfig | None) -> "Session":
+        """Open the profile's store when it is first needed.
+
+        Raises:
+            ConfigError: a setting is not allowed.
+        """
+        config = config or UploadConfig.load(profile)
+        return cls(
+            config,
+            config.limits(profile.endpoint_url),
+            partial(_open_store, profile, config),
+            profile.warnings,
+            runpod=profile.is_runpod,
+        )
+
+    async def store(self) -> ObjectStore:
+        """Return the store, opened at the first need."""
+        async with self._opening:
+            if self._store is None:
+                self._store = await self._open_store(self.stack)
+        return self._store
+
+
+class Upload:
+    """What a call was asked to do."""
+
+    def __init__(
+        self,
+        number: int,
+        kind: Literal["file", "directory"],
+        source: str,
+        target: str,
+        work: Callable[[Call], Awaitable[None]],
+    ) -> None:
+        self.number = number
+        self.kind = kind
+        self.source = source
+        self.target = target
+        self.work = work
+
+    async def perform(self, session: Session, emit: Emit) -> None:
+        """Do the work and tell its beginning and end."""
+        began = time.monotonic()
+        try:
+            for code, params in session.warnings:
+                now = time.monotonic()
+                await emit(Warned(upload=self.number, at=now, code=code, params=params))
+            store = await session.store()
+            await emit(self._started(store, runpod=session.runpod))
+            await self.work(self._call(session, store, emit))
+        except S3UploaderError as error:
+            now = time.monotonic()
+            await emit(
+                UploadFailed(upload=self.number, at=now, code=error.code, params=error.params)
+            )
+        now = time.monotonic()
+        await emit(UploadFinished(upload=self.number, at=now, seconds=now - began))
+
+    def _started(self, store: ObjectStore, *, runpod: bool) -> UploadStarted:
+        return UploadStarted(
+            upload=self.number,
+            at=time.monotonic(),
+            kind=self.kind,
+            source=self.source,
+            target=self.target,
+            endpoint=store.endpoint,
+            region=store.region,
+            bucket=store.bucket,
+            runpod=runpod,
+        )
+
+    def _call(self, session: Session, store: ObjectStore, emit: Emit) -> Call:
+        return Call(
+            number=self.number,
+            store=store,
+            config=session.config,
+            limiter=session.limiter,
+            reader=session.reader,
+            emit=emit,
+            reach=session.reach,
+        )

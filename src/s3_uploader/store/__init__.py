@@ -1,0 +1,25 @@
+"""The seam to the network: what the engine asks of a store, and the lanes that serve it."""
+
+from s3_uploader.store.answers import error_from_answer
+from s3_uploader.store.base import (
+    Body,
+    BytesBody,
+    CompletedPart,
+    ObjectInfo,
+    ObjectStore,
+    Receipt,
+    StoredPart,
+    UploadInfo,
+)
+
+__all__ = [
+    "Body",
+    "BytesBody",
+    "CompletedPart",
+    "ObjectInfo",
+    "ObjectStore",
+    "Receipt",
+    "StoredPart",
+    "UploadInfo",
+    "error_from_answer",
+]

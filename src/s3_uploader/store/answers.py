@@ -1,0 +1,101 @@
+"""Decide, without I/O, what an HTTP answer of a store means. Shared by every lane."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from s3_uploader.errors import StoreError
+
+RETRYABLE_STATUS = frozenset({408, 429, 500, 502, 503, 504, *range(520, 528)})
+"""Answers after which the same request may succeed.
+
+520 to 527 are a proxy's words for trouble behind it; RunPod's sends 524 routinely.
+507 (volume full) and 413 (body too large) are not among them: the same request meets them again.
+"""
+
+_RETRYABLE_CODES = frozenset(
+    {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "BadDigest"}
+)
+"""Codes that mean the same although some stores send them with status 400 or 200.
+
+BadDigest: the store saw other bytes than were hashed, so they changed on the way.
+"""
+
+_FORBIDDEN = {
+    "SignatureDoesNotMatch": "store.signature",
+    "InvalidAccessKeyId": "store.unknown_access_key",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked, for messages.
+
+    Attributes:
+        operation: the S3 operation, such as "UploadPart".
+        key: the object key, "" for none.
+        bucket, endpoint: where.
+        size: bytes of the body.
+        rest_key: the secret in use looks like a RunPod REST API key.
+    """
+
+    operation: str
+    key: str
+    bucket: str
+    endpoint: str
+    size: int = 0
+    rest_key: bool = False
+
+
+def error_from_answer(request: Request, status: int, s3_code: str, detail: str) -> StoreError:
+    """Return the error that an answer with `status` and `<Code>` `s3_code` stands for."""
+    if s3_code in {"RequestTimeTooSkewed", "ExpiredToken", "TokenRefreshRequired"}:
+        code = "store.clock_skew" if s3_code == "RequestTimeTooSkewed" else "store.expired_token"
+        return StoreError(code, status=status, s3_code=s3_code, fatal=True)
+    if status == 403 or s3_code in _FORBIDDEN:
+        return _forbidden(request, status, s3_code)
+    if s3_code == "NoSuchBucket":
+        where: dict[str, Any] = {"bucket": request.bucket, "endpoint": request.endpoint}
+        return StoreError("store.no_bucket", status=status, s3_code=s3_code, fatal=True, **where)
+    if s3_code == "NoSuchUpload":
+        return StoreError("store.no_such_upload", status=status, s3_code=s3_code, key=request.key)
+    simple = _by_status(request, status, s3_code)
+    if simple is not None:
+        return simple
+    retryable = status in RETRYABLE_STATUS or s3_code in _RETRYABLE_CODES
+    return StoreError(
+        "store.busy" if retryable else "store.rejected",
+        status=status,
+        s3_code=s3_code,
+        retryable=retryable,
+        operation=request.operation,
+        key=request.key,
+        detail=detail or "no reason given",
+    )
+
+
+def _forbidden(request: Request, status: int, s3_code: str) -> StoreError:
+    if request.rest_key:
+        return StoreError("store.rest_key", status=status, s3_code=s3_code, fatal=True)
+    code = _FORBIDDEN.get(s3_code)
+    if code:
+        return StoreError(code, status=status, s3_code=s3_code, fatal=True)
+    return StoreError(
+        "store.access_denied",
+        status=status,
+        s3_code=s3_code,
+        bucket=request.bucket,
+        key=request.key,
+    )
+
+
+def _by_status(request: Request, status: int, s3_code: str) -> StoreError | None:
+    where: dict[str, Any] = {"bucket": request.bucket, "key": request.key}
+    if status == 507:
+        return StoreError("store.full", status=status, s3_code=s3_code, fatal=True)
+    if status == 413 or s3_code == "EntityTooLarge":
+        return StoreError("store.too_large", status=status, s3_code=s3_code, size=request.size)
+    if status == 412:
+        return StoreError("store.precondition", status=status, s3_code=s3_code, **where)
+    if status == 404 and s3_code in {"NoSuchKey", "NotFound", "404", ""}:
+        return StoreError("store.not_found", status=status, s3_code=s3_code, **where)
+    return None

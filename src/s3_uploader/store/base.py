@@ -1,0 +1,169 @@
+"""The protocol every lane implements, and the values that cross it.
+
+Each call is one attempt: retries, limits and proofs belong to the engine. Every failure is a
+`StoreError`, except what a body raises while it is read, which passes through unchanged.
+ETags are given without quotes.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from s3_uploader.events import Lane
+from s3_uploader.plan import StoreLimits
+
+
+class Body(Protocol):
+    """Bytes to send: of known size, and readable from the start as often as needed."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        ...
+
+    @property
+    def md5(self) -> str:
+        """Hex MD5 of the last complete pass over `chunks`, "" if there is none."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Start a pass from the first byte."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BytesBody:
+    """A body that is in memory already; `md5` is the hex MD5 of `data`, or "" if unknown."""
+
+    data: bytes
+    md5: str = ""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return len(self.data)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the data at once."""
+        yield self.data
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the store says it stored.
+
+    `opaque`: the answer itself says that the ETag is no MD5 (encryption with SSE-KMS or SSE-C).
+    """
+
+    etag: str
+    opaque: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedPart:
+    """A part as CompleteMultipartUpload wants it."""
+
+    number: int
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A part as ListParts shows it; `size` is bytes."""
+
+    number: int
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """An object as HEAD or a listing shows it; `size` is bytes."""
+
+    key: str
+    size: int
+    etag: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class UploadInfo:
+    """A multipart upload that is neither completed nor aborted."""
+
+    key: str
+    upload_id: str
+
+
+class ObjectStore(Protocol):
+    """One bucket of an S3-compatible store."""
+
+    @property
+    def bucket(self) -> str:
+        """The bucket, on RunPod the volume id."""
+        ...
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint's URL, for messages."""
+        ...
+
+    @property
+    def region(self) -> str:
+        """The region requests are signed for."""
+        ...
+
+    @property
+    def limits(self) -> StoreLimits:
+        """What the store accepts."""
+        ...
+
+    @property
+    def lane(self) -> Lane:
+        """Which implementation carries the bytes, for events."""
+        ...
+
+    async def put_object(
+        self, key: str, body: Body, *, content_type: str, metadata: Mapping[str, str]
+    ) -> Receipt:
+        """Store `body` with one request."""
+        ...
+
+    async def create_multipart_upload(
+        self, key: str, *, content_type: str, metadata: Mapping[str, str]
+    ) -> str:
+        """Return the upload id of a new multipart upload."""
+        ...
+
+    async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:
+        """Store one part (`number` from 1)."""
+        ...
+
+    async def complete_multipart_upload(
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart]
+    ) -> Receipt:
+        """Publish the object from `parts`; the ETag is the composite one."""
+        ...
+
+    async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
+        """Discard an upload and its parts; one that is gone already is no error."""
+        ...
+
+    async def list_parts(self, key: str, upload_id: str) -> list[StoredPart]:
+        """Return the parts the store holds of an upload, by number."""
+        ...
+
+    async def list_multipart_uploads(self, prefix: str) -> list[UploadInfo]:
+        """Return the open uploads whose key begins with `prefix`."""
+        ...
+
+    async def head_object(self, key: str) -> ObjectInfo:
+        """Return what the store says of an object; StoreError "store.not_found" if absent."""
+        ...
+
+    def get_object(self, key: str) -> AsyncIterator[bytes]:
+        """Yield an object's bytes; StoreError "store.not_found" if absent."""
+        ...
+
+    async def delete_object(self, key: str) -> None:
+        """Delete an object; one that is gone already is no error."""
+        ...

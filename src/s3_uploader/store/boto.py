@@ -1,0 +1,361 @@
+"""The reference lane: every call through the aioboto3 client, one attempt each.
+
+Only low-level calls are used; aioboto3's own `upload_file` hangs when a part fails for good, goes
+on sending after a cancellation, and does not size parts for the store's part limit.
+"""
+
+import asyncio
+import base64
+import socket
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import aioboto3
+import aiohttp
+from anyio import CancelScope
+from botocore import exceptions as botocore_errors
+from botocore.config import Config
+from botocore.handlers import add_expect_header
+
+from s3_uploader.config import UploadConfig
+from s3_uploader.errors import S3UploaderError, StoreError
+from s3_uploader.events import Lane
+from s3_uploader.plan import StoreLimits
+from s3_uploader.profile import Profile
+from s3_uploader.store.answers import Request, error_from_answer
+from s3_uploader.store.base import (
+    Body,
+    BytesBody,
+    CompletedPart,
+    ObjectInfo,
+    Receipt,
+    StoredPart,
+    UploadInfo,
+)
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3.client import S3Client
+
+_READ = 1024 * 1024
+
+
+@asynccontextmanager
+async def open_boto_store(profile: Profile, config: UploadConfig) -> AsyncGenerator["BotoStore"]:
+    """Open a client for the profile's bucket and close it at the end.
+
+    Raises:
+        ConfigError: a setting is outside what the store allows.
+        StoreError: "store.no_credentials" if an AWS profile gives none, "store.bad_bucket".
+    """
+    with _translated(Request("connect", "", profile.bucket, profile.endpoint_url)):
+        session = aioboto3.Session(
+            aws_access_key_id=profile.access_key or None,
+            aws_secret_access_key=profile.secret_key or None,
+            aws_session_token=profile.session_token or None,
+            region_name=profile.region or None,
+            profile_name=profile.aws_profile or None,
+        )
+        opening = session.client(
+            "s3",
+            endpoint_url=profile.endpoint_url or None,
+            verify=config.ca_bundle or None,
+            config=_client_config(profile, config),
+        )
+        client = await opening.__aenter__()
+    try:
+        # Bodies with a read() would be sent with `Expect: 100-continue`; with an empty body it
+        # stalls a pooled connection for 60 s.
+        client.meta.events.unregister("before-call.s3", add_expect_header)
+        yield BotoStore(client, profile, config)
+    finally:
+        await opening.__aexit__(None, None, None)
+
+
+def _client_config(profile: Profile, config: UploadConfig) -> Any:
+    limits = config.limits(profile.endpoint_url)
+    return Config(
+        signature_version="s3v4",
+        s3={
+            "addressing_style": "path" if profile.endpoint_url else "auto",
+            # Signing a payload takes a pass over it before the one that sends it, and most
+            # stores do not compare; the ETag is the proof.
+            "payload_signing_enabled": False,
+        },
+        # One retry policy, ours: two loops multiply.
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        # Many stores refuse the default checksum headers, or store their trailers as content.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        connect_timeout=config.connect_timeout,
+        read_timeout=config.response_timeout,
+        max_pool_connections=limits.max_requests + 4,
+        tcp_keepalive=True,
+    )
+
+
+class BotoStore:
+    """One bucket through an open aioboto3 client."""
+
+    lane: Lane = "boto"
+
+    def __init__(self, client: "S3Client", profile: Profile, config: UploadConfig) -> None:
+        self._client = client
+        self._stall_timeout = config.stall_timeout
+        self._response_timeout = config.response_timeout
+        self._rest_key = profile.secret_key.startswith("rpa_")
+        self.bucket = profile.bucket
+        self.endpoint = client.meta.endpoint_url
+        self.region = client.meta.region_name
+        self.limits: StoreLimits = config.limits(self.endpoint)
+
+    async def put_object(
+        self, key: str, body: Body, *, content_type: str, metadata: Mapping[str, str]
+    ) -> Receipt:
+        """Store `body` with one request; a body in memory also carries Content-MD5."""
+        extra: dict[str, Any] = {}
+        if isinstance(body, BytesBody) and body.md5:
+            extra["ContentMD5"] = base64.b64encode(bytes.fromhex(body.md5)).decode()
+
+        def call(payload: Any) -> Awaitable[Any]:
+            return self._client.put_object(
+                Bucket=self.bucket,
+                Key=key,
+                Body=payload,
+                ContentLength=body.size,
+                ContentType=content_type,
+                Metadata=metadata,
+                **extra,
+            )
+
+        return await self._send("PutObject", key, body, call)
+
+    async def create_multipart_upload(
+        self, key: str, *, content_type: str, metadata: Mapping[str, str]
+    ) -> str:
+        """Return the upload id of a new multipart upload."""
+        with _translated(self._request("CreateMultipartUpload", key)):
+            answer = await self._client.create_multipart_upload(
+                Bucket=self.bucket, Key=key, ContentType=content_type, Metadata=metadata
+            )
+        return answer["UploadId"]
+
+    async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:
+        """Store one part."""
+
+        def call(payload: Any) -> Awaitable[Any]:
+            return self._client.upload_part(
+                Bucket=self.bucket,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=number,
+                Body=payload,
+                ContentLength=body.size,
+            )
+
+        return await self._send("UploadPart", key, body, call)
+
+    async def complete_multipart_upload(
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart]
+    ) -> Receipt:
+        """Publish the object."""
+        with _translated(self._request("CompleteMultipartUpload", key)):
+            answer = await self._client.complete_multipart_upload(
+                Bucket=self.bucket,
+                Key=key,
+                UploadId=upload_id,
+                MultipartUpload={
+                    "Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
+                },
+            )
+        return _receipt(answer)
+
+    async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
+        """Discard an upload."""
+        try:
+            with _translated(self._request("AbortMultipartUpload", key)):
+                await self._client.abort_multipart_upload(
+                    Bucket=self.bucket, Key=key, UploadId=upload_id
+                )
+        except StoreError as error:
+            if error.code != "store.no_such_upload":
+                raise
+
+    async def list_parts(self, key: str, upload_id: str) -> list[StoredPart]:
+        """Return the parts the store holds."""
+        with _translated(self._request("ListParts", key)):
+            pages = self._client.get_paginator("list_parts").paginate(
+                Bucket=self.bucket, Key=key, UploadId=upload_id
+            )
+            return [
+                StoredPart(part["PartNumber"], part["ETag"].strip('"'), part["Size"])
+                async for page in pages
+                for part in page.get("Parts", [])
+            ]
+
+    async def list_multipart_uploads(self, prefix: str) -> list[UploadInfo]:
+        """Return the open uploads below `prefix`."""
+        with _translated(self._request("ListMultipartUploads", prefix)):
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket, Prefix=prefix
+            )
+            return [
+                UploadInfo(upload["Key"], upload["UploadId"])
+                async for page in pages
+                for upload in page.get("Uploads", [])
+            ]
+
+    async def head_object(self, key: str) -> ObjectInfo:
+        """Return what the store says of an object."""
+        with _translated(self._request("HeadObject", key)):
+            answer = await self._client.head_object(Bucket=self.bucket, Key=key)
+        return ObjectInfo(
+            key, answer["ContentLength"], answer["ETag"].strip('"'), answer.get("Metadata", {})
+        )
+
+    async def get_object(self, key: str) -> AsyncIterator[bytes]:
+        """Yield an object's bytes."""
+        with _translated(self._request("GetObject", key)):
+            answer = await self._client.get_object(Bucket=self.bucket, Key=key)
+            async with answer["Body"] as response:
+                async for block in response.content.iter_chunked(_READ):
+                    yield block
+
+    async def delete_object(self, key: str) -> None:
+        """Delete an object."""
+        with _translated(self._request("DeleteObject", key)):
+            await self._client.delete_object(Bucket=self.bucket, Key=key)
+
+    def _request(self, operation: str, key: str, size: int = 0) -> Request:
+        return Request(operation, key, self.bucket, self.endpoint, size, self._rest_key)
+
+    async def _send(self, operation: str, key: str, body: Body, call: Any) -> Receipt:
+        """Make a call that carries a body, ended when no byte moves for the stall timeout."""
+        request = self._request(operation, key, body.size)
+        with CancelScope() as watch:
+            payload = _Payload(body, watch, self._stall_timeout, self._response_timeout)
+            try:
+                with _translated(request):
+                    answer = await call(body.data if isinstance(body, BytesBody) else payload)
+            except StoreError:
+                # aiohttp wraps whatever a body raises; the body's own error is the cause.
+                if payload.error is not None:
+                    raise payload.error from None
+                raise
+        if watch.cancelled_caught:
+            raise _timeout(request, "no byte moved")
+        return _receipt(answer)
+
+
+class _Payload:
+    """A body in the shape aiohttp streams, with its error kept and its progress watched."""
+
+    def __init__(self, body: Body, watch: CancelScope, stall: float, response: float) -> None:
+        self._body = body
+        self._watch = watch
+        self._stall = stall
+        self._response = response
+        self.error: S3UploaderError | None = None
+
+    def read(self) -> bytes:
+        """Exist, so that botocore takes this for a file; aiohttp iterates instead."""
+        raise NotImplementedError
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        self.error = None
+        chunks = cast("AsyncGenerator[bytes]", self._body.chunks())
+        try:
+            async for chunk in chunks:
+                self._extend(self._stall)
+                yield chunk
+        except S3UploaderError as error:
+            self.error = error
+            raise
+        finally:
+            await chunks.aclose()
+            self._extend(self._response)
+
+    def _extend(self, seconds: float) -> None:
+        self._watch.deadline = asyncio.get_running_loop().time() + seconds
+
+
+def _receipt(answer: Mapping[str, Any]) -> Receipt:
+    encrypted = answer.get("ServerSideEncryption", "").startswith("aws:kms")
+    opaque = encrypted or "SSECustomerAlgorithm" in answer
+    return Receipt(answer.get("ETag", "").strip('"'), opaque)
+
+
+# ------------------------------------------------------------------------------------ translation
+
+
+@contextmanager
+def _translated(request: Request) -> Iterator[None]:
+    """Raise every failure of botocore and aiohttp as a StoreError; let our own pass."""
+    try:
+        yield
+    except (S3UploaderError, asyncio.CancelledError):
+        raise
+    except botocore_errors.ClientError as error:
+        answer = cast("dict[str, Any]", error.response)
+        status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        details = answer.get("Error", {})
+        raise error_from_answer(
+            request, status, str(details.get("Code", "")), str(details.get("Message", ""))
+        ) from error
+    except (botocore_errors.BotoCoreError, aiohttp.ClientError, OSError) as error:
+        raise _from_transport(request, error) from error
+
+
+def _from_transport(request: Request, error: Exception) -> StoreError:
+    where: dict[str, Any] = {"endpoint": request.endpoint}
+    doing: dict[str, Any] = {**where, "operation": request.operation, "key": request.key}
+    chain = list(_causes(error))
+    detail = type(chain[-1]).__name__
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain):
+        verdict = next(c for c in chain if isinstance(c, ssl.SSLCertVerificationError))
+        return StoreError("store.tls", fatal=True, detail=verdict.verify_message, **where)
+    if any(isinstance(cause, socket.gaierror) for cause in chain):
+        return StoreError("store.unknown_host", fatal=True, retryable=True, **where)
+    if any(isinstance(cause, ConnectionRefusedError) for cause in chain):
+        return StoreError("store.refused", fatal=True, retryable=True, **where)
+    if isinstance(error, botocore_errors.ReadTimeoutError | botocore_errors.ConnectTimeoutError):
+        return _timeout(request, detail)
+    if isinstance(error, botocore_errors.ParamValidationError):
+        if "bucket" in str(error).lower():
+            return StoreError("store.bad_bucket", fatal=True, bucket=request.bucket)
+        return StoreError("store.unexpected", detail=detail, **doing)
+    if isinstance(
+        error,
+        botocore_errors.NoCredentialsError
+        | botocore_errors.PartialCredentialsError
+        | botocore_errors.CredentialRetrievalError
+        | botocore_errors.NoRegionError
+        | botocore_errors.ProfileNotFound,
+    ):
+        return StoreError("store.no_credentials", fatal=True, detail=type(error).__name__)
+    if isinstance(error, botocore_errors.HTTPClientError | aiohttp.ClientError | OSError):
+        return StoreError("store.reset", retryable=True, detail=detail, **doing)
+    return StoreError("store.unexpected", detail=detail, **doing)
+
+
+def _timeout(request: Request, detail: str) -> StoreError:
+    return StoreError(
+        "store.timeout",
+        retryable=True,
+        endpoint=request.endpoint,
+        operation=request.operation,
+        key=request.key,
+        detail=detail,
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it wraps, in each of the ways botocore and aiohttp wrap."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        inner = getattr(error, "kwargs", {}).get("error") or getattr(error, "os_error", None)
+        inner = inner or getattr(error, "certificate_error", None)
+        error = inner if isinstance(inner, BaseException) else error.__cause__

@@ -1,0 +1,169 @@
+"""A store in memory that keeps the S3 rules an uploader depends on."""
+
+import hashlib
+import itertools
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from s3_uploader.errors import StoreError
+from s3_uploader.events import Lane
+from s3_uploader.plan import GENERIC, StoreLimits
+from s3_uploader.store import (
+    Body,
+    CompletedPart,
+    ObjectInfo,
+    Receipt,
+    StoredPart,
+    UploadInfo,
+    error_from_answer,
+)
+from s3_uploader.store.answers import Request
+
+
+@dataclass(slots=True)
+class _Object:
+    data: bytes
+    etag: str
+    metadata: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Upload:
+    key: str
+    metadata: Mapping[str, str]
+    parts: dict[int, bytes] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """An `ObjectStore` that holds its objects in `objects`, by key.
+
+    It answers as Amazon S3 does: MD5 and composite ETags, unknown uploads, parts out of order,
+    parts below the minimum size, bodies over the maximum. Give it to `Uploader(store=...)`.
+
+    Args:
+        bucket: name shown in messages.
+        limits: what the store accepts.
+    """
+
+    lane: Lane = "memory"
+    endpoint = "memory://"
+    region = "memory"
+
+    def __init__(self, bucket: str = "memory", limits: StoreLimits = GENERIC) -> None:
+        self.bucket = bucket
+        self.limits = limits
+        self.uploads: dict[str, _Upload] = {}
+        self._objects: dict[str, _Object] = {}
+        self._ids = itertools.count(1)
+
+    @property
+    def objects(self) -> dict[str, bytes]:
+        """A copy of what is committed, by key."""
+        return {key: stored.data for key, stored in self._objects.items()}
+
+    async def put_object(
+        self, key: str, body: Body, *, content_type: str, metadata: Mapping[str, str]
+    ) -> Receipt:
+        """Store `body`."""
+        del content_type
+        data = await self._receive("PutObject", key, body)
+        self._objects[key] = _Object(data, _md5(data).hexdigest(), dict(metadata))
+        return Receipt(self._objects[key].etag)
+
+    async def create_multipart_upload(
+        self, key: str, *, content_type: str, metadata: Mapping[str, str]
+    ) -> str:
+        """Return a new upload id."""
+        del content_type
+        upload_id = f"upload-{next(self._ids)}"
+        self.uploads[upload_id] = _Upload(key, dict(metadata))
+        return upload_id
+
+    async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:
+        """Store one part."""
+        data = await self._receive("UploadPart", key, body)
+        self._upload("UploadPart", key, upload_id).parts[number] = data
+        return Receipt(_md5(data).hexdigest())
+
+    async def complete_multipart_upload(
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart]
+    ) -> Receipt:
+        """Publish the object if every part is the one that was stored."""
+        upload = self._upload("CompleteMultipartUpload", key, upload_id)
+        numbers = [part.number for part in parts]
+        if not parts or numbers != sorted(set(numbers)):
+            raise self._error("CompleteMultipartUpload", key, 400, "InvalidPartOrder")
+        for part in parts:
+            data = upload.parts.get(part.number)
+            if data is None or _md5(data).hexdigest() != part.etag.strip('"'):
+                raise self._error("CompleteMultipartUpload", key, 400, "InvalidPart")
+            if len(data) < self.limits.min_part and part is not parts[-1]:
+                raise self._error("CompleteMultipartUpload", key, 400, "EntityTooSmall")
+        digests = b"".join(_md5(upload.parts[number]).digest() for number in numbers)
+        etag = f"{_md5(digests).hexdigest()}-{len(parts)}"
+        data = b"".join(upload.parts[number] for number in numbers)
+        self._objects[key] = _Object(data, etag, upload.metadata)
+        del self.uploads[upload_id]
+        return Receipt(etag)
+
+    async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
+        """Discard an upload."""
+        del key
+        self.uploads.pop(upload_id, None)
+
+    async def list_parts(self, key: str, upload_id: str) -> list[StoredPart]:
+        """Return the parts held."""
+        upload = self._upload("ListParts", key, upload_id)
+        return [
+            StoredPart(number, _md5(data).hexdigest(), len(data))
+            for number, data in sorted(upload.parts.items())
+        ]
+
+    async def list_multipart_uploads(self, prefix: str) -> list[UploadInfo]:
+        """Return the open uploads below `prefix`."""
+        return [
+            UploadInfo(upload.key, upload_id)
+            for upload_id, upload in self.uploads.items()
+            if upload.key.startswith(prefix)
+        ]
+
+    async def head_object(self, key: str) -> ObjectInfo:
+        """Return size, ETag and metadata."""
+        stored = self._object("HeadObject", key)
+        return ObjectInfo(key, len(stored.data), stored.etag, stored.metadata)
+
+    async def get_object(self, key: str) -> AsyncIterator[bytes]:
+        """Yield the bytes."""
+        yield self._object("GetObject", key).data
+
+    async def delete_object(self, key: str) -> None:
+        """Delete an object."""
+        self._objects.pop(key, None)
+
+    async def _receive(self, operation: str, key: str, body: Body) -> bytes:
+        data = b"".join([chunk async for chunk in body.chunks()])
+        largest = self.limits.max_put if operation == "PutObject" else self.limits.max_part
+        if len(data) > largest:
+            raise self._error(operation, key, 413, "EntityTooLarge", len(data))
+        return data
+
+    def _upload(self, operation: str, key: str, upload_id: str) -> _Upload:
+        upload = self.uploads.get(upload_id)
+        if upload is None or upload.key != key:
+            raise self._error(operation, key, 404, "NoSuchUpload")
+        return upload
+
+    def _object(self, operation: str, key: str) -> _Object:
+        if key not in self._objects:
+            raise self._error(operation, key, 404, "NoSuchKey")
+        return self._objects[key]
+
+    def _error(
+        self, operation: str, key: str, status: int, s3_code: str, size: int = 0
+    ) -> StoreError:
+        request = Request(operation, key, self.bucket, self.endpoint, size)
+        return error_from_answer(request, status, s3_code, "")
+
+
+def _md5(data: bytes) -> "hashlib._Hash":
+    return hashlib.md5(data, usedforsecurity=False)

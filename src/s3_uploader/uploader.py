@@ -1,0 +1,239 @@
+"""The async API: one `Uploader`, built once, shared by every call of a service."""
+
+import itertools
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from types import TracebackType
+from typing import Literal, Self
+
+import anyio
+from anyio import to_thread
+
+from s3_uploader.config import UploadConfig
+from s3_uploader.consumers import FileOutcome, ReportBuilder, UploadReport
+from s3_uploader.engine import Call, Consumer, dispatching, upload_directory, upload_file
+from s3_uploader.engine.subscription import Subscription
+from s3_uploader.errors import UploadFailedError
+from s3_uploader.events import (
+    Event,
+    UploadFailed,
+)
+from s3_uploader.plan import check_key
+from s3_uploader.profile import DEFAULT_PROFILE, Profile, load_profile
+from s3_uploader.session import Session, Upload
+from s3_uploader.source import count_files
+from s3_uploader.store import ObjectStore
+
+
+class Uploader:
+    """Uploads files and directories to one bucket; an async context manager.
+
+    ```python
+    async with Uploader() as uploader:
+        outcome = await uploader.upload_file("model.bin", "models/model.bin")
+        report = await uploader.upload_directory("bert-base", "models/bert-base")
+        report.raise_for_failures()
+    ```
+
+    Calls may run concurrently; all of them together keep to `UploadConfig.max_requests` requests
+    in flight. Cancelling the task of a call cancels that call: nothing new starts, no task is
+    left, its multipart uploads are aborted.
+
+    Args:
+        profile: name of a profile (see `load_profile`), or a `Profile`. Default "runpods3".
+        config: settings; default `UploadConfig.load`: the environment and the profile's section.
+        store: upload to this store instead of the profile's; for tests.
+
+    Raises:
+        ConfigError: on entering, for a profile or a setting that is missing or not allowed.
+    """
+
+    def __init__(
+        self,
+        profile: str | Profile = DEFAULT_PROFILE,
+        *,
+        config: UploadConfig | None = None,
+        store: ObjectStore | None = None,
+    ) -> None:
+        self._profile = profile
+        self._config = config
+        self._given_store = store
+        self._session: Session | None = None
+        self._numbers = itertools.count(1)
+        self._subscriptions: set[Subscription] = set()
+        self._running: dict[anyio.Event, anyio.CancelScope] = {}
+
+    async def __aenter__(self) -> Self:
+        if self._given_store is not None:
+            self._session = Session.of_store(self._given_store, self._config)
+            return self
+        profile = self._profile
+        if isinstance(profile, str):
+            profile = await to_thread.run_sync(load_profile, profile)
+        self._session = Session.of_profile(profile, self._config)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        session, self._session = self._session, None
+        running = dict(self._running)
+        for scope in running.values():
+            scope.cancel()
+        with anyio.CancelScope(shield=True):
+            for ended in running:
+                await ended.wait()
+            if session is not None:
+                await session.stack.aclose()
+        for subscription in self._subscriptions:
+            subscription.close()
+
+    async def upload_file(
+        self,
+        path: str | os.PathLike[str],
+        key: str | None = None,
+        *,
+        consumers: Sequence[Consumer] = (),
+        content_type: str | None = None,
+    ) -> FileOutcome:
+        """Upload one file.
+
+        Args:
+            path: the file.
+            key: object key; default the file's name.
+            consumers: called with every event of this call.
+            content_type: Content-Type of the object; default guessed from the name.
+
+        Returns:
+            How it ended; a failure is in the outcome, not raised.
+
+        Raises:
+            UploadFailedError: the Uploader is not open.
+        """
+        source = os.fspath(path)
+        target = os.path.basename(source) if key is None else key
+
+        async def work(call: Call) -> None:
+            check_key(target)
+            call.content_type = content_type
+            await upload_file(call, source, target)
+
+        report, refusal = await self._run("file", source, target, work, consumers)
+        if refusal is not None:
+            report = _refused(report, source, target, refusal, 1)
+        return report.files[0]
+
+    async def upload_directory(
+        self,
+        path: str | os.PathLike[str],
+        prefix: str = "",
+        *,
+        consumers: Sequence[Consumer] = (),
+        keep_files: bool = True,
+    ) -> UploadReport:
+        """Upload every file below a directory to `prefix`/<path below it>.
+
+        Hidden files are included and links followed; what cannot be uploaded is a failure of that
+        file only.
+
+        Args:
+            path: the directory.
+            prefix: key prefix, without '/' at its ends; "" is the bucket's root.
+            consumers: called with every event of this call.
+            keep_files: keep the outcome of every file in the report, not only of failures.
+
+        Returns:
+            The report. If the upload could not start, every file counts as failed (the directory
+            itself where it cannot be read), and `files` holds the reason once.
+
+        Raises:
+            UploadFailedError: the Uploader is not open.
+        """
+        source = os.fspath(path)
+
+        async def work(call: Call) -> None:
+            if prefix:
+                check_key(prefix)
+            await upload_directory(call, source, prefix)
+
+        report, refusal = await self._run(
+            "directory", source, prefix, work, consumers, keep_files=keep_files
+        )
+        if refusal is None:
+            return report
+        found = await to_thread.run_sync(count_files, source)
+        return _refused(report, source, prefix, refusal, found)
+
+    @asynccontextmanager
+    async def events(self) -> AsyncGenerator["Subscription"]:
+        """Subscribe to the events of all calls: `async for event in stream` inside the block.
+
+        Uploads never wait for a subscriber: one that falls 4,096 events behind loses the oldest,
+        and is told so by `EventsLost`. The stream ends when the Uploader closes.
+        """
+        subscription = Subscription()
+        self._subscriptions.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._subscriptions.discard(subscription)
+            subscription.close()
+
+    # ------------------------------------------------------------------------------ one call
+
+    async def _run(
+        self,
+        kind: Literal["file", "directory"],
+        source: str,
+        target: str,
+        work: Callable[[Call], Awaitable[None]],
+        consumers: Sequence[Consumer],
+        *,
+        keep_files: bool = True,
+    ) -> tuple[UploadReport, UploadFailed | None]:
+        session = self._session
+        if session is None:
+            raise UploadFailedError("upload.closed")
+        builder = ReportBuilder(keep_files=keep_files)
+        upload = Upload(next(self._numbers), kind, source, target, work)
+
+        async def dispatch_all() -> None:
+            async with dispatching([builder, *consumers, self._publish]) as emit:
+                await upload.perform(session, emit)
+
+        # The work runs in a child task: a cancellation of the caller's task then arrives as the
+        # scope's, which the shields around create and abort hold off; asyncio's own they cannot.
+        ended = anyio.Event()
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._running[ended] = tasks.cancel_scope
+                tasks.start_soon(dispatch_all)
+        finally:
+            del self._running[ended]
+            ended.set()
+        if tasks.cancel_scope.cancelled_caught:
+            raise UploadFailedError("upload.closed_early")
+        return builder.report(), builder.refusal
+
+    def _publish(self, event: Event) -> None:
+        for subscription in self._subscriptions:
+            subscription.put(event)
+
+
+def _refused(
+    report: UploadReport, source: str, prefix: str, refusal: UploadFailed, found: int
+) -> UploadReport:
+    """Count what an upload that could not start, or go on, leaves behind as failed."""
+    itself = FileOutcome(
+        name=source, key=prefix, size=0, seconds=0.0, error=refusal.code, params=refusal.params
+    )
+    return replace(
+        report,
+        failed=max(1, found - report.success),
+        files=(*report.files, itself),
+    )
