@@ -12,6 +12,7 @@ from s3_uploader.plan import GIB, KIB, MIB, TIB, StoreLimits, limits_for
 from s3_uploader.profile import Profile
 
 Integrity = Literal["auto", "md5", "off"]
+LaneChoice = Literal["auto", "boto"]
 
 _UNITS = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": TIB}
 
@@ -50,6 +51,7 @@ _SETTINGS = {
     "max_parts": _at_least(1, int, "a whole number"),
     "max_part_size": _at_least(1, _size, "a size such as 95MiB"),
     "integrity": _one_of(Integrity),
+    "lane": _one_of(LaneChoice),
     "max_attempts": _at_least(1, int, "a whole number"),
     "backoff_base": _at_least(0, float, "seconds"),
     "backoff_cap": _at_least(0, float, "seconds"),
@@ -77,6 +79,8 @@ class UploadConfig:
         integrity: "auto" compares MD5 with the ETag where the store's ETags are MD5 and falls
             back to the size elsewhere; "md5" demands the ETag proof; "off" hashes nothing.
             Default "auto".
+        lane: "auto" sends bodies over connections of our own where it can; "boto" makes every
+            call through aioboto3. Default "auto".
         max_attempts: attempts of one request, the first included. Default 10 (RunPod's advice).
         backoff_base, backoff_cap: seconds; attempt n waits uniform(0, min(cap, base * 2**(n-1)))
             (full jitter, AWS Architecture Blog "Exponential Backoff And Jitter").
@@ -99,6 +103,7 @@ class UploadConfig:
     max_parts: int | None = None
     max_part_size: int | None = None
     integrity: Integrity = "auto"
+    lane: LaneChoice = "auto"
     max_attempts: int = 10
     backoff_base: float = 0.5
     backoff_cap: float = 20.0

@@ -13,7 +13,7 @@ from anyio import to_thread
 from s3_uploader.config import UploadConfig
 from s3_uploader.engine import Call
 from s3_uploader.engine.call import Reach
-from s3_uploader.engine.channel import Emit
+from s3_uploader.engine.channel import Channel
 from s3_uploader.engine.transfer import SMALL
 from s3_uploader.errors import Param, S3UploaderError
 from s3_uploader.events import UploadFailed, UploadFinished, UploadStarted, Warned
@@ -29,8 +29,8 @@ async def _ready(store: ObjectStore) -> ObjectStore:
 
 async def _open_store(profile: Profile, config: UploadConfig, stack: AsyncExitStack) -> ObjectStore:
     # Imported at the first need, and in a thread: it takes longer than a small upload.
-    boto = await to_thread.run_sync(import_module, "s3_uploader.store.boto")
-    store: ObjectStore = await stack.enter_async_context(boto.open_boto_store(profile, config))
+    lanes = await to_thread.run_sync(import_module, "s3_uploader.store.open")
+    store: ObjectStore = await stack.enter_async_context(lanes.open_store(profile, config))
     return store
 
 
@@ -109,23 +109,23 @@ class Upload:
         self.target = target
         self.work = work
 
-    async def perform(self, session: Session, emit: Emit) -> None:
+    async def perform(self, session: Session, events: Channel) -> None:
         """Do the work and tell its beginning and end."""
         began = time.monotonic()
         try:
             for code, params in session.warnings:
                 now = time.monotonic()
-                await emit(Warned(upload=self.number, at=now, code=code, params=params))
+                await events.emit(Warned(upload=self.number, at=now, code=code, params=params))
             store = await session.store()
-            await emit(self._started(store, runpod=session.runpod))
-            await self.work(self._call(session, store, emit))
+            await events.emit(self._started(store, runpod=session.runpod))
+            await self.work(self._call(session, store, events))
         except S3UploaderError as error:
             now = time.monotonic()
-            await emit(
+            await events.emit(
                 UploadFailed(upload=self.number, at=now, code=error.code, params=error.params)
             )
         now = time.monotonic()
-        await emit(UploadFinished(upload=self.number, at=now, seconds=now - began))
+        await events.emit(UploadFinished(upload=self.number, at=now, seconds=now - began))
 
     def _started(self, store: ObjectStore, *, runpod: bool) -> UploadStarted:
         return UploadStarted(
@@ -140,13 +140,13 @@ class Upload:
             runpod=runpod,
         )
 
-    def _call(self, session: Session, store: ObjectStore, emit: Emit) -> Call:
+    def _call(self, session: Session, store: ObjectStore, events: Channel) -> Call:
         return Call(
             number=self.number,
             store=store,
             config=session.config,
             limiter=session.limiter,
             reader=session.reader,
-            emit=emit,
+            events=events,
             reach=session.reach,
         )

@@ -203,8 +203,8 @@ class Uploader:
         upload = Upload(next(self._numbers), kind, source, target, work)
 
         async def dispatch_all() -> None:
-            async with dispatching([builder, *consumers, self._publish]) as emit:
-                await upload.perform(session, emit)
+            async with dispatching([builder, *consumers, self._publish]) as events:
+                await upload.perform(session, events)
 
         # The work runs in a child task: a cancellation of the caller's task then arrives as the
         # scope's, which the shields around create and abort hold off; asyncio's own they cannot.

@@ -10,7 +10,7 @@ from typing import TypeVar
 import anyio
 
 from s3_uploader.config import UploadConfig
-from s3_uploader.engine.channel import Emit
+from s3_uploader.engine.channel import Channel
 from s3_uploader.engine.retry import RetryPolicy
 from s3_uploader.errors import IntegrityError, S3UploaderError, StoreError
 from s3_uploader.events import RequestRetried
@@ -50,7 +50,7 @@ class Call:
     config: UploadConfig
     limiter: anyio.CapacityLimiter
     reader: SmallFileReader
-    emit: Emit
+    events: Channel
     reach: Reach
     content_type: str | None = None
     stopped: StoreError | None = None
@@ -101,7 +101,7 @@ class Call:
         delay: float,
         error: S3UploaderError,
     ) -> None:
-        await self.emit(
+        await self.events.emit(
             RequestRetried(
                 upload=self.number,
                 at=time.monotonic(),

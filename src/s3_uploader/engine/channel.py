@@ -3,10 +3,10 @@
 import inspect
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from s3_uploader.events import Event
 
@@ -16,29 +16,39 @@ Consumer = Callable[[Event], Awaitable[None] | None]
 A slow consumer slows the upload down (back-pressure). What it raises is logged and contained.
 """
 
-Emit = Callable[[Event], Awaitable[None]]
-
 CAPACITY = 1024
 """Events under way before emitting waits for the dispatcher."""
 
 _logger = logging.getLogger("s3_uploader")
 
 
-@asynccontextmanager
-async def dispatching(consumers: Sequence[Consumer]) -> AsyncGenerator[Emit]:
-    """Yield `emit`; at the end of the block every event emitted in it has been consumed."""
-    send, receive = anyio.create_memory_object_stream[Event](CAPACITY)
+class Channel:
+    """Where workers put events."""
 
-    async def emit(event: Event) -> None:
+    def __init__(self, send: MemoryObjectSendStream[Event]) -> None:
+        self._send = send
+
+    async def emit(self, event: Event) -> None:
+        """Put an event; waits while the dispatcher is too far behind."""
         try:
-            send.send_nowait(event)
+            self._send.send_nowait(event)
         except anyio.WouldBlock:
-            await send.send(event)
+            await self._send.send(event)
 
+    def offer(self, event: Event) -> None:
+        """Put an event that may be lost when the dispatcher is behind or gone: progress."""
+        with suppress(anyio.WouldBlock, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            self._send.send_nowait(event)
+
+
+@asynccontextmanager
+async def dispatching(consumers: Sequence[Consumer]) -> AsyncGenerator[Channel]:
+    """Yield a channel; at the end of the block every event put into it has been consumed."""
+    send, receive = anyio.create_memory_object_stream[Event](CAPACITY)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_dispatch, receive, consumers)
         with send:
-            yield emit
+            yield Channel(send)
 
 
 async def _dispatch(

@@ -148,7 +148,7 @@ class _Totals:
         if self._told:
             return
         self._told = True
-        await call.emit(
+        await call.events.emit(
             ScanFinished(upload=call.number, at=time.monotonic(), files=self.files, size=self.size)
         )
 
@@ -167,7 +167,7 @@ async def _count_ahead(call: Call, root: str, told: _Totals) -> None:
 
 
 async def _skipped(call: Call, entry: Skipped) -> None:
-    await call.emit(
+    await call.events.emit(
         EntrySkipped(
             upload=call.number,
             at=time.monotonic(),

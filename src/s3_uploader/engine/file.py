@@ -22,5 +22,5 @@ async def upload_file(call: Call, path: str, key: str) -> None:
         await fail(call, job, error, began)
         return
     now = time.monotonic()
-    await call.emit(ScanFinished(upload=call.number, at=now, files=1, size=fingerprint.size))
+    await call.events.emit(ScanFinished(upload=call.number, at=now, files=1, size=fingerprint.size))
     await transfer(call, Job(0, job.name, path, key, fingerprint.size))

@@ -17,7 +17,7 @@ from s3_uploader.source import FileRange, Fingerprint, open_source
 from s3_uploader.source.read import recheck
 from s3_uploader.store import Body, BytesBody, CompletedPart
 
-SMALL = 1024 * 1024
+SMALL = 256 * 1024
 """Files up to this many bytes are read whole, hashed and then sent, so a wrong body can be refused
 by Content-MD5 before it replaces an object. Larger ones are hashed while they are sent."""
 
@@ -44,7 +44,7 @@ async def transfer(call: Call, job: Job) -> None:
             call.stopped = error
         await fail(call, job, error, began)
         return
-    await call.emit(
+    await call.events.emit(
         FileUploaded(
             upload=call.number,
             at=time.monotonic(),
@@ -64,7 +64,7 @@ async def transfer(call: Call, job: Job) -> None:
 async def fail(call: Call, job: Job, error: S3UploaderError, began: float) -> None:
     """Emit the failure of a file; `began` is `time.monotonic()` at its start."""
     now = time.monotonic()
-    await call.emit(
+    await call.events.emit(
         FileFailed(
             upload=call.number,
             at=now,
@@ -95,7 +95,7 @@ async def _send(call: Call, job: Job) -> _Committed:
 
 
 async def _started(call: Call, job: Job) -> None:
-    await call.emit(
+    await call.events.emit(
         FileStarted(
             upload=call.number,
             at=time.monotonic(),
@@ -196,8 +196,8 @@ async def _send_part(
 
 
 def _range(call: Call, job: Job, fingerprint: Fingerprint, part: Part) -> FileRange:
-    async def progress(sent: int) -> None:
-        await call.emit(
+    def progress(sent: int) -> None:
+        call.events.offer(
             BytesSent(
                 upload=call.number,
                 at=time.monotonic(),

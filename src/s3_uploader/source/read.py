@@ -8,7 +8,8 @@ import asyncio
 import hashlib
 import os
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 import aiofiles
@@ -191,8 +192,12 @@ def _read_to_end(descriptor: int, expected: int) -> bytes:
 # ----------------------------------------------------------------------------------- large files
 
 
-async def _no_progress(_sent: int) -> None:
+def _no_progress(_sent: int) -> None:
     return
+
+
+_TELL_SECONDS = 0.05
+"""A worker thread tells its progress at most this often."""
 
 
 class FileRange:
@@ -203,7 +208,7 @@ class FileRange:
         fingerprint: what the file was when the upload of it began.
         offset, size: the range, in bytes.
         hashing: whether to compute MD5.
-        progress: called after each block with the bytes of this pass handed on so far.
+        progress: called on the event loop with the bytes of this pass handed on so far.
     """
 
     def __init__(
@@ -214,7 +219,7 @@ class FileRange:
         offset: int = 0,
         size: int,
         hashing: bool,
-        progress: Callable[[int], Awaitable[None]] = _no_progress,
+        progress: Callable[[int], None] = _no_progress,
     ) -> None:
         self.path = path
         self.size = size
@@ -223,6 +228,7 @@ class FileRange:
         self._hashing = hashing
         self._progress = progress
         self._md5 = ""
+        self._loop = asyncio.get_running_loop()
 
     @property
     def md5(self) -> str:
@@ -250,15 +256,53 @@ class FileRange:
                         await to_thread.run_sync(digest.update, block)
                     yield block
                     sent += len(block)
-                    await self._progress(sent)
+                    self._progress(sent)
                 await to_thread.run_sync(self._check, file.fileno())
         except OSError as error:
             raise self._translate(error) from error
+        self._end_pass(sent, digest.hexdigest())
+
+    def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
+        """Yield the range from its first byte, read into `buffer`; for a worker thread.
+
+        Raises:
+            SourceError: as `chunks`.
+        """
+        self._md5 = ""
+        digest = hashlib.md5(usedforsecurity=False)
+        sent = 0
+        told = time.monotonic()
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                self._check(descriptor)
+                while sent < self.size:
+                    wanted = buffer[: min(len(buffer), self.size - sent)]
+                    count = os.preadv(descriptor, [wanted], self._offset + sent)
+                    if not count:
+                        break
+                    block = wanted[:count]
+                    if self._hashing:
+                        digest.update(block)
+                    yield block
+                    sent += count
+                    now = time.monotonic()
+                    if now - told >= _TELL_SECONDS:
+                        told = now
+                        self._loop.call_soon_threadsafe(self._progress, sent)
+                self._check(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise self._translate(error) from error
+        self._end_pass(sent, digest.hexdigest())
+        self._loop.call_soon_threadsafe(self._progress, sent)
+
+    def _end_pass(self, sent: int, md5: str) -> None:
         if sent != self.size:
             detail = f"range of {self.size} bytes ended after {sent}"
             raise SourceError("source.changed", path=self.path, detail=detail)
-        if self._hashing:
-            self._md5 = digest.hexdigest()
+        self._md5 = md5 if self._hashing else ""
 
     def _check(self, descriptor: int) -> None:
         self._fingerprint.check(self.path, os.fstat(descriptor))

@@ -1,5 +1,8 @@
 """Decide, without I/O, what an HTTP answer of a store means. Shared by every lane."""
 
+import re
+import socket
+import ssl
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,3 +102,35 @@ def _by_status(request: Request, status: int, s3_code: str) -> StoreError | None
     if status == 404 and s3_code in {"NoSuchKey", "NotFound", "404", ""}:
         return StoreError("store.not_found", status=status, s3_code=s3_code, **where)
     return None
+
+
+def error_from_os(request: Request, error: OSError) -> StoreError:
+    """Return what a failure of the way to the store stands for."""
+    where: dict[str, Any] = {"endpoint": request.endpoint}
+    doing: dict[str, Any] = {**where, "operation": request.operation, "key": request.key}
+    match error:
+        case ssl.SSLCertVerificationError():
+            return StoreError("store.tls", fatal=True, detail=error.verify_message, **where)
+        case socket.gaierror():
+            return StoreError("store.unknown_host", fatal=True, retryable=True, **where)
+        case ConnectionRefusedError():
+            return StoreError("store.refused", fatal=True, retryable=True, **where)
+        case TimeoutError():
+            detail = str(error) or "no connection"
+            return StoreError("store.timeout", retryable=True, detail=detail, **doing)
+    detail = str(error) or type(error).__name__
+    return StoreError("store.reset", retryable=True, detail=detail, **doing)
+
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+
+
+def bad_bucket(bucket: str) -> StoreError:
+    """Return the error for a bucket name no store can have."""
+    return StoreError("store.bad_bucket", fatal=True, bucket=bucket)
+
+
+def check_bucket(bucket: str) -> None:
+    """Raise StoreError "store.bad_bucket" for a name that would change the request's path."""
+    if not _BUCKET.fullmatch(bucket):
+        raise bad_bucket(bucket)

@@ -5,7 +5,7 @@ Each call is one attempt: retries, limits and proofs belong to the engine. Every
 ETags are given without quotes.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,11 +23,15 @@ class Body(Protocol):
 
     @property
     def md5(self) -> str:
-        """Hex MD5 of the last complete pass over `chunks`, "" if there is none."""
+        """Hex MD5 of the last complete pass, "" if there is none."""
         ...
 
     def chunks(self) -> AsyncIterator[bytes]:
         """Start a pass from the first byte."""
+        ...
+
+    def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
+        """Start a pass in a worker thread: read into `buffer`, yield the part of it filled."""
         ...
 
 
@@ -46,6 +50,11 @@ class BytesBody:
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the data at once."""
         yield self.data
+
+    def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
+        """Yield the data at once."""
+        del buffer
+        yield memoryview(self.data)
 
 
 @dataclass(frozen=True, slots=True)

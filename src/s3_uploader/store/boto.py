@@ -24,7 +24,13 @@ from s3_uploader.errors import S3UploaderError, StoreError
 from s3_uploader.events import Lane
 from s3_uploader.plan import StoreLimits
 from s3_uploader.profile import Profile
-from s3_uploader.store.answers import Request, error_from_answer
+from s3_uploader.store.answers import (
+    Request,
+    bad_bucket,
+    check_bucket,
+    error_from_answer,
+    error_from_os,
+)
 from s3_uploader.store.base import (
     Body,
     BytesBody,
@@ -42,12 +48,14 @@ _READ = 1024 * 1024
 
 
 @asynccontextmanager
-async def open_boto_store(profile: Profile, config: UploadConfig) -> AsyncGenerator["BotoStore"]:
-    """Open a client for the profile's bucket and close it at the end.
+async def open_client(
+    profile: Profile, config: UploadConfig
+) -> AsyncGenerator[tuple["S3Client", Any]]:
+    """Open a client for the profile's endpoint; yield it and its credentials (None for none).
 
     Raises:
         ConfigError: a setting is outside what the store allows.
-        StoreError: "store.no_credentials" if an AWS profile gives none, "store.bad_bucket".
+        StoreError: "store.no_credentials" if an AWS profile gives none.
     """
     with _translated(Request("connect", "", profile.bucket, profile.endpoint_url)):
         session = aioboto3.Session(
@@ -57,6 +65,7 @@ async def open_boto_store(profile: Profile, config: UploadConfig) -> AsyncGenera
             region_name=profile.region or None,
             profile_name=profile.aws_profile or None,
         )
+        credentials: Any = await cast("Any", session.get_credentials())
         opening = session.client(
             "s3",
             endpoint_url=profile.endpoint_url or None,
@@ -68,7 +77,7 @@ async def open_boto_store(profile: Profile, config: UploadConfig) -> AsyncGenera
         # Bodies with a read() would be sent with `Expect: 100-continue`; with an empty body it
         # stalls a pooled connection for 60 s.
         client.meta.events.unregister("before-call.s3", add_expect_header)
-        yield BotoStore(client, profile, config)
+        yield client, credentials
     finally:
         await opening.__aexit__(None, None, None)
 
@@ -98,17 +107,21 @@ def _client_config(profile: Profile, config: UploadConfig) -> Any:
 class BotoStore:
     """One bucket through an open aioboto3 client."""
 
-    lane: Lane = "boto"
-
     def __init__(self, client: "S3Client", profile: Profile, config: UploadConfig) -> None:
         self._client = client
         self._stall_timeout = config.stall_timeout
         self._response_timeout = config.response_timeout
         self._rest_key = profile.secret_key.startswith("rpa_")
+        check_bucket(profile.bucket)
         self.bucket = profile.bucket
         self.endpoint = client.meta.endpoint_url
         self.region = client.meta.region_name
         self.limits: StoreLimits = config.limits(self.endpoint)
+
+    @property
+    def lane(self) -> Lane:
+        """The lane that carries bodies."""
+        return "boto"
 
     async def put_object(
         self, key: str, body: Body, *, content_type: str, metadata: Mapping[str, str]
@@ -244,7 +257,7 @@ class BotoStore:
                     raise payload.error from None
                 raise
         if watch.cancelled_caught:
-            raise _timeout(request, "no byte moved")
+            raise error_from_os(request, TimeoutError("no byte moved"))
         return _receipt(answer)
 
 
@@ -281,12 +294,25 @@ class _Payload:
 
 
 def _receipt(answer: Mapping[str, Any]) -> Receipt:
-    encrypted = answer.get("ServerSideEncryption", "").startswith("aws:kms")
-    opaque = encrypted or "SSECustomerAlgorithm" in answer
-    return Receipt(answer.get("ETag", "").strip('"'), opaque)
+    return Receipt(answer.get("ETag", "").strip('"'), is_opaque(answer))
+
+
+def is_opaque(answer: Mapping[str, Any]) -> bool:
+    """Whether the encryption that an answer names makes the ETag something else than an MD5."""
+    by_kms = answer.get("ServerSideEncryption", "").startswith("aws:kms")
+    return by_kms or bool(answer.get("SSECustomerAlgorithm"))
 
 
 # ------------------------------------------------------------------------------------ translation
+
+_TOLD_BY_TYPE = (ssl.SSLCertVerificationError, socket.gaierror, ConnectionRefusedError)
+_NO_CREDENTIALS = (
+    botocore_errors.NoCredentialsError,
+    botocore_errors.PartialCredentialsError,
+    botocore_errors.CredentialRetrievalError,
+    botocore_errors.NoRegionError,
+    botocore_errors.ProfileNotFound,
+)
 
 
 @contextmanager
@@ -308,45 +334,22 @@ def _translated(request: Request) -> Iterator[None]:
 
 
 def _from_transport(request: Request, error: Exception) -> StoreError:
-    where: dict[str, Any] = {"endpoint": request.endpoint}
-    doing: dict[str, Any] = {**where, "operation": request.operation, "key": request.key}
     chain = list(_causes(error))
+    inner = [cause for cause in chain if isinstance(cause, _TOLD_BY_TYPE)]
+    if inner:
+        return error_from_os(request, inner[-1])
     detail = type(chain[-1]).__name__
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain):
-        verdict = next(c for c in chain if isinstance(c, ssl.SSLCertVerificationError))
-        return StoreError("store.tls", fatal=True, detail=verdict.verify_message, **where)
-    if any(isinstance(cause, socket.gaierror) for cause in chain):
-        return StoreError("store.unknown_host", fatal=True, retryable=True, **where)
-    if any(isinstance(cause, ConnectionRefusedError) for cause in chain):
-        return StoreError("store.refused", fatal=True, retryable=True, **where)
-    if isinstance(error, botocore_errors.ReadTimeoutError | botocore_errors.ConnectTimeoutError):
-        return _timeout(request, detail)
-    if isinstance(error, botocore_errors.ParamValidationError):
-        if "bucket" in str(error).lower():
-            return StoreError("store.bad_bucket", fatal=True, bucket=request.bucket)
-        return StoreError("store.unexpected", detail=detail, **doing)
-    if isinstance(
-        error,
-        botocore_errors.NoCredentialsError
-        | botocore_errors.PartialCredentialsError
-        | botocore_errors.CredentialRetrievalError
-        | botocore_errors.NoRegionError
-        | botocore_errors.ProfileNotFound,
-    ):
-        return StoreError("store.no_credentials", fatal=True, detail=type(error).__name__)
-    if isinstance(error, botocore_errors.HTTPClientError | aiohttp.ClientError | OSError):
-        return StoreError("store.reset", retryable=True, detail=detail, **doing)
-    return StoreError("store.unexpected", detail=detail, **doing)
-
-
-def _timeout(request: Request, detail: str) -> StoreError:
+    match error:
+        case botocore_errors.ReadTimeoutError() | botocore_errors.ConnectTimeoutError():
+            return error_from_os(request, TimeoutError(detail))
+        case botocore_errors.HTTPClientError() | aiohttp.ClientError() | OSError():
+            return error_from_os(request, ConnectionError(detail))
+        case _ if isinstance(error, _NO_CREDENTIALS):
+            return StoreError("store.no_credentials", fatal=True, detail=type(error).__name__)
+        case botocore_errors.ParamValidationError() if "bucket" in str(error).lower():
+            return bad_bucket(request.bucket)
     return StoreError(
-        "store.timeout",
-        retryable=True,
-        endpoint=request.endpoint,
-        operation=request.operation,
-        key=request.key,
-        detail=detail,
+        "store.unexpected", operation=request.operation, key=request.key, detail=detail
     )
 
 

@@ -1,0 +1,111 @@
+"""Read an HTTP/1.1 answer with httptools, from bytes as they come."""
+
+import html
+import re
+from dataclasses import dataclass
+
+import httptools
+
+_MAX_HEAD = 64 * 1024
+_MAX_BODY = 64 * 1024
+_CONTINUE_END = 200
+"""Statuses below this one announce another answer."""
+
+_CODE = re.compile(r"<Code>([^<]*)</Code>")
+_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
+
+
+class MalformedAnswerError(Exception):
+    """The peer does not speak HTTP, or too much of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer; header names in lower case, `body` cut at 64 KiB."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+    keep_alive: bool
+
+    def header(self, name: bytes) -> str:
+        """Return a header's value, "" if absent."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    def s3_error(self) -> tuple[str, str]:
+        """Return `<Code>` and `<Message>` of an error's body, "" where absent."""
+        text = self.body.decode("utf-8", "replace")
+        found = (_CODE.search(text), _MESSAGE.search(text))
+        code, message = (html.unescape(match[1]) if match else "" for match in found)
+        return code, message
+
+
+class AnswerReader:
+    """Turns what a connection receives into one answer per request.
+
+    Call `expect` before each request, `feed` with what arrives until it returns an answer, and
+    `end` when the peer closes.
+    """
+
+    def __init__(self) -> None:
+        self.expect()
+        self._parser = httptools.HttpResponseParser(self)
+
+    def expect(self) -> None:
+        """Forget the last answer; the next one may come."""
+        self._status = 0
+        self._headers: dict[bytes, bytes] = {}
+        self._body: list[bytes] = []
+        self._body_size = 0
+        self._fed = 0
+        self._answer: Answer | None = None
+        self.begun = False
+
+    def feed(self, data: bytes) -> Answer | None:
+        """Take bytes in and return the answer once it is whole.
+
+        Raises:
+            MalformedAnswerError: not HTTP, or headers over 64 KiB.
+        """
+        self.begun = True
+        self._fed += len(data)
+        if self._answer is not None:
+            raise MalformedAnswerError("bytes after the answer")
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            raise MalformedAnswerError(type(error).__name__) from error
+        if not self._status and self._fed > _MAX_HEAD:
+            raise MalformedAnswerError("headers too long")
+        return self._answer
+
+    def end(self) -> Answer | None:
+        """Return the answer if the peer's closing is what ends it, None if it is cut short."""
+        framed = b"content-length" in self._headers or b"transfer-encoding" in self._headers
+        if self._status and not framed:
+            return Answer(self._status, self._headers, b"".join(self._body), keep_alive=False)
+        return None
+
+    # Called by httptools.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header."""
+        self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        """Note the status."""
+        self._status = self._parser.get_status_code()
+
+    def on_body(self, data: bytes) -> None:
+        """Keep the body's beginning."""
+        if self._body_size < _MAX_BODY:
+            self._body.append(data[: _MAX_BODY - self._body_size])
+            self._body_size += len(data)
+
+    def on_message_complete(self) -> None:
+        """Make the answer, unless it only announces another."""
+        if self._status < _CONTINUE_END:
+            self._status, self._headers = 0, {}
+            return
+        keep_alive = self._parser.should_keep_alive()
+        self._answer = Answer(self._status, self._headers, b"".join(self._body), keep_alive)

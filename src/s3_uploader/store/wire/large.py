@@ -1,0 +1,242 @@
+"""Large bodies: one blocking worker thread per request in flight, one reused buffer each.
+
+Reading, hashing and sending all release the GIL, so threads use every core, and a buffer that is
+reused costs no page faults. The engine awaits the thread; a cancellation shuts the socket down,
+which frees the thread at its next system call.
+"""
+
+import asyncio
+import select
+import socket
+import ssl
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import anyio
+from anyio import to_thread
+
+from s3_uploader.store.base import Body
+from s3_uploader.store.wire.answer import Answer, AnswerReader, MalformedAnswerError
+from s3_uploader.store.wire.dial import Origin
+from s3_uploader.store.wire.pool import Pool
+from s3_uploader.store.wire.small import StaleConnectionError
+
+BUFFER = 1024 * 1024
+"""Bytes read, hashed and sent at a time by one worker."""
+
+_RECEIVE = 64 * 1024
+_TLS_WRITE = 256 * 1024
+"""Python gives an SSL write one time limit as a whole, so it is kept to what must move in it."""
+
+_FREE_SECONDS = 1.0
+"""A worker must be free this long after its socket was shut down."""
+
+
+class LargeConnection:
+    """A blocking connection. Its methods run in a worker thread, except `cancel` and `close`."""
+
+    def __init__(self, raw: socket.socket, origin: Origin, stall: float, response: float) -> None:
+        self.born = self.used = time.monotonic()
+        self._raw = raw
+        self._socket = raw
+        self._origin = origin
+        self._stall = stall
+        self._response = response
+        self._reader = AnswerReader()
+        self._poll = select.poll()
+        self._poll.register(raw.fileno(), select.POLLIN)
+        self._connected = False
+        self._reused = False
+        self._cancelled = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether the idle connection is silent: a closing peer makes it readable."""
+        return not self._poll.poll(0)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def cancel(self) -> None:
+        """Free the thread that uses the connection; called from the event loop."""
+        self._cancelled = True
+        try:
+            # Not SSLSocket's own shutdown, which would drop TLS under the thread's feet.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        except OSError:
+            # Not connected any more: the thread finds out by itself.
+            return
+
+    def exchange(self, head: bytes, body: Body, buffer: memoryview) -> tuple[Answer, bool]:
+        """Send a request; return the answer, and whether the connection can be used again.
+
+        Raises:
+            OSError: the connection broke, or nothing moved for the time allowed.
+            SourceError: from the body.
+        """
+        self._handshake()
+        self._reader.expect()
+        self._socket.settimeout(self._stall)
+        reused, self._reused = self._reused, True
+        sent = 0
+        try:
+            blocks = body.blocks(buffer)
+            first = next(blocks, memoryview(b""))
+            self._send_first(head, first)
+            sent += len(first)
+            for block in blocks:
+                early = self._answer_begun()
+                if early:
+                    return self._receive(early), False
+                self._send(block)
+                sent += len(block)
+        except OSError as error:
+            if reused and not self._reader.begun and sent <= BUFFER and not self._cancelled:
+                raise StaleConnectionError("closed while idle") from None
+            return self._last_words(error), False
+        answer = self._receive(b"", reused=reused)
+        return answer, answer.keep_alive
+
+    def _handshake(self) -> None:
+        if self._connected:
+            return
+        self._socket.settimeout(self._origin.connect_timeout)
+        context = self._origin.context
+        if context is not None:
+            # The handshake is made here, under the connect timeout.
+            self._socket = context.wrap_socket(self._raw, server_hostname=self._origin.host)
+        self._connected = True
+
+    def _send_first(self, head: bytes, block: memoryview) -> None:
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._send(memoryview(head + bytes(block[: _TLS_WRITE - len(head)])))
+            self._send(block[_TLS_WRITE - len(head) :])
+            return
+        sent = self._socket.sendmsg([head, block])
+        if sent < len(head):
+            self._send(memoryview(head)[sent:])
+            sent = len(head)
+        self._send(block[sent - len(head) :])
+
+    def _send(self, block: memoryview) -> None:
+        # send, not sendall: the time limit counts anew whenever bytes have moved.
+        tls = isinstance(self._socket, ssl.SSLSocket)
+        while block:
+            sent = self._socket.send(block[:_TLS_WRITE] if tls else block)
+            block = block[sent:]
+
+    def _answer_begun(self) -> bytes:
+        """Return what the store says before it has the whole body, b"" if it says nothing."""
+        if not self._poll.poll(0):
+            return b""
+        self._socket.settimeout(0)
+        try:
+            # Readable need not mean an answer: TLS sends session tickets.
+            return self._socket.recv(_RECEIVE)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return b""
+        finally:
+            self._socket.settimeout(self._stall)
+
+    def _receive(self, data: bytes, *, reused: bool = False) -> Answer:
+        self._socket.settimeout(self._response)
+        try:
+            while True:
+                answer = self._reader.feed(data) if data else None
+                if answer is not None:
+                    return answer
+                data = self._socket.recv(_RECEIVE)
+                if not data:
+                    return self._ended(reused=reused)
+        except MalformedAnswerError as error:
+            raise ConnectionError(f"malformed answer: {error}") from error
+
+    def _ended(self, *, reused: bool) -> Answer:
+        answer = self._reader.end()
+        if answer is not None:
+            return answer
+        if reused and not self._reader.begun:
+            raise StaleConnectionError("closed while idle")
+        raise ConnectionResetError("closed by the store")
+
+    def _last_words(self, error: OSError) -> Answer:
+        """Return the answer of a store that stopped reading, or raise why sending failed."""
+        if self._cancelled or isinstance(error, TimeoutError):
+            raise error
+        try:
+            return self._receive(b"")
+        except OSError:
+            raise error from None
+
+
+class LargeSender:
+    """Sends large bodies over pooled connections, each by a worker thread.
+
+    Args:
+        origin: where to.
+        workers: requests in flight at most.
+        stall_timeout, response_timeout: seconds.
+    """
+
+    def __init__(
+        self, origin: Origin, workers: int, stall_timeout: float, response_timeout: float
+    ) -> None:
+        self._origin = origin
+        self._stall = stall_timeout
+        self._response = response_timeout
+        self._pool: Pool[LargeConnection] = Pool()
+        self._buffers: list[memoryview] = []
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="s3-uploader-wire")
+
+    async def exchange(self, head: bytes, body: Body) -> Answer:
+        """Send a request and return its answer.
+
+        Raises:
+            OSError: connecting failed, the connection broke, or nothing moved for too long.
+            SourceError: from the body.
+        """
+        kept = self._pool.take()
+        if kept is not None:
+            try:
+                return await self._use(kept, head, body)
+            except StaleConnectionError:
+                pass
+        raw = await self._origin.dial()
+        fresh = LargeConnection(raw, self._origin, self._stall, self._response)
+        return await self._use(fresh, head, body)
+
+    async def close(self) -> None:
+        """Close every connection and end the threads."""
+        self._pool.close()
+        await to_thread.run_sync(self._executor.shutdown)
+
+    async def _use(self, connection: LargeConnection, head: bytes, body: Body) -> Answer:
+        buffer = self._buffers.pop() if self._buffers else memoryview(bytearray(BUFFER))
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(self._executor, connection.exchange, head, body, buffer)
+        try:
+            answer, reusable = await asyncio.shield(work)
+        except asyncio.CancelledError:
+            connection.cancel()
+            await _wait_until_free(work)
+            connection.close()
+            raise
+        except BaseException:
+            connection.close()
+            self._buffers.append(buffer)
+            raise
+        self._buffers.append(buffer)
+        if reusable:
+            self._pool.give_back(connection)
+        else:
+            connection.close()
+        return answer
+
+
+async def _wait_until_free(work: "asyncio.Future[tuple[Answer, bool]]") -> None:
+    with anyio.move_on_after(_FREE_SECONDS, shield=True):
+        await asyncio.wait([work])
+    if work.done() and not work.cancelled():
+        # Retrieved, so that asyncio does not report an exception nobody asked for.
+        work.exception()

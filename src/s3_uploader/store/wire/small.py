@@ -1,0 +1,200 @@
+"""Small bodies: one asyncio protocol per connection, so hundreds in flight cost nothing."""
+
+import asyncio
+import time
+from typing import cast
+
+from s3_uploader.store.wire.answer import Answer, AnswerReader, MalformedAnswerError
+from s3_uploader.store.wire.dial import Origin
+from s3_uploader.store.wire.pool import Pool
+
+_SWEEP_SECONDS = 0.5
+_JOIN_LIMIT = 64 * 1024
+"""Bodies up to this many bytes are copied behind the head, so both leave in one write."""
+
+
+class StaleConnectionError(ConnectionError):
+    """A kept connection turned out to be closed before it said anything: use a new one."""
+
+
+class SmallConnection(asyncio.Protocol):
+    """One connection, one request at a time."""
+
+    def __init__(self) -> None:
+        self.born = self.used = self.moved = time.monotonic()
+        self._transport: asyncio.Transport | None = None
+        self._reader = AnswerReader()
+        self._waiting: asyncio.Future[Answer] | None = None
+        self._queued = 0
+        self._reused = False
+
+    # Called by the event loop.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        # Not checked by isinstance: uvloop's transports are their own kind.
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Give the answer to who waits for it."""
+        self.moved = time.monotonic()
+        waiting = self._waiting
+        if waiting is None:
+            # Nothing was asked: the connection is of no more use.
+            self.close()
+            return
+        try:
+            answer = self._reader.feed(data)
+        except MalformedAnswerError as error:
+            self._fail(ConnectionError(f"malformed answer: {error}"))
+            return
+        if answer is not None and not waiting.done():
+            waiting.set_result(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell who waits; a closing may also be what ends the answer."""
+        self._transport = None
+        waiting = self._waiting
+        if waiting is None or waiting.done():
+            return
+        answer = self._reader.end()
+        if answer is not None:
+            waiting.set_result(answer)
+        elif self._reused and not self._reader.begun:
+            waiting.set_exception(StaleConnectionError("closed while idle"))
+        else:
+            waiting.set_exception(exc or ConnectionResetError("closed by the store"))
+
+    # Called by the pool and its watch.
+
+    @property
+    def usable(self) -> bool:
+        """Whether the connection is open."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def close(self) -> None:
+        """Close at once, dropping what is not sent."""
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+
+    async def exchange(self, head: bytes, body: bytes) -> tuple[Answer, bool]:
+        """Send a request; return the answer, and whether the connection can be used again.
+
+        Raises:
+            OSError: the connection broke, or `check` saw it stall (TimeoutError).
+        """
+        transport = self._transport
+        if transport is None:
+            raise StaleConnectionError("closed while idle")
+        self._reader.expect()
+        self._waiting = asyncio.get_running_loop().create_future()
+        self.moved = time.monotonic()
+        self._queued = 0
+        if len(body) <= _JOIN_LIMIT:
+            transport.write(head + body)
+        else:
+            transport.write(head + body[:_JOIN_LIMIT])
+            transport.write(memoryview(body)[_JOIN_LIMIT:])
+        done = False
+        try:
+            answer = await self._waiting
+            done = True
+        finally:
+            self._waiting = None
+            self._reused = True
+            # An answer while the body still goes out ends the connection, as does giving up.
+            unsent = not done or transport.get_write_buffer_size() > 0
+            if unsent:
+                self.close()
+        return answer, answer.keep_alive and not unsent
+
+    def check(self, now: float, stall: float, response: float) -> None:
+        """Fail the request if no byte moved for `stall`, or no answer came for `response`."""
+        if self._transport is None or self._waiting is None:
+            return
+        queued = self._transport.get_write_buffer_size()
+        if queued != self._queued:
+            self._queued, self.moved = queued, now
+        if now - self.moved > (stall if queued else response):
+            self._fail(TimeoutError("no byte moved"))
+
+    def _fail(self, error: OSError) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(error)
+        self.close()
+
+
+class SmallSender:
+    """Sends small bodies over pooled connections; one timer watches them all."""
+
+    def __init__(self, origin: Origin, stall_timeout: float, response_timeout: float) -> None:
+        self._origin = origin
+        self._stall = stall_timeout
+        self._response = response_timeout
+        self._pool: Pool[SmallConnection] = Pool()
+        self._busy: set[SmallConnection] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def exchange(self, head: bytes, body: bytes) -> Answer:
+        """Send a request and return its answer.
+
+        Raises:
+            OSError: connecting failed, the connection broke, or nothing moved for too long.
+        """
+        kept = self._pool.take()
+        if kept is not None:
+            try:
+                return await self._use(kept, head, body)
+            except StaleConnectionError:
+                pass
+        return await self._use(await self._connect(), head, body)
+
+    def close(self) -> None:
+        """Close every connection."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for connection in list(self._busy):
+            connection.close()
+        self._pool.close()
+
+    async def _use(self, connection: SmallConnection, head: bytes, body: bytes) -> Answer:
+        self._busy.add(connection)
+        self._watch()
+        try:
+            answer, reusable = await connection.exchange(head, body)
+        finally:
+            self._busy.discard(connection)
+        if reusable:
+            self._pool.give_back(connection)
+        else:
+            connection.close()
+        return answer
+
+    async def _connect(self) -> SmallConnection:
+        origin = self._origin
+        raw = await origin.dial()
+        try:
+            _, connection = await asyncio.get_running_loop().create_connection(
+                SmallConnection,
+                sock=raw,
+                ssl=origin.context,
+                server_hostname=origin.host if origin.context else None,
+                ssl_handshake_timeout=origin.connect_timeout if origin.context else None,
+            )
+        except BaseException:
+            raw.close()
+            raise
+        return connection
+
+    def _watch(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        self._timer = None
+        now = time.monotonic()
+        for connection in list(self._busy):
+            connection.check(now, self._stall, self._response)
+        if self._busy:
+            self._watch()
