@@ -71,7 +71,7 @@ class UploadConfig:
     the profile's section; an explicit value beats the environment, which beats the file.
 
     Attributes:
-        max_requests: requests in flight at once, over all calls of one Uploader.
+        max_requests: requests in flight at once never exceeded, over all calls of one Uploader.
         part_size: bytes of a part; grows where the store's part limit demands it.
         multipart_threshold: files of more bytes than this are sent in parts.
         max_parts: parts the store allows in one upload.
@@ -154,7 +154,7 @@ class UploadConfig:
             max_put=min(limits.max_put, max_part) if self.max_part_size else limits.max_put,
             part_size=self.part_size or min(limits.part_size, max_part),
             max_requests=self.max_requests or limits.max_requests,
-            requests=self.max_requests or limits.requests,
+            requests=min(limits.requests, self.max_requests or limits.requests),
         )
         if not limits.min_part <= limits.part_size <= limits.max_part:
             raise ConfigError(

@@ -3,17 +3,15 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from functools import partial
-from importlib import import_module
 from typing import Literal
 
 import anyio
-from anyio import to_thread
 
 from s3_uploader.config import UploadConfig
 from s3_uploader.engine import Call
 from s3_uploader.engine.call import Reach
 from s3_uploader.engine.channel import Channel
+from s3_uploader.engine.limiter import Limiter
 from s3_uploader.engine.transfer import SMALL
 from s3_uploader.errors import Param, S3UploaderError
 from s3_uploader.events import UploadFailed, UploadFinished, UploadStarted, Warned
@@ -21,16 +19,10 @@ from s3_uploader.plan import StoreLimits
 from s3_uploader.profile import Profile
 from s3_uploader.source import SmallFileReader
 from s3_uploader.store import ObjectStore
+from s3_uploader.store.open import open_store
 
 
 async def _ready(store: ObjectStore) -> ObjectStore:
-    return store
-
-
-async def _open_store(profile: Profile, config: UploadConfig, stack: AsyncExitStack) -> ObjectStore:
-    # Imported at the first need, and in a thread: it takes longer than a small upload.
-    lanes = await to_thread.run_sync(import_module, "s3_uploader.store.open")
-    store: ObjectStore = await stack.enter_async_context(lanes.open_store(profile, config))
     return store
 
 
@@ -47,7 +39,7 @@ class Session:
         runpod: bool,
     ) -> None:
         self.config = config
-        self.limiter = anyio.CapacityLimiter(config.max_requests or limits.requests)
+        self.limiter = Limiter(limits.requests, config.max_requests or limits.max_requests)
         self.reach = Reach()
         self.reader = SmallFileReader(limit=SMALL, hashing=config.integrity != "off")
         self.stack = AsyncExitStack()
@@ -79,7 +71,7 @@ class Session:
         return cls(
             config,
             config.limits(profile.endpoint_url),
-            partial(_open_store, profile, config),
+            lambda stack: stack.enter_async_context(open_store(profile, config)),
             profile.warnings,
             runpod=profile.is_runpod,
         )

@@ -11,6 +11,7 @@ import anyio
 
 from s3_uploader.config import UploadConfig
 from s3_uploader.engine.channel import Channel
+from s3_uploader.engine.limiter import Limiter
 from s3_uploader.engine.retry import RetryPolicy
 from s3_uploader.errors import IntegrityError, S3UploaderError, StoreError
 from s3_uploader.events import RequestRetried
@@ -48,7 +49,7 @@ class Call:
     number: int
     store: ObjectStore
     config: UploadConfig
-    limiter: anyio.CapacityLimiter
+    limiter: Limiter
     reader: SmallFileReader
     events: Channel
     reach: Reach
@@ -62,11 +63,12 @@ class Call:
         operation: str,
         attempt: Callable[[], Awaitable[T]],
         *,
+        size: int = 0,
         part: int | None = None,
     ) -> T:
         """Make a request: a limiter token, then the attempt; after a failure the retry policy.
 
-        The token is given back while waiting to try again.
+        The token is given back while waiting to try again. `size` is the body's, in bytes.
 
         Raises:
             S3UploaderError: what the last attempt raised.
@@ -74,7 +76,7 @@ class Call:
         policy = RetryPolicy.of(self.config)
         for number in itertools.count(1):
             try:
-                async with self.limiter:
+                async with self.limiter.token(size):
                     result = await attempt()
             except (StoreError, IntegrityError) as error:
                 self._note_answer(error)

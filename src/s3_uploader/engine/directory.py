@@ -10,11 +10,12 @@ from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.crew import work_through
 from s3_uploader.engine.transfer import fail, transfer
 from s3_uploader.errors import InvalidKeyError, S3UploaderError, SourceError
 from s3_uploader.events import EntrySkipped, ScanFinished
-from s3_uploader.plan import check_key, join_key
-from s3_uploader.source import Entry, Problem, Skipped, walk
+from s3_uploader.plan import check_key
+from s3_uploader.source import Entry, Problem, Skipped, SourceFile, walk
 
 QUEUE_BATCHES = 128
 """Batches of entries (256 each) the walk may be ahead of the workers: bounds memory."""
@@ -29,10 +30,15 @@ async def upload_directory(call: Call, root: str, prefix: str) -> None:
     batches = await to_thread.run_sync(_first_batch, root)
     send, receive = anyio.create_memory_object_stream[list[Entry]](QUEUE_BATCHES)
     backlog = _Backlog(receive)
+    root_prefix = os.path.join(root, "")
+    key_prefix = f"{prefix}/" if prefix else ""
+
+    async def upload(taken: tuple[int, Entry]) -> None:
+        await _upload_entry(call, root_prefix, key_prefix, *taken)
+
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_scan, call, root, batches, send)
-        for _ in range(int(call.limiter.total_tokens)):
-            tasks.start_soon(_work, call, root, prefix, backlog)
+        await work_through(backlog.take, upload, call.limiter)
 
 
 class _Backlog:
@@ -59,17 +65,12 @@ class _Backlog:
         return self._batch.popleft()
 
 
-async def _work(call: Call, root: str, prefix: str, backlog: _Backlog) -> None:
-    while (taken := await backlog.take()) is not None:
-        number, entry = taken
-        if not isinstance(entry, Skipped):
-            await _upload_entry(call, root, prefix, number, entry)
-
-
 async def _upload_entry(call: Call, root: str, prefix: str, number: int, entry: Entry) -> None:
-    key = join_key(prefix, entry.name)
-    size = 0 if isinstance(entry, Problem | Skipped) else entry.size
-    job = Job(number, entry.name, os.path.join(root, entry.name), key, size)
+    if isinstance(entry, Skipped):
+        return
+    key = prefix + entry.name
+    size = entry.size if isinstance(entry, SourceFile) else 0
+    job = Job(number, entry.name, root + entry.name, key, size)
     problem = _problem(call, entry, key)
     if problem is not None:
         await fail(call, job, problem, time.monotonic())

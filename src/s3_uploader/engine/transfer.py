@@ -1,13 +1,16 @@
 """One file: decide how it is sent, send it, prove it, tell how it ended."""
 
 import mimetypes
+import os
 import time
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import anyio
 from anyio import to_thread
 
 from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.crew import work_through
 from s3_uploader.engine.multipart import multipart_upload
 from s3_uploader.engine.proof import composite_etag, prove
 from s3_uploader.errors import IntegrityError, S3UploaderError, StoreError
@@ -114,12 +117,12 @@ async def _put_small(call: Call, job: Job) -> _Committed | None:
             return None
         return await _put(call, job, BytesBody(content.data, content.md5))
 
-    return await call.request(job, "PutObject", attempt)
+    return await call.request(job, "PutObject", attempt, size=job.size)
 
 
 async def _put_large(call: Call, job: Job, fingerprint: Fingerprint) -> _Committed:
     body = _range(call, job, fingerprint, Part(1, 0, job.size))
-    return await call.request(job, "PutObject", lambda: _put(call, job, body))
+    return await call.request(job, "PutObject", lambda: _put(call, job, body), size=job.size)
 
 
 async def _put(call: Call, job: Job, body: Body) -> _Committed:
@@ -165,18 +168,19 @@ async def _send_all(
     failures: list[S3UploaderError] = []
     parts = iter(plan)
 
-    async with anyio.create_task_group() as tasks:
+    async def take() -> Part | None:
+        return next(parts, None)
 
-        async def work() -> None:
+    with anyio.CancelScope() as scope:
+
+        async def send(part: Part) -> None:
             try:
-                for part in parts:
-                    sent[part.number] = await _send_part(call, job, fingerprint, part, upload_id)
+                sent[part.number] = await _send_part(call, job, fingerprint, part, upload_id)
             except S3UploaderError as error:
                 failures.append(error)
-                tasks.cancel_scope.cancel()
+                scope.cancel()
 
-        for _ in range(min(plan.count, int(call.limiter.total_tokens))):
-            tasks.start_soon(work)
+        await work_through(take, send, call.limiter)
     if failures:
         raise failures[0]
     return sent
@@ -192,7 +196,7 @@ async def _send_part(
         verified = prove(receipt, body.md5, call.config.integrity, job.key)
         return _SentPart(receipt.etag, body.md5, verified)
 
-    return await call.request(job, "UploadPart", attempt, part=part.number)
+    return await call.request(job, "UploadPart", attempt, size=part.size, part=part.number)
 
 
 def _range(call: Call, job: Job, fingerprint: Fingerprint, part: Part) -> FileRange:
@@ -225,4 +229,9 @@ async def _check_size(call: Call, job: Job, size: int) -> None:
 
 
 def _content_type(call: Call, job: Job) -> str:
-    return call.content_type or mimetypes.guess_type(job.name)[0] or _DEFAULT_TYPE
+    return call.content_type or _type_of(os.path.splitext(job.name)[1])
+
+
+@lru_cache(1024)
+def _type_of(suffix: str) -> str:
+    return mimetypes.guess_type(f"x{suffix}")[0] or _DEFAULT_TYPE

@@ -121,9 +121,12 @@ class SmallFileReader:
         Raises:
             SourceError: missing, unreadable, not a regular file, or changed while it was read.
         """
-        answer: asyncio.Future[Content | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Content | None] = loop.create_future()
         self._asked.append((path, answer))
-        self._start_hop()
+        if self._hop is None and len(self._asked) == 1:
+            # Not at once: others that ask in this turn of the loop share the hop.
+            loop.call_soon(self._start_hop)
         return await answer
 
     def _start_hop(self) -> None:

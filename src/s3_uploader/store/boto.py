@@ -48,15 +48,14 @@ _READ = 1024 * 1024
 
 
 @asynccontextmanager
-async def open_client(
-    profile: Profile, config: UploadConfig
-) -> AsyncGenerator[tuple["S3Client", Any]]:
-    """Open a client for the profile's endpoint; yield it and its credentials (None for none).
+async def open_boto_store(profile: Profile, config: UploadConfig) -> AsyncGenerator["BotoStore"]:
+    """Open a client for the profile's bucket and close it at the end.
 
     Raises:
         ConfigError: a setting is outside what the store allows.
-        StoreError: "store.no_credentials" if an AWS profile gives none.
+        StoreError: "store.no_credentials" if an AWS profile gives none, "store.bad_bucket".
     """
+    check_bucket(profile.bucket)
     with _translated(Request("connect", "", profile.bucket, profile.endpoint_url)):
         session = aioboto3.Session(
             aws_access_key_id=profile.access_key or None,
@@ -77,7 +76,7 @@ async def open_client(
         # Bodies with a read() would be sent with `Expect: 100-continue`; with an empty body it
         # stalls a pooled connection for 60 s.
         client.meta.events.unregister("before-call.s3", add_expect_header)
-        yield client, credentials
+        yield BotoStore(client, profile, config, credentials)
     finally:
         await opening.__aexit__(None, None, None)
 
@@ -105,14 +104,20 @@ def _client_config(profile: Profile, config: UploadConfig) -> Any:
 
 
 class BotoStore:
-    """One bucket through an open aioboto3 client."""
+    """One bucket through an open aioboto3 client.
 
-    def __init__(self, client: "S3Client", profile: Profile, config: UploadConfig) -> None:
+    Attributes:
+        credentials: what aioboto3 signs with, None for nothing.
+    """
+
+    def __init__(
+        self, client: "S3Client", profile: Profile, config: UploadConfig, credentials: Any
+    ) -> None:
+        self.credentials = credentials
         self._client = client
         self._stall_timeout = config.stall_timeout
         self._response_timeout = config.response_timeout
         self._rest_key = profile.secret_key.startswith("rpa_")
-        check_bucket(profile.bucket)
         self.bucket = profile.bucket
         self.endpoint = client.meta.endpoint_url
         self.region = client.meta.region_name
@@ -294,13 +299,9 @@ class _Payload:
 
 
 def _receipt(answer: Mapping[str, Any]) -> Receipt:
-    return Receipt(answer.get("ETag", "").strip('"'), is_opaque(answer))
-
-
-def is_opaque(answer: Mapping[str, Any]) -> bool:
-    """Whether the encryption that an answer names makes the ETag something else than an MD5."""
     by_kms = answer.get("ServerSideEncryption", "").startswith("aws:kms")
-    return by_kms or bool(answer.get("SSECustomerAlgorithm"))
+    opaque = by_kms or bool(answer.get("SSECustomerAlgorithm"))
+    return Receipt(answer.get("ETag", "").strip('"'), opaque)
 
 
 # ------------------------------------------------------------------------------------ translation

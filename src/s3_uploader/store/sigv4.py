@@ -53,8 +53,8 @@ class Signer:
         self._scope = f"{region}/{service}/aws4_request"
         self._region = region
         self._service = service
-        self._key_of: tuple[str, str] = ("", "")
-        self._key = b""
+        self._keyed_for: tuple[str, str] = ("", "")
+        self._day_key = hmac.new(b"", digestmod="sha256")
         self._stamp_of = -1
         self._stamp = ""
 
@@ -94,17 +94,22 @@ class Signer:
         day = stamp[:8]
         digest = hashlib.sha256(request.encode()).hexdigest()
         message = f"{_ALGORITHM}\n{stamp}\n{day}/{self._scope}\n{digest}"
-        key = self._signing_key(credentials.secret_key, day)
-        signature = hmac.digest(key, message.encode(), "sha256").hex()
+        # A copy of a keyed HMAC, not hmac.digest: that lets go of the GIL for each 150 bytes, and
+        # a busy reader thread then keeps it.
+        keyed = self._keyed(credentials.secret_key, day).copy()
+        keyed.update(message.encode())
+        signature = keyed.hexdigest()
         return (
             f"{_ALGORITHM} Credential={credentials.access_key}/{day}/{self._scope}, "
             f"SignedHeaders={signed}, Signature={signature}"
         )
 
-    def _signing_key(self, secret: str, day: str) -> bytes:
-        if self._key_of != (secret, day):
+    def _keyed(self, secret: str, day: str) -> hmac.HMAC:
+        """Return the HMAC keyed for a day, derived once for each day and secret."""
+        if self._keyed_for != (secret, day):
             key = f"AWS4{secret}".encode()
             for step in (day, self._region, self._service, "aws4_request"):
                 key = hmac.digest(key, step.encode(), "sha256")
-            self._key, self._key_of = key, (secret, day)
-        return self._key
+            self._day_key = hmac.new(key, digestmod="sha256")
+            self._keyed_for = (secret, day)
+        return self._day_key

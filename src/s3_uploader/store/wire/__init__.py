@@ -1,5 +1,5 @@
 """The fast lane: PutObject and UploadPart over connections of our own."""
 
-from s3_uploader.store.wire.lane import WireStore
+from s3_uploader.store.wire.lane import Identity, WireStore
 
-__all__ = ["WireStore"]
+__all__ = ["Identity", "WireStore"]

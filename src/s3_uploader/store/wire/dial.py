@@ -22,13 +22,11 @@ class Origin:
     connect_timeout: float
 
     @classmethod
-    def of(cls, endpoint_url: str, ca_file: str, connect_timeout: float) -> "Origin":
-        """Take host and port from the endpoint; `ca_file` holds the authorities trusted."""
+    def of(
+        cls, endpoint_url: str, context: ssl.SSLContext | None, connect_timeout: float
+    ) -> "Origin":
+        """Take host and port from the endpoint."""
         parts = urlsplit(endpoint_url)
-        context = None
-        if parts.scheme == "https":
-            context = ssl.create_default_context(cafile=ca_file)
-            context.set_alpn_protocols(["http/1.1"])
         port = parts.port or (443 if context else 80)
         return cls(parts.hostname or "", port, context, connect_timeout)
 

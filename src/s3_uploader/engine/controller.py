@@ -1,0 +1,133 @@
+"""Decide, without I/O, how many requests to have in flight: goodput and errors in, limit out.
+
+The shape is that of congestion control. Start-up doubles the limit each round while that raises
+goodput by a fifth; then the limit stays, probed up and down in turn at growing intervals, and a
+probe is kept only where goodput rises. A sign of overload halves the limit.
+
+A round is as many finished requests as the limit was at its beginning, and at least
+`ROUND_SECONDS`, so that each measurement covers every connection about once.
+"""
+
+from dataclasses import dataclass
+
+ROUND_SECONDS = 0.05
+STARTUP_GAIN = 1.2
+"""Goodput must rise by this factor for a doubling to go on; a full success would be 2."""
+
+PROBE_GAIN = 1.05
+"""Goodput must rise by this factor for a probe to be kept: more than the usual noise."""
+
+FIRST_WAIT, LONGEST_WAIT = 4, 64
+"""Rounds between probes; doubled after each probe that brought nothing."""
+
+CUT_SECONDS = 1.0
+"""One cut in this time at most: a burst of errors is one sign of overload, not many."""
+
+REQUEST_WORK = 64 * 1024
+"""What one request counts for beside its bytes, so that small files measure as work too."""
+
+
+@dataclass(slots=True)
+class _Round:
+    """What was finished since `began` (seconds), and how much is needed to judge it."""
+
+    began: float
+    wanted: int
+    finished: int = 0
+    work: int = 0
+
+
+class Controller:
+    """The limit of one Uploader.
+
+    Args:
+        start: requests in flight to begin with.
+        ceiling: requests in flight never exceeded.
+    """
+
+    def __init__(self, start: int, ceiling: int) -> None:
+        self.limit = min(start, ceiling)
+        self._ceiling = ceiling
+        self._startup = True
+        self._settled = self.limit
+        self._goodput = 0.0
+        self._probing = False
+        self._upward = True
+        self._wait = self._rounds_left = FIRST_WAIT
+        self._cut_at = float("-inf")
+        self._round: _Round | None = None
+
+    def succeed(self, now: float, size: int, in_flight: int) -> None:
+        """Note a request that succeeded.
+
+        Args:
+            now: monotonic seconds.
+            size: bytes of its body.
+            in_flight: requests in flight when it ended, itself included. A round in which the
+                limit was never reached says nothing about the limit and is not judged.
+        """
+        current = self._round
+        if current is None or in_flight < self.limit:
+            self._round = current = _Round(now, self.limit)
+        current.finished += 1
+        current.work += size + REQUEST_WORK
+        elapsed = now - current.began
+        if current.finished >= current.wanted and elapsed >= ROUND_SECONDS:
+            self._judge(current.work / elapsed)
+            self._round = _Round(now, self.limit)
+
+    def overload(self, now: float) -> None:
+        """Note an answer or a silence that says: too much."""
+        if now - self._cut_at < CUT_SECONDS:
+            return
+        self._cut_at = now
+        self._startup = self._probing = False
+        self._settle(max(1, min(self._settled, self.limit) // 2), 0.0)
+        self._wait = self._rounds_left = FIRST_WAIT
+        self._upward = True
+        self._round = None
+
+    def _judge(self, goodput: float) -> None:
+        if self._startup:
+            self._judge_startup(goodput)
+        elif self._probing:
+            self._judge_probe(goodput)
+        else:
+            # The level drifts with the network; a probe is compared with what is usual now.
+            self._goodput = (self._goodput + goodput) / 2 if self._goodput else goodput
+            self._rounds_left -= 1
+            if self._rounds_left <= 0:
+                self._probe()
+
+    def _judge_startup(self, goodput: float) -> None:
+        if goodput < STARTUP_GAIN * self._goodput:
+            self._startup = False
+            self._settle(self._settled, self._goodput)
+            return
+        self._settle(self.limit, goodput)
+        if self.limit == self._ceiling:
+            self._startup = False
+        else:
+            self.limit = min(2 * self.limit, self._ceiling)
+
+    def _judge_probe(self, goodput: float) -> None:
+        self._probing = False
+        if goodput >= PROBE_GAIN * self._goodput:
+            self._settle(self.limit, goodput)
+            self._wait = FIRST_WAIT
+            self._rounds_left = 1
+        else:
+            self._settle(self._settled, self._goodput)
+            self._upward = not self._upward
+            self._wait = min(2 * self._wait, LONGEST_WAIT)
+            self._rounds_left = self._wait
+
+    def _probe(self) -> None:
+        step = max(1, self._settled // 4)
+        target = self._settled + (step if self._upward else -step)
+        self.limit = max(1, min(target, self._ceiling))
+        self._probing = True
+
+    def _settle(self, limit: int, goodput: float) -> None:
+        self.limit = self._settled = limit
+        self._goodput = goodput

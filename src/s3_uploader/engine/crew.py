@@ -1,0 +1,40 @@
+"""Workers over one source of work, as many as the limiter allows at any time."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from s3_uploader.engine.limiter import Limiter
+
+T = TypeVar("T")
+
+
+async def work_through(
+    take: Callable[[], Awaitable[T | None]],
+    do: Callable[[T], Awaitable[None]],
+    limiter: Limiter,
+) -> None:
+    """Call `do` with everything `take` gives, until it gives None.
+
+    A worker that finds work starts one more while the limit allows, so few files start few
+    workers, and a limit that grows finds workers soon.
+    """
+    workers = 1
+    ended = False
+
+    async with anyio.create_task_group() as tasks:
+
+        async def work() -> None:
+            nonlocal workers, ended
+            while not ended:
+                item = await take()
+                if item is None:
+                    ended = True
+                    return
+                if workers < limiter.limit and not ended:
+                    workers += 1
+                    tasks.start_soon(work)
+                await do(item)
+
+        tasks.start_soon(work)
