@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""上传一个文件，用独立的客户端（boto3）下载，比较 SHA-256，最后清理。
+"""Upload a file, download it with an independent client (boto3), compare SHA-256, clean up.
 
-退出码：0 通过，或没有 S3 配置而跳过；1 失败（加 --require-s3 时，没有配置也算失败）。
+Run as `python3 test_upload_download.py`; pytest does not collect it. Exit codes: 0 passed, or
+skipped for want of an S3 configuration; 1 failed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from s3_uploader import Profile
 
+_DESCRIPTION = """上传一个文件，用独立的客户端（boto3）下载，比较 SHA-256，最后清理。
+
+退出码：0 通过，或没有 S3 配置而跳过；1 失败（加 --require-s3 时，没有配置也算失败）。"""
 _SIZE = 5 * 1024 * 1024 + 1
 _BLOCK = 1024 * 1024
 _NOT_CONFIGURED = {"config.no_profile_file", "config.unknown_profile"}
@@ -71,7 +75,7 @@ class Remote:
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        description=_DESCRIPTION, formatter_class=argparse.RawTextHelpFormatter
     )
     add = parser.add_argument
     add("--models-subdir", default="/workspace/models", help='子目录前缀，"" 为根目录')
