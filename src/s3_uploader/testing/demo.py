@@ -250,6 +250,7 @@ def _ending_undisturbed() -> Iterator[None]:
     finally:
         for number in (signal.SIGINT, *_ENDING):
             signal.signal(number, signal.SIG_IGN)
+        write_stdout("\nStopping the server and deleting its files ...")
 
 
 def _run(size_mb: int) -> int:
@@ -314,7 +315,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(options.size_mb)
     except KeyboardInterrupt:
-        write_stdout("\nInterrupted; the server and its files are gone.")
+        write_stdout("Interrupted; the server and its files are gone.")
         return 128 + ended_by
     except S3UploaderError as error:
         write_stdout(str(error))
