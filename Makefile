@@ -1,0 +1,52 @@
+# One command each, from a fresh clone with nothing but Python 3.11 or newer and make.
+# Another interpreter: make demo PYTHON=python3.12
+
+PYTHON ?= python3
+DEMO_ARGS ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+FOR_DEMO := .venv/.installed-server
+FOR_WORK := .venv/.installed-dev
+
+.PHONY: help demo test check clean
+
+help:
+	@echo "make demo    upload a model directory to a real S3 server on this machine, verify every byte"
+	@echo "make test    run the tests"
+	@echo "make check   ruff, ruff format, mypy"
+	@echo "make clean   remove .venv and caches"
+
+demo: $(FOR_DEMO)
+	@$(BIN)/python -m s3_uploader.testing.demo $(DEMO_ARGS)
+
+test: $(FOR_WORK)
+	@$(BIN)/pytest
+
+check: $(FOR_WORK)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy --no-error-summary
+
+clean:
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "s3_uploader needs Python 3.11 or newer, and '$(PYTHON)' is not:" \
+	    "run make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Making .venv ..."
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+# The stamps are newer than pyproject.toml once what it asks for is installed. The interpreter is
+# an order-only prerequisite: its date is that of the system's Python.
+$(FOR_DEMO): pyproject.toml | $(BIN)/python
+	@echo "Installing s3_uploader and the S3 server into .venv ..."
+	@$(PIP) -e '.[server]'
+	@touch $@
+
+$(FOR_WORK): pyproject.toml | $(BIN)/python
+	@echo "Installing s3_uploader and the development tools into .venv ..."
+	@$(PIP) -e '.[dev]'
+	@touch $@ $(FOR_DEMO)
