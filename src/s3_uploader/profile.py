@@ -46,7 +46,7 @@ class Profile:
     session_token: str = field(default="", repr=False)
     aws_profile: str = ""
     warnings: tuple[tuple[str, Mapping[str, Param]], ...] = ()
-    settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     settings_origin: str = ""
 
     @property
@@ -63,6 +63,8 @@ class _Field:
     variable: str
     required: bool = True
 
+
+_SECRETS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})
 
 _FIELDS = (
     _Field("aws_access_key_id", "RUNPOD_S3_ACCESS_KEY"),
@@ -141,7 +143,7 @@ def _profile(
         access_key=values["aws_access_key_id"],
         secret_key=values["aws_secret_access_key"],
         warnings=tuple(warnings),
-        settings=section,
+        settings={key: value for key, value in section.items() if key not in _SECRETS},
         settings_origin=f"[{name}] of {file}",
     )
 

@@ -110,7 +110,7 @@ def error_from_os(request: Request, error: OSError) -> StoreError:
     doing: dict[str, Any] = {**where, "operation": request.operation, "key": request.key}
     match error:
         case ssl.SSLCertVerificationError():
-            return StoreError("store.tls", fatal=True, detail=error.verify_message, **where)
+            return StoreError("store.tls", fatal=True, detail=_verdict(error), **where)
         case socket.gaierror():
             return StoreError("store.unknown_host", fatal=True, retryable=True, **where)
         case ConnectionRefusedError():
@@ -120,6 +120,11 @@ def error_from_os(request: Request, error: OSError) -> StoreError:
             return StoreError("store.timeout", retryable=True, detail=detail, **doing)
     detail = str(error) or type(error).__name__
     return StoreError("store.reset", retryable=True, detail=detail, **doing)
+
+
+def _verdict(error: ssl.SSLCertVerificationError) -> str:
+    # aiohttp's kind of this error has no verify_message.
+    return getattr(error, "verify_message", "") or "certificate verification failed"
 
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import aioboto3
 import aiohttp
-from anyio import CancelScope
+from aiobotocore.session import AioSession
+from anyio import CancelScope, Event, move_on_after
 from botocore import exceptions as botocore_errors
 from botocore.config import Config
 from botocore.handlers import add_expect_header
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
 
 _READ = 1024 * 1024
+_RELEASE_SECONDS = 1.0
+"""Longest wait for a body's pass to end after its request has."""
 
 
 @asynccontextmanager
@@ -58,11 +61,11 @@ async def open_boto_store(profile: Profile, config: UploadConfig) -> AsyncGenera
     check_bucket(profile.bucket)
     with _translated(Request("connect", "", profile.bucket, profile.endpoint_url)):
         session = aioboto3.Session(
+            botocore_session=_session(profile),
             aws_access_key_id=profile.access_key or None,
             aws_secret_access_key=profile.secret_key or None,
             aws_session_token=profile.session_token or None,
             region_name=profile.region or None,
-            profile_name=profile.aws_profile or None,
         )
         credentials: Any = await cast("Any", session.get_credentials())
         opening = session.client(
@@ -79,6 +82,13 @@ async def open_boto_store(profile: Profile, config: UploadConfig) -> AsyncGenera
         yield BotoStore(client, profile, config, credentials)
     finally:
         await opening.__aexit__(None, None, None)
+
+
+def _session(profile: Profile) -> AioSession:
+    """Return a session of the AWS profile, or of none: AWS_PROFILE must not reach ours."""
+    # Name in the config file, variable, default, conversion: no variable.
+    variable = (None, None, profile.aws_profile or None, None)
+    return AioSession(session_vars={"profile": variable})
 
 
 def _client_config(profile: Profile, config: UploadConfig) -> Any:
@@ -261,6 +271,8 @@ class BotoStore:
                 if payload.error is not None:
                     raise payload.error from None
                 raise
+            finally:
+                await payload.release()
         if watch.cancelled_caught:
             raise error_from_os(request, TimeoutError("no byte moved"))
         return _receipt(answer)
@@ -274,14 +286,31 @@ class _Payload:
         self._watch = watch
         self._stall = stall
         self._response = response
+        self._pass: AsyncGenerator[bytes] | None = None
+        self._idle = Event()
         self.error: S3UploaderError | None = None
 
     def read(self) -> bytes:
         """Exist, so that botocore takes this for a file; aiohttp iterates instead."""
         raise NotImplementedError
 
-    async def __aiter__(self) -> AsyncGenerator[bytes]:
+    def __aiter__(self) -> AsyncGenerator[bytes]:
+        self._pass = chunks = self._chunks()
+        return chunks
+
+    async def release(self) -> None:
+        """End the pass: aiohttp neither closes it nor waits for the task that iterates."""
+        ended = self._pass
+        if ended is None:
+            return
+        with move_on_after(_RELEASE_SECONDS, shield=True):
+            if cast("Any", ended).ag_running:
+                await self._idle.wait()
+            await ended.aclose()
+
+    async def _chunks(self) -> AsyncGenerator[bytes]:
         self.error = None
+        self._idle = Event()
         chunks = cast("AsyncGenerator[bytes]", self._body.chunks())
         try:
             async for chunk in chunks:
@@ -291,8 +320,10 @@ class _Payload:
             self.error = error
             raise
         finally:
-            await chunks.aclose()
             self._extend(self._response)
+            with CancelScope(shield=True):
+                await chunks.aclose()
+            self._idle.set()
 
     def _extend(self, seconds: float) -> None:
         self._watch.deadline = asyncio.get_running_loop().time() + seconds
