@@ -1,19 +1,27 @@
-"""Upload files and directories to S3-compatible stores: fast, proven, from asyncio or plainly."""
+"""Upload files and directories to S3-compatible stores: fast, proven, from asyncio or plainly.
 
-from s3_uploader.api import upload_directory, upload_file
-from s3_uploader.config import UploadConfig
-from s3_uploader.consumers import FileOutcome, LogConsumer, RecordConsumer, UploadReport
-from s3_uploader.errors import (
-    ConfigError,
-    IntegrityError,
-    InvalidKeyError,
-    S3UploaderError,
-    SourceError,
-    StoreError,
-    UploadFailedError,
-)
-from s3_uploader.profile import Profile, load_profile
-from s3_uploader.uploader import Uploader
+Names are imported when they are first used: asyncio alone takes longer to import than a program
+that only might upload should wait.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from s3_uploader.api import upload_directory, upload_file
+    from s3_uploader.config import UploadConfig
+    from s3_uploader.consumers import FileOutcome, LogConsumer, RecordConsumer, UploadReport
+    from s3_uploader.errors import (
+        ConfigError,
+        IntegrityError,
+        InvalidKeyError,
+        S3UploaderError,
+        SourceError,
+        StoreError,
+        UploadFailedError,
+    )
+    from s3_uploader.profile import Profile, load_profile
+    from s3_uploader.uploader import Uploader
 
 __version__ = "0.1.0"
 
@@ -36,3 +44,33 @@ __all__ = [
     "upload_directory",
     "upload_file",
 ]
+
+_HOMES = {
+    "api": ("upload_directory", "upload_file"),
+    "config": ("UploadConfig",),
+    "consumers": ("FileOutcome", "LogConsumer", "RecordConsumer", "UploadReport"),
+    "errors": (
+        "ConfigError",
+        "IntegrityError",
+        "InvalidKeyError",
+        "S3UploaderError",
+        "SourceError",
+        "StoreError",
+        "UploadFailedError",
+    ),
+    "profile": ("Profile", "load_profile"),
+    "uploader": ("Uploader",),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            value: object = getattr(import_module(f"{__name__}.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

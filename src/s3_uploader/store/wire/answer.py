@@ -11,9 +11,6 @@ _MAX_BODY = 64 * 1024
 _CONTINUE_END = 200
 """Statuses below this one announce another answer."""
 
-_CODE = re.compile(r"<Code>([^<]*)</Code>")
-_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
-
 
 class MalformedAnswerError(Exception):
     """The peer does not speak HTTP, or too much of it."""
@@ -32,12 +29,10 @@ class Answer:
         """Return a header's value, "" if absent."""
         return self.headers.get(name, b"").decode("latin-1")
 
-    def s3_error(self) -> tuple[str, str]:
-        """Return `<Code>` and `<Message>` of an error's body, "" where absent."""
-        text = self.body.decode("utf-8", "replace")
-        found = (_CODE.search(text), _MESSAGE.search(text))
-        code, message = (html.unescape(match[1]) if match else "" for match in found)
-        return code, message
+    def text(self, element: bytes) -> str:
+        """Return the text of the first XML element of that name in the body, "" if absent."""
+        found = re.search(rb"<%b>([^<]*)</%b>" % (element, element), self.body)
+        return html.unescape(found[1].decode("utf-8", "replace")) if found else ""
 
 
 class AnswerReader:

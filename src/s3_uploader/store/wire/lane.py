@@ -1,11 +1,13 @@
 """The wire lane as an ObjectStore: the calls that carry bytes are its own, the rest aioboto3's."""
 
-import base64
+import re
 import ssl
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
 
 from s3_uploader.config import UploadConfig
 from s3_uploader.errors import StoreError
@@ -35,6 +37,9 @@ from s3_uploader.store.wire.small import SmallSender
 
 _USER_AGENT = "s3-uploader"
 _REDIRECTS = frozenset({301, 302, 307, 308})
+_INTERNAL_ERROR = 500
+_EMPTY = BytesBody(b"")
+_ERROR_DOCUMENT = re.compile(rb"\s*(<\?xml[^>]*>)?\s*<Error>")
 _OK = range(200, 300)
 
 
@@ -48,8 +53,22 @@ class Identity:
     credentials: Callable[[], Awaitable[Credentials]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A request without its body; `headers` are completed when it is signed."""
+
+    operation: str
+    method: str
+    key: str
+    query: str
+    headers: dict[str, str]
+
+
 class WireStore:
-    """Sends bodies over its own connections; every other call is aioboto3's.
+    """Sends what an upload needs over its own connections; every other call is aioboto3's.
+
+    The design gave it the two calls that carry bytes. Create, complete and abort are here too, so
+    that an upload need not import aioboto3, which costs more than all of them.
 
     It steps aside where it cannot serve: a redirect, or a region the store corrects, hands this
     and every later body to aioboto3, which knows how to follow.
@@ -97,22 +116,22 @@ class WireStore:
         self, key: str, body: Body, *, content_type: str, metadata: Mapping[str, str]
     ) -> Receipt:
         """Store `body` with one request; a body in memory also carries Content-MD5."""
-        if not self._aside:
-            headers = {"content-type": content_type}
-            headers.update({f"x-amz-meta-{name}": value for name, value in metadata.items()})
-            receipt = await self._put("PutObject", key, "", body, headers)
-            if receipt is not None:
-                return receipt
+        headers = {"content-type": content_type}
+        headers.update({f"x-amz-meta-{name}": value for name, value in metadata.items()})
+        if isinstance(body, BytesBody) and body.md5:
+            headers["content-md5"] = b64encode(bytes.fromhex(body.md5)).decode()
+        answer = await self._ask(_Message("PutObject", "PUT", key, "", headers), body)
+        if answer is not None:
+            return _receipt(answer)
         store = await self._control()
         return await store.put_object(key, body, content_type=content_type, metadata=metadata)
 
     async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:
         """Store one part."""
-        if not self._aside:
-            query = canonical_query([("partNumber", str(number)), ("uploadId", upload_id)])
-            receipt = await self._put("UploadPart", key, query, body, {})
-            if receipt is not None:
-                return receipt
+        query = canonical_query([("partNumber", str(number)), ("uploadId", upload_id)])
+        answer = await self._ask(_Message("UploadPart", "PUT", key, query, {}), body)
+        if answer is not None:
+            return _receipt(answer)
         store = await self._control()
         return await store.upload_part(key, upload_id, number, body)
 
@@ -120,6 +139,12 @@ class WireStore:
         self, key: str, *, content_type: str, metadata: Mapping[str, str]
     ) -> str:
         """Return the upload id of a new multipart upload."""
+        headers = {"content-type": content_type}
+        headers.update({f"x-amz-meta-{name}": value for name, value in metadata.items()})
+        message = _Message("CreateMultipartUpload", "POST", key, "uploads=", headers)
+        answer = await self._ask(message)
+        if answer is not None:
+            return answer.text(b"UploadId")
         store = await self._control()
         return await store.create_multipart_upload(
             key, content_type=content_type, metadata=metadata
@@ -129,11 +154,25 @@ class WireStore:
         self, key: str, upload_id: str, parts: Sequence[CompletedPart]
     ) -> Receipt:
         """Publish the object."""
+        query = canonical_query([("uploadId", upload_id)])
+        headers = {"content-type": "application/xml"}
+        message = _Message("CompleteMultipartUpload", "POST", key, query, headers)
+        answer = await self._ask(message, BytesBody(_parts_document(parts)))
+        if answer is not None:
+            return Receipt(answer.text(b"ETag").strip('"'), _is_opaque(answer))
         return await (await self._control()).complete_multipart_upload(key, upload_id, parts)
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Discard an upload."""
-        await (await self._control()).abort_multipart_upload(key, upload_id)
+        query = canonical_query([("uploadId", upload_id)])
+        try:
+            answer = await self._ask(_Message("AbortMultipartUpload", "DELETE", key, query, {}))
+        except StoreError as error:
+            if error.code != "store.no_such_upload":
+                raise
+            return
+        if answer is None:
+            await (await self._control()).abort_multipart_upload(key, upload_id)
 
     async def list_parts(self, key: str, upload_id: str) -> list[StoredPart]:
         """Return the parts the store holds."""
@@ -157,62 +196,61 @@ class WireStore:
         """Delete an object."""
         await (await self._control()).delete_object(key)
 
-    async def _put(
-        self, operation: str, key: str, query: str, body: Body, headers: dict[str, str]
-    ) -> Receipt | None:
-        """Send a PUT; None where aioboto3 has to take over."""
-        if isinstance(body, BytesBody) and body.md5:
-            headers["content-md5"] = base64.b64encode(bytes.fromhex(body.md5)).decode()
+    async def _ask(self, message: _Message, body: Body = _EMPTY) -> Answer | None:
+        """Make a request; None where aioboto3 has to take over.
+
+        Raises:
+            StoreError: any answer but success, or none.
+        """
+        if self._aside:
+            return None
         credentials = await self._identity.credentials()
-        head = self._head(credentials, key, query, body.size, headers)
+        head = self._head(message, credentials, body.size)
         try:
             if isinstance(body, BytesBody):
                 answer = await self._small.exchange(head, body.data)
             else:
                 answer = await self._large.exchange(head, body)
         except OSError as error:
-            request = self._request(operation, key, body.size, credentials)
-            raise error_from_os(request, error) from error
-        if answer.status in _OK:
-            return Receipt(answer.header(b"etag").strip('"'), _is_opaque(answer))
-        if self._must_step_aside(answer):
+            raise error_from_os(self._request(message, body, credentials), error) from error
+        if answer.status in _OK and not _ERROR_DOCUMENT.match(answer.body):
+            return answer
+        code, reason = answer.text(b"Code"), answer.text(b"Message")
+        if answer.status in _REDIRECTS or code == "AuthorizationHeaderMalformed":
             self._aside = True
             return None
-        raise _error(self._request(operation, key, body.size, credentials), answer)
+        # CompleteMultipartUpload may fail after it has begun to answer 200.
+        status = answer.status if answer.status not in _OK else _INTERNAL_ERROR
+        raise error_from_answer(self._request(message, body, credentials), status, code, reason)
 
-    def _request(self, operation: str, key: str, size: int, credentials: Credentials) -> Request:
+    def _request(self, message: _Message, body: Body, credentials: Credentials) -> Request:
         rest_key = credentials.secret_key.startswith("rpa_")
-        return Request(operation, key, self.bucket, self.endpoint, size, rest_key)
+        where = (self.bucket, self.endpoint)
+        return Request(message.operation, message.key, *where, body.size, rest_key)
 
-    def _must_step_aside(self, answer: Answer) -> bool:
-        malformed = "AuthorizationHeaderMalformed"
-        return answer.status in _REDIRECTS or answer.s3_error()[0] == malformed
-
-    def _head(
-        self,
-        credentials: Credentials,
-        key: str,
-        query: str,
-        size: int,
-        headers: dict[str, str],
-    ) -> bytes:
-        """Return the signed head of a PUT."""
-        path = f"{self._base_path}/{quote_path(key)}"
+    def _head(self, message: _Message, credentials: Credentials, size: int) -> bytes:
+        """Return the signed head of a request."""
+        path = f"{self._base_path}/{quote_path(message.key)}"
         stamp = self._signer.stamp(time.time())
+        headers = message.headers
         headers["host"] = self._authority
         headers["x-amz-content-sha256"] = UNSIGNED_PAYLOAD
         headers["x-amz-date"] = stamp
         if credentials.token:
             headers["x-amz-security-token"] = credentials.token
         authorization = self._signer.authorization(
-            credentials, "PUT", path, query, headers, UNSIGNED_PAYLOAD, stamp
+            credentials, message.method, path, message.query, headers, UNSIGNED_PAYLOAD, stamp
         )
-        target = f"{path}?{query}" if query else path
+        target = f"{path}?{message.query}" if message.query else path
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         return (
-            f"PUT {target} HTTP/1.1\r\n{lines}authorization: {authorization}\r\n"
+            f"{message.method} {target} HTTP/1.1\r\n{lines}authorization: {authorization}\r\n"
             f"content-length: {size}\r\nuser-agent: {_USER_AGENT}\r\n\r\n"
         ).encode("latin-1")
+
+
+def _receipt(answer: Answer) -> Receipt:
+    return Receipt(answer.header(b"etag").strip('"'), _is_opaque(answer))
 
 
 def _is_opaque(answer: Answer) -> bool:
@@ -220,6 +258,12 @@ def _is_opaque(answer: Answer) -> bool:
     return by_kms or b"x-amz-server-side-encryption-customer-algorithm" in answer.headers
 
 
-def _error(request: Request, answer: Answer) -> StoreError:
-    code, message = answer.s3_error()
-    return error_from_answer(request, answer.status, code, message)
+def _parts_document(parts: Sequence[CompletedPart]) -> bytes:
+    lines = "".join(
+        f"<Part><PartNumber>{part.number}</PartNumber><ETag>{escape(part.etag)}</ETag></Part>"
+        for part in parts
+    )
+    return (
+        f'<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{lines}'
+        "</CompleteMultipartUpload>"
+    ).encode()
