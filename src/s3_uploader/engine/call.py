@@ -73,36 +73,32 @@ class Call:
         Raises:
             S3UploaderError: what the last attempt raised.
         """
-        policy = RetryPolicy.of(self.config)
         for number in itertools.count(1):
+            token = await self.limiter.acquire()
             try:
-                async with self.limiter.token(size):
-                    result = await attempt()
+                result = await attempt()
             except (StoreError, IntegrityError) as error:
-                self._note_answer(error)
-                delay = policy.delay(error, number, reached=self.reach.answered, rng=self._rng)
-                if delay is None:
-                    raise
-                await self._tell_retry(job, operation, part, number, delay, error)
-                await anyio.sleep(delay)
+                self.limiter.failed(error)
+                failure = error
             else:
+                self.limiter.succeeded(size)
                 self.reach.answered = True
                 return result
+            finally:
+                self.limiter.release(token)
+            await self._back_off(job, operation, part, number, failure)
         raise AssertionError("unreachable: the loop has no end")
 
-    def _note_answer(self, error: S3UploaderError) -> None:
+    async def _back_off(
+        self, job: Job, operation: str, part: int | None, number: int, error: S3UploaderError
+    ) -> None:
+        """Wait before the next attempt, or raise the error if there is to be none."""
         if getattr(error, "status", None):
             self.reach.answered = True
-
-    async def _tell_retry(
-        self,
-        job: Job,
-        operation: str,
-        part: int | None,
-        number: int,
-        delay: float,
-        error: S3UploaderError,
-    ) -> None:
+        policy = RetryPolicy.of(self.config)
+        delay = policy.delay(error, number, reached=self.reach.answered, rng=self._rng)
+        if delay is None:
+            raise error
         await self.events.emit(
             RequestRetried(
                 upload=self.number,
@@ -117,3 +113,4 @@ class Call:
                 params=error.params,
             )
         )
+        await anyio.sleep(delay)

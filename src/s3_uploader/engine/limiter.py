@@ -1,8 +1,6 @@
 """One limiter for all requests of an Uploader: anyio's, its total set by the controller."""
 
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 import anyio
 
@@ -30,25 +28,8 @@ class Limiter:
         """Requests in flight allowed now."""
         return self._controller.limit
 
-    @asynccontextmanager
-    async def token(self, size: int) -> AsyncGenerator[None]:
-        """Hold a token for one attempt of a request whose body has `size` bytes."""
-        token = await self._take()
-        try:
-            yield
-        except S3UploaderError as error:
-            if _is_overload(error):
-                self._controller.overload(time.monotonic())
-            raise
-        else:
-            in_flight = self._capacity.borrowed_tokens
-            self._controller.succeed(time.monotonic(), size, in_flight)
-        finally:
-            self._capacity.release_on_behalf_of(token)
-            if self._capacity.total_tokens != self._controller.limit:
-                self._capacity.total_tokens = self._controller.limit
-
-    async def _take(self) -> object:
+    async def acquire(self) -> object:
+        """Return a token for one attempt of a request; give it back with `release`."""
         # Without waiting where one is free: the capacity's checkpoint costs a turn of the loop.
         token = object()
         try:
@@ -56,6 +37,22 @@ class Limiter:
         except anyio.WouldBlock:
             await self._capacity.acquire_on_behalf_of(token)
         return token
+
+    def release(self, token: object) -> None:
+        """Give a token back; the next request may start, if the limit allows."""
+        self._capacity.release_on_behalf_of(token)
+        limit = self._controller.limit
+        if self._capacity.total_tokens != limit:
+            self._capacity.total_tokens = limit
+
+    def succeeded(self, size: int) -> None:
+        """Note, before its release, a request that succeeded; `size` is its body's, in bytes."""
+        self._controller.succeed(time.monotonic(), size, self._capacity.borrowed_tokens)
+
+    def failed(self, error: S3UploaderError) -> None:
+        """Note, before its release, a request that failed."""
+        if _is_overload(error):
+            self._controller.overload(time.monotonic())
 
 
 def _is_overload(error: S3UploaderError) -> bool:
