@@ -91,7 +91,7 @@ class _Streamed:
 @pytest.mark.parametrize("data", [b"", b"some bytes"])
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_a_body_is_sent_plainly(*, data: bytes, streamed: bool) -> None:
-    """No Expect, which stalls; no checksum and no chunked framing, which stores take for content."""
+    """No Expect, which stalls; no checksums or chunk framing, which stores take for content."""
     body = _Streamed(data) if streamed else BytesBody(data)
     recorder = Recorder()
     async with _recording(recorder) as store:

@@ -312,9 +312,11 @@ def _from_transport(request: Request, error: Exception) -> StoreError:
     doing: dict[str, Any] = {**where, "operation": request.operation, "key": request.key}
     chain = list(_causes(error))
     detail = type(chain[-1]).__name__
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain):
-        verdict = next(c for c in chain if isinstance(c, ssl.SSLCertVerificationError))
-        return StoreError("store.tls", fatal=True, detail=verdict.verify_message, **where)
+    verdicts = [cause for cause in chain if isinstance(cause, ssl.SSLCertVerificationError)]
+    if verdicts:
+        # aiohttp's wrapper is of the same class, and has not the attribute.
+        verdict = getattr(verdicts[-1], "verify_message", detail)
+        return StoreError("store.tls", fatal=True, detail=verdict, **where)
     if any(isinstance(cause, socket.gaierror) for cause in chain):
         return StoreError("store.unknown_host", fatal=True, retryable=True, **where)
     if any(isinstance(cause, ConnectionRefusedError) for cause in chain):
@@ -334,7 +336,9 @@ def _from_transport(request: Request, error: Exception) -> StoreError:
         | botocore_errors.ProfileNotFound,
     ):
         return StoreError("store.no_credentials", fatal=True, detail=type(error).__name__)
-    if isinstance(error, botocore_errors.HTTPClientError | aiohttp.ClientError | OSError):
+    # ConnectionError is no HTTPClientError; a reset while a body is sent arrives as one.
+    broken = botocore_errors.HTTPClientError | botocore_errors.ConnectionError
+    if isinstance(error, broken | aiohttp.ClientError | OSError):
         return StoreError("store.reset", retryable=True, detail=detail, **doing)
     return StoreError("store.unexpected", detail=detail, **doing)
 
