@@ -248,16 +248,20 @@ class FileRange:
                         break
                     if self._hashing:
                         await to_thread.run_sync(digest.update, block)
+                    if sent + len(block) == self.size:
+                        # Before the last block: a store that lacks it publishes nothing, and one
+                        # that has it may answer before this pass goes on.
+                        await to_thread.run_sync(self._check, file.fileno())
+                        self._md5 = digest.hexdigest() if self._hashing else ""
                     yield block
                     sent += len(block)
                     await self._progress(sent)
-                await to_thread.run_sync(self._check, file.fileno())
         except OSError as error:
             raise self._translate(error) from error
         if sent != self.size:
             detail = f"range of {self.size} bytes ended after {sent}"
             raise SourceError("source.changed", path=self.path, detail=detail)
-        if self._hashing:
+        if not self.size and self._hashing:
             self._md5 = digest.hexdigest()
 
     def _check(self, descriptor: int) -> None:

@@ -238,11 +238,15 @@ class BotoStore:
             try:
                 with _translated(request):
                     answer = await call(body.data if isinstance(body, BytesBody) else payload)
+                # The answer can come before the body's pass has ended; its last word counts.
+                await payload.ended.wait()
             except StoreError:
                 # aiohttp wraps whatever a body raises; the body's own error is the cause.
                 if payload.error is not None:
                     raise payload.error from None
                 raise
+            if payload.error is not None:
+                raise payload.error
         if watch.cancelled_caught:
             raise _timeout(request, "no byte moved")
         return _receipt(answer)
@@ -257,6 +261,9 @@ class _Payload:
         self._stall = stall
         self._response = response
         self.error: S3UploaderError | None = None
+        self.ended = asyncio.Event()
+        if isinstance(body, BytesBody):
+            self.ended.set()
 
     def read(self) -> bytes:
         """Exist, so that botocore takes this for a file; aiohttp iterates instead."""
@@ -275,6 +282,7 @@ class _Payload:
         finally:
             await chunks.aclose()
             self._extend(self._response)
+            self.ended.set()
 
     def _extend(self, seconds: float) -> None:
         self._watch.deadline = asyncio.get_running_loop().time() + seconds
