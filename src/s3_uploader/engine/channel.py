@@ -35,25 +35,26 @@ async def dispatching(consumers: Sequence[Consumer]) -> AsyncGenerator[Emit]:
         except anyio.WouldBlock:
             await send.send(event)
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_dispatch, receive, consumers)
-        with send:
-            yield emit
+    # Closed here: cancelled early, the dispatcher may never begin.
+    with receive:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_dispatch, receive, consumers)
+            with send:
+                yield emit
 
 
 async def _dispatch(
     receive: MemoryObjectReceiveStream[Event], consumers: Sequence[Consumer]
 ) -> None:
     failed: set[int] = set()
-    with receive:
-        async for event in receive:
-            for number, consumer in enumerate(consumers):
-                try:
-                    pending = consumer(event)
-                    if inspect.isawaitable(pending):
-                        await pending
-                except Exception:
-                    # The traceback once; a consumer that fails at every event must not flood.
-                    if number not in failed:
-                        failed.add(number)
-                        _logger.exception("an event consumer failed; the upload goes on")
+    async for event in receive:
+        for number, consumer in enumerate(consumers):
+            try:
+                pending = consumer(event)
+                if inspect.isawaitable(pending):
+                    await pending
+            except Exception:
+                # The traceback once; a consumer that fails at every event must not flood.
+                if number not in failed:
+                    failed.add(number)
+                    _logger.exception("an event consumer failed; the upload goes on")

@@ -29,10 +29,12 @@ async def upload_directory(call: Call, root: str, prefix: str) -> None:
     batches = await to_thread.run_sync(_first_batch, root)
     send, receive = anyio.create_memory_object_stream[list[Entry]](QUEUE_BATCHES)
     backlog = _Backlog(receive)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_scan, call, root, batches, send)
-        for _ in range(int(call.limiter.total_tokens)):
-            tasks.start_soon(_work, call, root, prefix, backlog)
+    # Closed here: cancelled early, the tasks may never begin.
+    with send, receive:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_scan, call, root, batches, send)
+            for _ in range(int(call.limiter.total_tokens)):
+                tasks.start_soon(_work, call, root, prefix, backlog)
 
 
 class _Backlog:

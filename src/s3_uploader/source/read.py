@@ -8,11 +8,13 @@ import asyncio
 import hashlib
 import os
 import stat
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiofiles
-from anyio import to_thread
+from aiofiles.threadpool.binary import AsyncFileIO
+from anyio import CancelScope, to_thread
 
 from s3_uploader.errors import SourceError
 
@@ -195,6 +197,18 @@ async def _no_progress(_sent: int) -> None:
     return
 
 
+@asynccontextmanager
+async def _opened(path: str) -> AsyncGenerator[AsyncFileIO]:
+    """Open a file and close it again, also when cancelled in the middle of either."""
+    with CancelScope(shield=True):
+        file = await aiofiles.open(path, "rb", buffering=0)
+    try:
+        yield file
+    finally:
+        with CancelScope(shield=True):
+            await file.close()
+
+
 class FileRange:
     """A range of a file as a body that can be sent again: every pass reads the disk anew.
 
@@ -239,7 +253,7 @@ class FileRange:
         digest = hashlib.md5(usedforsecurity=False)
         sent = 0
         try:
-            async with aiofiles.open(self.path, "rb", buffering=0) as file:
+            async with _opened(self.path) as file:
                 await to_thread.run_sync(self._check, file.fileno())
                 await file.seek(self._offset)
                 while sent < self.size:

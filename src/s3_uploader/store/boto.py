@@ -9,12 +9,12 @@ import base64
 import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import aioboto3
 import aiohttp
-from anyio import CancelScope
+from anyio import CancelScope, create_memory_object_stream, create_task_group
 from botocore import exceptions as botocore_errors
 from botocore.config import Config
 from botocore.handlers import add_expect_header
@@ -233,59 +233,78 @@ class BotoStore:
     async def _send(self, operation: str, key: str, body: Body, call: Any) -> Receipt:
         """Make a call that carries a body, ended when no byte moves for the stall timeout."""
         request = self._request(operation, key, body.size)
-        with CancelScope() as watch:
-            payload = _Payload(body, watch, self._stall_timeout, self._response_timeout)
-            try:
-                with _translated(request):
-                    answer = await call(body.data if isinstance(body, BytesBody) else payload)
-                # The answer can come before the body's pass has ended; its last word counts.
-                await payload.ended.wait()
-            except StoreError:
-                # aiohttp wraps whatever a body raises; the body's own error is the cause.
-                if payload.error is not None:
-                    raise payload.error from None
-                raise
-            if payload.error is not None:
-                raise payload.error
-        if watch.cancelled_caught:
+        if isinstance(body, BytesBody):
+            with _translated(request):
+                return _receipt(await call(body.data))
+        answers: list[Any] = []
+        failures: list[StoreError] = []
+        payload = _Payload(body, self._stall_timeout, self._response_timeout)
+        with closing(payload):
+            async with create_task_group() as tasks:
+                payload.watch = tasks.cancel_scope
+                tasks.start_soon(payload.pump)
+                try:
+                    with _translated(request):
+                        answers.append(await call(payload))
+                except StoreError as error:
+                    failures.append(error)
+                    tasks.cancel_scope.cancel()
+        # aiohttp wraps whatever a body raises; the body's own error is the cause.
+        for cause in (payload.error, *failures):
+            if cause is not None:
+                raise cause
+        if not answers:
             raise _timeout(request, "no byte moved")
-        return _receipt(answer)
+        return _receipt(answers[0])
 
 
 class _Payload:
-    """A body in the shape aiohttp streams, with its error kept and its progress watched."""
+    """A body in the shape aiohttp streams, with its error kept and its progress watched.
 
-    def __init__(self, body: Body, watch: CancelScope, stall: float, response: float) -> None:
+    The body is read in the caller's task group and handed over: aiohttp cancels its own tasks in
+    ways that no shield holds off, and an answer can come before a body's pass has ended.
+    """
+
+    def __init__(self, body: Body, stall: float, response: float) -> None:
+        self.watch = CancelScope()
         self._body = body
-        self._watch = watch
         self._stall = stall
         self._response = response
+        self._send, self._receive = create_memory_object_stream[bytes](0)
         self.error: S3UploaderError | None = None
-        self.ended = asyncio.Event()
-        if isinstance(body, BytesBody):
-            self.ended.set()
 
     def read(self) -> bytes:
         """Exist, so that botocore takes this for a file; aiohttp iterates instead."""
         raise NotImplementedError
 
-    async def __aiter__(self) -> AsyncGenerator[bytes]:
-        self.error = None
+    async def pump(self) -> None:
+        """Read the body and hand it to aiohttp."""
         chunks = cast("AsyncGenerator[bytes]", self._body.chunks())
-        try:
-            async for chunk in chunks:
-                self._extend(self._stall)
-                yield chunk
-        except S3UploaderError as error:
-            self.error = error
-            raise
-        finally:
-            await chunks.aclose()
-            self._extend(self._response)
-            self.ended.set()
+        with self._send:
+            try:
+                async for chunk in chunks:
+                    self._extend(self._stall)
+                    await self._send.send(chunk)
+            except S3UploaderError as error:
+                self.error = error
+            finally:
+                with CancelScope(shield=True):
+                    await chunks.aclose()
+                self._extend(self._response)
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        async for chunk in self._receive:
+            yield chunk
+        if self.error is not None:
+            raise self.error
+
+    def close(self) -> None:
+        """Close both ends, whichever of them was never reached."""
+        self._send.close()
+        self._receive.close()
 
     def _extend(self, seconds: float) -> None:
-        self._watch.deadline = asyncio.get_running_loop().time() + seconds
+        self.watch.deadline = asyncio.get_running_loop().time() + seconds
 
 
 def _receipt(answer: Mapping[str, Any]) -> Receipt:
