@@ -36,9 +36,11 @@ async def upload_directory(call: Call, root: str, prefix: str) -> None:
     async def upload(taken: tuple[int, Entry]) -> None:
         await _upload_entry(call, root_prefix, key_prefix, *taken)
 
-    async with receive, anyio.create_task_group() as tasks:
-        tasks.start_soon(_scan, call, root, batches, send)
-        await work_through(backlog.take, upload, call.limiter)
+    # Closed here: cancelled early, the tasks may never begin.
+    with send, receive:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_scan, call, root, batches, send)
+            await work_through(backlog.take, upload, call.limiter)
 
 
 class _Backlog:

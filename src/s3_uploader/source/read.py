@@ -9,11 +9,13 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiofiles
-from anyio import to_thread
+from aiofiles.threadpool.binary import AsyncFileIO
+from anyio import CancelScope, to_thread
 
 from s3_uploader.errors import SourceError
 
@@ -203,6 +205,18 @@ _TELL_SECONDS = 0.05
 """A worker thread tells its progress at most this often."""
 
 
+@asynccontextmanager
+async def _opened(path: str) -> AsyncGenerator[AsyncFileIO]:
+    """Open a file and close it again, also when cancelled in the middle of either."""
+    with CancelScope(shield=True):
+        file = await aiofiles.open(path, "rb", buffering=0)
+    try:
+        yield file
+    finally:
+        with CancelScope(shield=True):
+            await file.close()
+
+
 class FileRange:
     """A range of a file as a body that can be sent again: every pass reads the disk anew.
 
@@ -244,26 +258,23 @@ class FileRange:
         Raises:
             SourceError: the file vanished, cannot be read, or changed since its fingerprint.
         """
-        self._md5 = ""
-        digest = hashlib.md5(usedforsecurity=False)
+        digest = self._begin_pass()
         sent = 0
         try:
-            async with aiofiles.open(self.path, "rb", buffering=0) as file:
-                await to_thread.run_sync(self._check, file.fileno())
+            async with _opened(self.path) as file:
                 await file.seek(self._offset)
-                while sent < self.size:
-                    block = await file.read(min(BLOCK, self.size - sent))
-                    if not block:
-                        break
+                while block := await file.read(min(BLOCK, self.size - sent)):
                     if self._hashing:
                         await to_thread.run_sync(digest.update, block)
+                    if sent + len(block) == self.size:
+                        await to_thread.run_sync(self._end_pass, file.fileno(), digest)
                     yield block
                     sent += len(block)
                     self._progress(sent)
-                await to_thread.run_sync(self._check, file.fileno())
+                if sent < self.size or not self.size:
+                    await to_thread.run_sync(self._end_pass, file.fileno(), digest, sent)
         except OSError as error:
             raise self._translate(error) from error
-        self._end_pass(sent, digest.hexdigest())
 
     def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
         """Yield the range from its first byte, read into `buffer`; for a worker thread.
@@ -271,44 +282,49 @@ class FileRange:
         Raises:
             SourceError: as `chunks`.
         """
-        self._md5 = ""
-        digest = hashlib.md5(usedforsecurity=False)
+        digest = self._begin_pass()
         sent = 0
         told = time.monotonic()
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
             try:
-                self._check(descriptor)
-                while sent < self.size:
-                    wanted = buffer[: min(len(buffer), self.size - sent)]
-                    count = os.preadv(descriptor, [wanted], self._offset + sent)
-                    if not count:
-                        break
-                    block = wanted[:count]
+                while count := os.preadv(
+                    descriptor, [buffer[: self.size - sent]], self._offset + sent
+                ):
+                    block = buffer[:count]
                     if self._hashing:
                         digest.update(block)
+                    if sent + count == self.size:
+                        self._end_pass(descriptor, digest)
                     yield block
                     sent += count
                     now = time.monotonic()
-                    if now - told >= _TELL_SECONDS:
+                    if now - told >= _TELL_SECONDS or sent == self.size:
                         told = now
                         self._loop.call_soon_threadsafe(self._progress, sent)
-                self._check(descriptor)
+                if sent < self.size or not self.size:
+                    self._end_pass(descriptor, digest, sent)
             finally:
                 os.close(descriptor)
         except OSError as error:
             raise self._translate(error) from error
-        self._end_pass(sent, digest.hexdigest())
-        self._loop.call_soon_threadsafe(self._progress, sent)
 
-    def _end_pass(self, sent: int, md5: str) -> None:
-        if sent != self.size:
-            detail = f"range of {self.size} bytes ended after {sent}"
-            raise SourceError("source.changed", path=self.path, detail=detail)
-        self._md5 = md5 if self._hashing else ""
+    def _begin_pass(self) -> "hashlib._Hash":
+        self._md5 = ""
+        return hashlib.md5(usedforsecurity=False)
 
-    def _check(self, descriptor: int) -> None:
+    def _end_pass(self, descriptor: int, digest: "hashlib._Hash", read: int | None = None) -> None:
+        """Check the file and keep the digest, before the last block is handed on.
+
+        Before, because a store that lacks the last block publishes nothing, and one that has it
+        may answer at once.
+        """
         self._fingerprint.check(self.path, os.fstat(descriptor))
+        if read is not None and read != self.size:
+            detail = f"range of {self.size} bytes ended after {read}"
+            raise SourceError("source.changed", path=self.path, detail=detail)
+        if self._hashing:
+            self._md5 = digest.hexdigest()
 
     def _translate(self, error: OSError) -> SourceError:
         if isinstance(error, FileNotFoundError):

@@ -9,13 +9,13 @@ import base64
 import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import aioboto3
 import aiohttp
 from aiobotocore.session import AioSession
-from anyio import CancelScope, Event, move_on_after
+from anyio import CancelScope, create_memory_object_stream, create_task_group
 from botocore import exceptions as botocore_errors
 from botocore.config import Config
 from botocore.handlers import add_expect_header
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
 
 _READ = 1024 * 1024
-_RELEASE_SECONDS = 1.0
-"""Longest wait for a body's pass to end after its request has."""
 
 
 @asynccontextmanager
@@ -261,72 +259,78 @@ class BotoStore:
     async def _send(self, operation: str, key: str, body: Body, call: Any) -> Receipt:
         """Make a call that carries a body, ended when no byte moves for the stall timeout."""
         request = self._request(operation, key, body.size)
-        with CancelScope() as watch:
-            payload = _Payload(body, watch, self._stall_timeout, self._response_timeout)
-            try:
-                with _translated(request):
-                    answer = await call(body.data if isinstance(body, BytesBody) else payload)
-            except StoreError:
-                # aiohttp wraps whatever a body raises; the body's own error is the cause.
-                if payload.error is not None:
-                    raise payload.error from None
-                raise
-            finally:
-                await payload.release()
-        if watch.cancelled_caught:
+        if isinstance(body, BytesBody):
+            with _translated(request):
+                return _receipt(await call(body.data))
+        answers: list[Any] = []
+        failures: list[StoreError] = []
+        payload = _Payload(body, self._stall_timeout, self._response_timeout)
+        with closing(payload):
+            async with create_task_group() as tasks:
+                payload.watch = tasks.cancel_scope
+                tasks.start_soon(payload.pump)
+                try:
+                    with _translated(request):
+                        answers.append(await call(payload))
+                except StoreError as error:
+                    failures.append(error)
+                    tasks.cancel_scope.cancel()
+        # aiohttp wraps whatever a body raises; the body's own error is the cause.
+        for cause in (payload.error, *failures):
+            if cause is not None:
+                raise cause
+        if not answers:
             raise error_from_os(request, TimeoutError("no byte moved"))
-        return _receipt(answer)
+        return _receipt(answers[0])
 
 
 class _Payload:
-    """A body in the shape aiohttp streams, with its error kept and its progress watched."""
+    """A body in the shape aiohttp streams, with its error kept and its progress watched.
 
-    def __init__(self, body: Body, watch: CancelScope, stall: float, response: float) -> None:
+    The body is read in the caller's task group and handed over: aiohttp cancels its own tasks in
+    ways that no shield holds off, and an answer can come before a body's pass has ended.
+    """
+
+    def __init__(self, body: Body, stall: float, response: float) -> None:
+        self.watch = CancelScope()
         self._body = body
-        self._watch = watch
         self._stall = stall
         self._response = response
-        self._pass: AsyncGenerator[bytes] | None = None
-        self._idle = Event()
+        self._send, self._receive = create_memory_object_stream[bytes](0)
         self.error: S3UploaderError | None = None
 
     def read(self) -> bytes:
         """Exist, so that botocore takes this for a file; aiohttp iterates instead."""
         raise NotImplementedError
 
-    def __aiter__(self) -> AsyncGenerator[bytes]:
-        self._pass = chunks = self._chunks()
-        return chunks
-
-    async def release(self) -> None:
-        """End the pass: aiohttp neither closes it nor waits for the task that iterates."""
-        ended = self._pass
-        if ended is None:
-            return
-        with move_on_after(_RELEASE_SECONDS, shield=True):
-            if cast("Any", ended).ag_running:
-                await self._idle.wait()
-            await ended.aclose()
-
-    async def _chunks(self) -> AsyncGenerator[bytes]:
-        self.error = None
-        self._idle = Event()
+    async def pump(self) -> None:
+        """Read the body and hand it to aiohttp."""
         chunks = cast("AsyncGenerator[bytes]", self._body.chunks())
-        try:
-            async for chunk in chunks:
-                self._extend(self._stall)
-                yield chunk
-        except S3UploaderError as error:
-            self.error = error
-            raise
-        finally:
-            self._extend(self._response)
-            with CancelScope(shield=True):
-                await chunks.aclose()
-            self._idle.set()
+        with self._send:
+            try:
+                async for chunk in chunks:
+                    self._extend(self._stall)
+                    await self._send.send(chunk)
+            except S3UploaderError as error:
+                self.error = error
+            finally:
+                with CancelScope(shield=True):
+                    await chunks.aclose()
+                self._extend(self._response)
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        async for chunk in self._receive:
+            yield chunk
+        if self.error is not None:
+            raise self.error
+
+    def close(self) -> None:
+        """Close both ends, whichever of them was never reached."""
+        self._send.close()
+        self._receive.close()
 
     def _extend(self, seconds: float) -> None:
-        self._watch.deadline = asyncio.get_running_loop().time() + seconds
+        self.watch.deadline = asyncio.get_running_loop().time() + seconds
 
 
 def _receipt(answer: Mapping[str, Any]) -> Receipt:
@@ -338,6 +342,13 @@ def _receipt(answer: Mapping[str, Any]) -> Receipt:
 # ------------------------------------------------------------------------------------ translation
 
 _TOLD_BY_TYPE = (ssl.SSLCertVerificationError, socket.gaierror, ConnectionRefusedError)
+_BROKEN = (
+    botocore_errors.HTTPClientError,
+    # No HTTPClientError: a reset while a body is sent arrives as one.
+    botocore_errors.ConnectionError,
+    aiohttp.ClientError,
+    OSError,
+)
 _NO_CREDENTIALS = (
     botocore_errors.NoCredentialsError,
     botocore_errors.PartialCredentialsError,
@@ -374,7 +385,7 @@ def _from_transport(request: Request, error: Exception) -> StoreError:
     match error:
         case botocore_errors.ReadTimeoutError() | botocore_errors.ConnectTimeoutError():
             return error_from_os(request, TimeoutError(detail))
-        case botocore_errors.HTTPClientError() | aiohttp.ClientError() | OSError():
+        case _ if isinstance(error, _BROKEN):
             return error_from_os(request, ConnectionError(detail))
         case _ if isinstance(error, _NO_CREDENTIALS):
             return StoreError("store.no_credentials", fatal=True, detail=type(error).__name__)

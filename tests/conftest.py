@@ -1,0 +1,118 @@
+"""What the tests share: a clean environment, one real server, and a client that is not ours."""
+
+import itertools
+import os
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from hypothesis import settings
+
+from lanes import LANES, open_lane
+from s3_uploader.store import ObjectStore
+from s3_uploader.testing import LocalS3Server
+
+settings.register_profile("suite", deadline=None, database=None, derandomize=True)
+settings.load_profile("suite")
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home directory, and no variable that configures an upload."""
+    for name in os.environ:
+        if name.startswith(("RUNPOD_", "S3_UPLOADER_", "AWS_")):
+            monkeypatch.delenv(name)
+    folder = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(folder))
+    # Without this, botocore asks the metadata service of a cloud machine.
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[LocalS3Server]:
+    with LocalS3Server(tls=True) as running:
+        yield running
+
+
+@pytest.fixture
+def configured(server: LocalS3Server, monkeypatch: pytest.MonkeyPatch) -> LocalS3Server:
+    """The server as the default profile, by environment."""
+    for name, value in server.environ().items():
+        monkeypatch.setenv(name, value)
+    return server
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A key prefix no other test uses."""
+    return f"test-{next(_numbers)}"
+
+
+class Bucket:
+    """The server's bucket, seen through botocore's own synchronous client."""
+
+    def __init__(self, server: LocalS3Server) -> None:
+        self.name = server.bucket
+        self.client: Any = botocore.session.get_session().create_client(
+            "s3",
+            endpoint_url=server.http_url,
+            region_name=server.datacenter.lower(),
+            aws_access_key_id=server.access_key,
+            aws_secret_access_key=server.secret_key,
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+    def get(self, key: str) -> bytes:
+        body = self.client.get_object(Bucket=self.name, Key=key)["Body"]
+        with body:
+            return bytes(body.read())
+
+    def head(self, key: str) -> dict[str, Any]:
+        return dict(self.client.head_object(Bucket=self.name, Key=key))
+
+    def exists(self, key: str) -> bool:
+        try:
+            self.head(key)
+        except ClientError:
+            return False
+        return True
+
+    def tree(self, prefix: str) -> dict[str, bytes]:
+        """Every object below `prefix`, by what follows it."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.name, Prefix=f"{prefix}/"
+        )
+        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        return {key.removeprefix(f"{prefix}/"): self.get(key) for key in keys}
+
+    def open_uploads(self, prefix: str = "") -> list[str]:
+        answer = self.client.list_multipart_uploads(Bucket=self.name, Prefix=prefix)
+        return [upload["Key"] for upload in answer.get("Uploads", [])]
+
+
+@pytest.fixture(scope="session")
+def bucket(server: LocalS3Server) -> Iterator[Bucket]:
+    view = Bucket(server)
+    yield view
+    view.client.close()
+
+
+@pytest.fixture(params=LANES)
+async def store(
+    request: pytest.FixtureRequest, server: LocalS3Server
+) -> AsyncGenerator[ObjectStore]:
+    """An open store of each lane in turn."""
+    async with open_lane(request.param, server) as opened:
+        yield opened

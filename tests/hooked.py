@@ -1,0 +1,192 @@
+"""A store around any other, with a hook before and after each operation and at each chunk."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from s3_uploader.events import Lane
+from s3_uploader.plan import StoreLimits
+from s3_uploader.store import (
+    Body,
+    BytesBody,
+    CompletedPart,
+    ObjectInfo,
+    ObjectStore,
+    Receipt,
+    StoredPart,
+    UploadInfo,
+    error_from_answer,
+)
+from s3_uploader.store.answers import Request
+from s3_uploader.testing import MemoryStore
+
+TINY = StoreLimits(
+    name="Tiny",
+    min_part=1,
+    max_part=10_000,
+    max_parts=50,
+    max_put=10_000,
+    multipart_threshold=2_000,
+    part_size=1_000,
+    requests=4,
+    max_requests=8,
+)
+"""Limits that make a file of a few kilobytes a multipart upload of several parts."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where an operation is: "before" it, at a "chunk" of its body, or "after" it."""
+
+    when: str
+    operation: str
+    key: str
+    part: int = 0
+
+
+Hook = Callable[[Moment], Awaitable[None]]
+
+
+async def nothing(_moment: Moment) -> None:
+    """Do nothing: the hook of a store that behaves."""
+
+
+class HookedStore:
+    """An ObjectStore that hands every call on to `inner`, and tells `hook` about it.
+
+    What the hook raises is what the operation raises; while the hook waits, the operation does.
+    """
+
+    def __init__(self, inner: ObjectStore | None = None, hook: Hook = nothing) -> None:
+        self.inner = inner or MemoryStore(limits=TINY)
+        self.hook = hook
+        self.calls: list[Moment] = []
+        self.in_flight = 0
+        self.peak = 0
+        self.bucket = self.inner.bucket
+        self.endpoint = self.inner.endpoint
+        self.region = self.inner.region
+        self.limits: StoreLimits = self.inner.limits
+        self.lane: Lane = self.inner.lane
+
+    @property
+    def memory(self) -> MemoryStore:
+        """The store inside, where it is a MemoryStore."""
+        assert isinstance(self.inner, MemoryStore)
+        return self.inner
+
+    def count(self, operation: str) -> int:
+        """Return how often an operation was asked for."""
+        return sum(call.operation == operation for call in self.calls)
+
+    @asynccontextmanager
+    async def _told(self, operation: str, key: str, part: int = 0) -> AsyncGenerator[None]:
+        self.calls.append(Moment("before", operation, key, part))
+        self.in_flight += 1
+        self.peak = max(self.peak, self.in_flight)
+        try:
+            await self.hook(Moment("before", operation, key, part))
+            yield
+            await self.hook(Moment("after", operation, key, part))
+        finally:
+            self.in_flight -= 1
+
+    def _body(self, body: Body, operation: str, key: str, part: int = 0) -> Body:
+        # Lanes look for BytesBody, so one is handed on as it is.
+        if isinstance(body, BytesBody):
+            return body
+        return _HookedBody(body, self, Moment("chunk", operation, key, part))
+
+    async def put_object(
+        self, key: str, body: Body, *, content_type: str, metadata: Mapping[str, str]
+    ) -> Receipt:
+        async with self._told("PutObject", key):
+            return await self.inner.put_object(
+                key,
+                self._body(body, "PutObject", key),
+                content_type=content_type,
+                metadata=metadata,
+            )
+
+    async def create_multipart_upload(
+        self, key: str, *, content_type: str, metadata: Mapping[str, str]
+    ) -> str:
+        async with self._told("CreateMultipartUpload", key):
+            return await self.inner.create_multipart_upload(
+                key, content_type=content_type, metadata=metadata
+            )
+
+    async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:
+        async with self._told("UploadPart", key, number):
+            wrapped = self._body(body, "UploadPart", key, number)
+            return await self.inner.upload_part(key, upload_id, number, wrapped)
+
+    async def complete_multipart_upload(
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart]
+    ) -> Receipt:
+        async with self._told("CompleteMultipartUpload", key):
+            return await self.inner.complete_multipart_upload(key, upload_id, parts)
+
+    async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
+        async with self._told("AbortMultipartUpload", key):
+            await self.inner.abort_multipart_upload(key, upload_id)
+
+    async def list_parts(self, key: str, upload_id: str) -> list[StoredPart]:
+        return await self.inner.list_parts(key, upload_id)
+
+    async def list_multipart_uploads(self, prefix: str) -> list[UploadInfo]:
+        return await self.inner.list_multipart_uploads(prefix)
+
+    async def head_object(self, key: str) -> ObjectInfo:
+        async with self._told("HeadObject", key):
+            return await self.inner.head_object(key)
+
+    async def get_object(self, key: str) -> AsyncIterator[bytes]:
+        async for block in self.inner.get_object(key):
+            yield block
+
+    async def delete_object(self, key: str) -> None:
+        await self.inner.delete_object(key)
+
+
+class _HookedBody:
+    def __init__(self, body: Body, store: HookedStore, moment: Moment) -> None:
+        self._body = body
+        self._store = store
+        self._moment = moment
+
+    @property
+    def size(self) -> int:
+        return self._body.size
+
+    @property
+    def md5(self) -> str:
+        return self._body.md5
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        chunks = cast("AsyncGenerator[bytes]", self._body.chunks())
+        try:
+            async for chunk in chunks:
+                await self._store.hook(self._moment)
+                yield chunk
+        finally:
+            await chunks.aclose()
+
+
+def fail_with(
+    status: int, s3_code: str, *, operation: str, times: int = 10**9, key: str = "", part: int = 0
+) -> Hook:
+    """Return a hook that refuses the first `times` requests of an operation with an answer."""
+    left = times
+
+    async def hook(moment: Moment) -> None:
+        nonlocal left
+        wanted = moment.when == "before" and moment.operation == operation
+        wanted = wanted and moment.part in {part, part or moment.part}
+        if wanted and moment.key.endswith(key) and left > 0:
+            left -= 1
+            request = Request(operation, moment.key, "memory", "memory://")
+            raise error_from_answer(request, status, s3_code, "said the hook")
+
+    return hook

@@ -1,0 +1,36 @@
+"""Every implementation of ObjectStore, by name: add a lane here and the suites run over it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from s3_uploader import Profile, UploadConfig
+from s3_uploader.store import ObjectStore
+from s3_uploader.store.boto import open_boto_store
+from s3_uploader.testing import LocalS3Server, MemoryStore
+
+REAL_LANES = ("boto-http", "boto-https")
+LANES = ("memory", *REAL_LANES)
+
+
+def lane_profile(name: str, server: LocalS3Server) -> Profile:
+    """Return the server's profile with the endpoint that the lane's name asks for."""
+    url = server.https_url if name.endswith("https") else server.http_url
+    return replace(server.profile(), endpoint_url=url)
+
+
+@asynccontextmanager
+async def open_lane(
+    name: str,
+    server: LocalS3Server,
+    *,
+    profile: Profile | None = None,
+    config: UploadConfig | None = None,
+) -> AsyncGenerator[ObjectStore]:
+    """Open the store of a lane; `profile` and `config` change what the server's own would be."""
+    if name == "memory":
+        yield MemoryStore()
+        return
+    config = config or UploadConfig(ca_bundle=server.ca_bundle)
+    async with open_boto_store(profile or lane_profile(name, server), config) as store:
+        yield store

@@ -1,0 +1,191 @@
+"""UploadConfig: where each field can come from, and what a bad value is told."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3_uploader import ConfigError, Profile, UploadConfig
+from s3_uploader.plan import GIB, MIB
+
+_RUNPOD_URL = "https://s3api-us-ca-2.runpod.io/"
+
+_GOOD: dict[str, tuple[str, Any]] = {
+    "max_requests": ("7", 7),
+    "part_size": ("64MiB", 64 * MIB),
+    "multipart_threshold": ("0", 0),
+    "max_parts": ("100", 100),
+    "max_part_size": (" 95 MB ", 95 * MIB),
+    "integrity": ("md5", "md5"),
+    "max_attempts": ("3", 3),
+    "backoff_base": ("0.25", 0.25),
+    "backoff_cap": ("5", 5.0),
+    "connect_timeout": ("2.5", 2.5),
+    "stall_timeout": ("30", 30.0),
+    "response_timeout": ("99", 99.0),
+    "lang": ("en", "en"),
+}
+_BAD = {
+    "max_requests": ["0", "-1", "four", "1.5"],
+    "part_size": ["0", "big", "8 XB", "-1MiB", "nan", "inf"],
+    "multipart_threshold": ["-1", "x"],
+    "max_parts": ["0"],
+    "max_part_size": ["0", "MiB"],
+    "integrity": ["yes", "MD5"],
+    "max_attempts": ["0", "often"],
+    "backoff_base": ["-0.1", "nan"],
+    "backoff_cap": ["-1"],
+    "connect_timeout": ["0", "soon"],
+    "stall_timeout": ["0"],
+    "response_timeout": ["-3"],
+    "ca_bundle": ["/no/such/file.pem"],
+    "lang": ["fr"],
+}
+
+
+def _profile(settings: dict[str, str]) -> Profile:
+    return Profile(
+        name="p",
+        endpoint_url="http://h/",
+        region="r",
+        bucket="b",
+        settings=settings,
+        settings_origin="[p] of /some/file",
+    )
+
+
+def test_every_field_is_in_these_tables() -> None:
+    names = {item.name for item in dataclasses.fields(UploadConfig)}
+    assert _GOOD.keys() | {"ca_bundle"} == names
+    assert _BAD.keys() == names
+
+
+@pytest.mark.parametrize("field", _GOOD)
+def test_a_field_comes_from_the_environment(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw, value = _GOOD[field]
+    monkeypatch.setenv(f"S3_UPLOADER_{field.upper()}", raw)
+    assert getattr(UploadConfig.load(), field) == value
+
+
+@pytest.mark.parametrize("field", _GOOD)
+def test_a_field_comes_from_the_profiles_section(field: str) -> None:
+    raw, value = _GOOD[field]
+    config = UploadConfig.load(_profile({field: raw}), environ={})
+    assert getattr(config, field) == value
+
+
+def test_a_ca_bundle_comes_from_either(tmp_path: Path) -> None:
+    pem = tmp_path / "ca.pem"
+    pem.write_text("x")
+    from_environment = UploadConfig.load(environ={"S3_UPLOADER_CA_BUNDLE": str(pem)})
+    assert from_environment.ca_bundle == str(pem)
+    from_file = UploadConfig.load(_profile({"ca_bundle": str(pem)}), environ={})
+    assert from_file.ca_bundle == str(pem)
+
+
+def test_the_environment_beats_the_section_and_blank_is_absent() -> None:
+    profile = _profile({"max_requests": "3", "max_attempts": " "})
+    config = UploadConfig.load(profile, environ={"S3_UPLOADER_MAX_REQUESTS": "5"})
+    assert (config.max_requests, config.max_attempts) == (5, 10)
+    config = UploadConfig.load(profile, environ={"S3_UPLOADER_MAX_REQUESTS": " "})
+    assert config.max_requests == 3
+
+
+@pytest.mark.parametrize(("field", "raw"), [(name, raw) for name in _BAD for raw in _BAD[name]])
+def test_a_bad_value_names_field_value_origin_and_what_is_allowed(field: str, raw: str) -> None:
+    variable = f"S3_UPLOADER_{field.upper()}"
+    with pytest.raises(ConfigError) as caught:
+        UploadConfig.load(environ={variable: raw})
+    for words in (field, repr(raw)[1:-1], variable):
+        assert words in str(caught.value)
+    assert caught.value.params["allowed"]
+    with pytest.raises(ConfigError) as caught:
+        UploadConfig.load(_profile({field: raw}), environ={})
+    assert "[p] of /some/file" in str(caught.value)
+
+
+def test_a_choice_lists_the_choices() -> None:
+    with pytest.raises(ConfigError, match="auto, md5, off"):
+        UploadConfig.load(environ={"S3_UPLOADER_INTEGRITY": "maybe"})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"max_requests": 0}, {"lang": "fr"}, {"backoff_base": "x"}, {"integrity": None, "lang": ""}],
+)
+def test_a_value_given_in_code_is_checked_too(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="from UploadConfig"):
+        UploadConfig(**values)
+
+
+@pytest.mark.parametrize(
+    ("raw", "size"),
+    [
+        ("8388608", 8 * MIB),
+        ("8MiB", 8 * MIB),
+        ("8 MB", 8 * MIB),
+        ("8m", 8 * MIB),
+        ("1.5G", 3 * GIB // 2),
+        ("512 KiB", 512 * 1024),
+        ("100B", 100),
+        ("1TiB", 1024 * GIB),
+    ],
+)
+def test_sizes_are_binary_in_every_spelling(raw: str, size: int) -> None:
+    environ = {"S3_UPLOADER_MULTIPART_THRESHOLD": raw}
+    assert UploadConfig.load(environ=environ).multipart_threshold == size
+
+
+def test_the_config_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        UploadConfig().max_attempts = 2  # type: ignore[misc]
+
+
+# ---------------------------------------------------------------------------------------- limits
+
+
+def test_without_settings_the_stores_own_limits_hold() -> None:
+    limits = UploadConfig().limits(_RUNPOD_URL)
+    assert (limits.requests, limits.max_requests) == (4, 8)
+    assert limits.part_size == limits.multipart_threshold == 64 * MIB
+    assert UploadConfig().limits("http://127.0.0.1:1").requests == 16
+
+
+def test_settings_replace_the_stores_limits() -> None:
+    config = UploadConfig(
+        max_requests=2, part_size=6 * MIB, multipart_threshold=7 * MIB, max_parts=9
+    )
+    limits = config.limits("http://127.0.0.1:1")
+    assert (limits.requests, limits.max_requests, limits.max_parts) == (2, 2, 9)
+    assert (limits.part_size, limits.multipart_threshold) == (6 * MIB, 7 * MIB)
+
+
+def test_a_part_size_above_the_threshold_raises_the_threshold() -> None:
+    limits = UploadConfig(part_size=32 * MIB).limits("http://127.0.0.1:1")
+    assert limits.multipart_threshold == 32 * MIB
+
+
+def test_a_threshold_above_the_largest_put_is_cut_to_it() -> None:
+    limits = UploadConfig(multipart_threshold=GIB).limits(_RUNPOD_URL)
+    assert limits.multipart_threshold == 95 * MIB
+
+
+def test_max_part_size_bounds_single_puts_and_parts() -> None:
+    limits = UploadConfig(max_part_size=6 * MIB).limits("http://127.0.0.1:1")
+    assert (limits.max_part, limits.max_put) == (6 * MIB, 6 * MIB)
+    assert (limits.part_size, limits.multipart_threshold) == (6 * MIB, 6 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("config", "url", "store"),
+    [
+        (UploadConfig(part_size=4 * MIB), "http://127.0.0.1:1", "S3"),
+        (UploadConfig(part_size=96 * MIB), _RUNPOD_URL, "RunPod"),
+    ],
+)
+def test_a_part_size_the_store_does_not_take_names_the_store_and_its_range(
+    config: UploadConfig, url: str, store: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"part_size.*{store} takes"):
+        config.limits(url)

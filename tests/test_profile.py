@@ -1,0 +1,269 @@
+"""Profiles: the file, the environment over it, AWS profiles behind it, and every mistake."""
+
+import logging
+import pickle
+from pathlib import Path
+
+import pytest
+
+from s3_uploader import ConfigError, Profile, load_profile
+from s3_uploader.testing import LocalS3Server
+
+_SECRET = "rps_5ecr%t%(value)s/+="
+
+_FULL = {
+    "aws_access_key_id": "user_1",
+    "aws_secret_access_key": _SECRET,
+    "datacenter": "US-CA-2",
+    "volume_id": "vol1",
+}
+_VARIABLES = {
+    "aws_access_key_id": "RUNPOD_S3_ACCESS_KEY",
+    "aws_secret_access_key": "RUNPOD_S3_SECRET_KEY",
+    "datacenter": "RUNPOD_DATACENTER",
+    "volume_id": "RUNPOD_VOLUME_ID",
+}
+
+
+def _write(home: Path, values: dict[str, str], section: str = "runpods3") -> Path:
+    file = home / ".runpod_s3_config"
+    lines = [f"[{section}]", *(f"{name} = {value}" for name, value in values.items())]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    file.chmod(0o600)
+    return file
+
+
+def _environ(values: dict[str, str]) -> dict[str, str]:
+    return {_VARIABLES[name]: value for name, value in values.items()}
+
+
+def test_the_file_gives_a_runpod_profile(home: Path) -> None:
+    """Endpoint and region follow from the datacenter, and '%' in a secret is just a character."""
+    _write(home, _FULL)
+    profile = load_profile()
+    assert profile.endpoint_url == "https://s3api-us-ca-2.runpod.io/"
+    assert (profile.region, profile.bucket) == ("us-ca-2", "vol1")
+    assert (profile.access_key, profile.secret_key) == ("user_1", _SECRET)
+    assert profile.is_runpod
+    assert profile.warnings == ()
+
+
+def test_another_section_is_another_profile(home: Path) -> None:
+    _write(home, _FULL | {"volume_id": "other"}, section="staging")
+    assert load_profile("staging").bucket == "other"
+
+
+def test_the_environment_alone_is_enough() -> None:
+    profile = load_profile(environ=_environ(_FULL))
+    assert (profile.bucket, profile.secret_key) == ("vol1", _SECRET)
+
+
+def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in _environ(_FULL).items():
+        monkeypatch.setenv(name, value)
+    assert load_profile().access_key == "user_1"
+
+
+@pytest.mark.parametrize("field", _FULL)
+def test_each_variable_beats_the_file(home: Path, field: str) -> None:
+    _write(home, _FULL)
+    profile = load_profile(environ={_VARIABLES[field]: "from-environment"})
+    from_file = load_profile(environ={})
+    changed = {
+        name
+        for name in ("access_key", "secret_key", "region", "bucket", "endpoint_url")
+        if getattr(profile, name) != getattr(from_file, name)
+    }
+    assert (
+        changed
+        == {
+            "aws_access_key_id": {"access_key"},
+            "aws_secret_access_key": {"secret_key"},
+            "datacenter": {"region", "endpoint_url"},
+            "volume_id": {"bucket"},
+        }[field]
+    )
+
+
+def test_an_endpoint_replaces_the_datacenter(home: Path) -> None:
+    values = {name: value for name, value in _FULL.items() if name != "datacenter"}
+    _write(home, values | {"endpoint_url": "http://127.0.0.1:9000", "region": "here"})
+    profile = load_profile()
+    assert (profile.endpoint_url, profile.region) == ("http://127.0.0.1:9000", "here")
+    assert not profile.is_runpod
+    replaced = load_profile(environ={"RUNPOD_S3_ENDPOINT_URL": "https://other/"})
+    assert replaced.endpoint_url == "https://other/"
+
+
+def test_a_complete_environment_needs_no_valid_file(home: Path) -> None:
+    (home / ".runpod_s3_config").write_text("not an ini file")
+    assert load_profile(environ=_environ(_FULL)).bucket == "vol1"
+
+
+def test_a_byte_order_mark_is_no_mistake(home: Path) -> None:
+    file = _write(home, _FULL)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert load_profile().bucket == "vol1"
+
+
+def test_an_unknown_datacenter_is_a_hint_and_no_error(home: Path) -> None:
+    _write(home, _FULL | {"datacenter": "XX-NEW-1"})
+    profile = load_profile()
+    assert profile.endpoint_url == "https://s3api-xx-new-1.runpod.io/"
+    assert profile.warnings == (("config.unknown_datacenter", {"datacenter": "XX-NEW-1"}),)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
+def test_a_file_others_can_read_gets_a_warning(home: Path, mode: int) -> None:
+    file = _write(home, _FULL)
+    file.chmod(mode)
+    assert load_profile().warnings == (("config.readable_by_others", {"path": str(file)}),)
+
+
+# -------------------------------------------------------------------------------------- mistakes
+
+
+def test_no_file_says_what_to_write_and_what_to_set(home: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_profile()
+    assert caught.value.code == "config.no_profile_file"
+    for words in (str(home / ".runpod_s3_config"), "[runpods3]", *_FULL, *_VARIABLES.values()):
+        assert words in str(caught.value)
+
+
+def test_an_unknown_profile_lists_those_there_are(home: Path) -> None:
+    file = _write(home, _FULL)
+    with pytest.raises(ConfigError, match="runpods3") as caught:
+        load_profile("typo")
+    assert caught.value.code == "config.unknown_profile"
+    assert "typo" in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+@pytest.mark.parametrize("field", _FULL)
+@pytest.mark.parametrize("blank", [True, False])
+def test_a_missing_or_blank_key_is_named_with_its_variable(
+    home: Path, field: str, *, blank: bool
+) -> None:
+    values = _FULL | {field: "  "}
+    if not blank:
+        del values[field]
+    file = _write(home, values)
+    with pytest.raises(ConfigError) as caught:
+        load_profile()
+    assert caught.value.code == "config.missing_key"
+    for words in (field, _VARIABLES[field], "[runpods3]", str(file)):
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"aws_secret_access_key = {_SECRET}\n",
+        "[runpods3]\nrps_5ecr%t\n",
+        f"[runpods3]\naws_secret_access_key = {_SECRET}\naws_secret_access_key = {_SECRET}\n",
+        f"[runpods3]\nx = 1\n[runpods3]\ny = {_SECRET}\n",
+        "[runpods3\nrps_5ecr%t",
+    ],
+)
+def test_a_malformed_file_is_named_without_a_word_of_its_content(home: Path, content: str) -> None:
+    file = home / ".runpod_s3_config"
+    file.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        load_profile()
+    assert caught.value.code == "config.malformed"
+    assert str(file) in str(caught.value)
+    assert "5ecr" not in caught.value.message("zh") + str(caught.value) + repr(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_a_file_that_is_not_text_is_malformed(home: Path) -> None:
+    (home / ".runpod_s3_config").write_bytes(b"[runpods3]\nx = \xff\xfe\n")
+    with pytest.raises(ConfigError, match="not a valid INI file"):
+        load_profile()
+
+
+def test_a_directory_in_the_files_place_is_unreadable(home: Path) -> None:
+    (home / ".runpod_s3_config").mkdir()
+    with pytest.raises(ConfigError) as caught:
+        load_profile()
+    assert caught.value.code == "config.unreadable"
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:9000", "ftp://h/", "http://", "http://h:port/", "x"])
+def test_a_bad_endpoint_names_its_value_and_where_it_came_from(home: Path, url: str) -> None:
+    file = _write(home, _FULL | {"endpoint_url": url})
+    with pytest.raises(ConfigError) as caught:
+        load_profile()
+    assert url in str(caught.value)
+    assert str(file) in str(caught.value)
+    with pytest.raises(ConfigError, match="RUNPOD_S3_ENDPOINT_URL"):
+        load_profile(environ=_environ(_FULL) | {"RUNPOD_S3_ENDPOINT_URL": url + "?"})
+
+
+# ----------------------------------------------------------------------------------- AWS profile
+
+
+def _write_aws(home: Path, name: str) -> None:
+    (home / ".aws").mkdir()
+    credentials = f"[{name}]\naws_access_key_id = AKIA1\naws_secret_access_key = {_SECRET}\n"
+    (home / ".aws" / "credentials").write_text(credentials)
+
+
+def test_a_profile_not_in_the_file_is_looked_up_among_awss(home: Path) -> None:
+    _write(home, _FULL)
+    _write_aws(home, "corporate")
+    profile = load_profile("corporate", environ={"RUNPOD_VOLUME_ID": "bucket"})
+    assert (profile.aws_profile, profile.bucket) == ("corporate", "bucket")
+    assert (profile.secret_key, profile.endpoint_url) == ("", "")
+
+
+def test_an_aws_profile_may_stand_in_the_config_file_of_awss_variables(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("[profile sso]\nregion = eu-west-1\n")
+    environ = {"AWS_CONFIG_FILE": str(config), "RUNPOD_VOLUME_ID": "b"}
+    assert load_profile("sso", environ=environ).aws_profile == "sso"
+
+
+def test_an_aws_profile_needs_a_bucket_from_the_environment(home: Path) -> None:
+    _write_aws(home, "corporate")
+    with pytest.raises(ConfigError, match="RUNPOD_VOLUME_ID") as caught:
+        load_profile("corporate")
+    assert caught.value.code == "config.aws_no_bucket"
+
+
+# --------------------------------------------------------------------------------------- secrets
+
+
+def test_a_profile_shows_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    profile = load_profile(environ=_environ(_FULL))
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger("s3_uploader").debug("%s %r", profile, profile)
+    shown = f"{profile} {profile!r} {caplog.text}"
+    assert "vol1" in shown
+    assert _SECRET not in shown
+    assert "user_1" not in shown
+
+
+def test_the_errors_survive_a_process_boundary(home: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_profile()
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  (our own bytes)
+    assert str(again) == str(caught.value)
+    assert str(home) in str(again)
+
+
+def test_a_written_profile_is_read_back_and_private(tmp_path: Path) -> None:
+    server = LocalS3Server()
+    server.http_url = "http://127.0.0.1:9"
+    file = tmp_path / "profile"
+    file.write_text("readable by all")
+    file.chmod(0o644)
+    server.write_profile(file, "mine")
+    profile = load_profile("mine", path=file, environ={})
+    assert isinstance(profile, Profile)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert profile.secret_key == server.secret_key
+    assert (profile.bucket, profile.endpoint_url) == (server.bucket, "http://127.0.0.1:9")
+    assert profile.warnings == ()

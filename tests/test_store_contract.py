@@ -1,0 +1,383 @@
+"""What every implementation of ObjectStore does, on real servers for the real lanes."""
+
+import hashlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from lanes import LANES, REAL_LANES, lane_profile, open_lane
+from s3_uploader import SourceError, StoreError, UploadConfig
+from s3_uploader.engine.proof import composite_etag
+from s3_uploader.plan import MIB
+from s3_uploader.source import FileRange, open_source
+from s3_uploader.store import Body, BytesBody, CompletedPart, ObjectStore, Receipt
+from s3_uploader.testing import LocalS3Server
+
+pytestmark = pytest.mark.anyio
+
+_PART = 5 * MIB
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _body(data: bytes) -> BytesBody:
+    return BytesBody(data, _md5(data))
+
+
+class StreamBody:
+    """A body that is not in memory: `pieces` one after the other, and then `error`."""
+
+    md5 = ""
+
+    def __init__(
+        self, *pieces: bytes, size: int | None = None, error: Exception | None = None
+    ) -> None:
+        self.pieces = pieces
+        self.size = sum(map(len, pieces)) if size is None else size
+        self.error = error
+        self.passes = 0
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        self.passes += 1
+        for piece in self.pieces:
+            yield piece
+        if self.error is not None:
+            raise self.error
+
+
+async def _put(store: ObjectStore, key: str, body: Body) -> str:
+    receipt = await store.put_object(
+        key, body, content_type="application/octet-stream", metadata={}
+    )
+    return receipt.etag
+
+
+async def _read(store: ObjectStore, key: str) -> bytes:
+    return b"".join([block async for block in store.get_object(key)])
+
+
+async def _create(store: ObjectStore, key: str) -> str:
+    return await store.create_multipart_upload(
+        key, content_type="application/octet-stream", metadata={}
+    )
+
+
+async def _open_keys(store: ObjectStore, prefix: str) -> list[str]:
+    return [upload.key for upload in await store.list_multipart_uploads(prefix)]
+
+
+# --------------------------------------------------------------------------------------- objects
+
+
+async def test_an_object_is_put_described_read_and_deleted(store: ObjectStore, prefix: str) -> None:
+    data = os.urandom(100_000)
+    etag = await _put(store, f"{prefix}/a", _body(data))
+    assert etag == _md5(data)
+    info = await store.head_object(f"{prefix}/a")
+    assert (info.key, info.size, info.etag) == (f"{prefix}/a", len(data), etag)
+    assert await _read(store, f"{prefix}/a") == data
+    await store.delete_object(f"{prefix}/a")
+    with pytest.raises(StoreError) as caught:
+        await store.head_object(f"{prefix}/a")
+    assert caught.value.code == "store.not_found"
+
+
+@pytest.mark.parametrize("body", [_body(b""), BytesBody(b""), StreamBody()])
+async def test_an_empty_body_is_an_object(store: ObjectStore, prefix: str, body: Body) -> None:
+    assert await _put(store, f"{prefix}/empty", body) == _md5(b"")
+    assert await _read(store, f"{prefix}/empty") == b""
+
+
+async def test_a_streamed_body_of_several_chunks_arrives_whole(
+    store: ObjectStore, prefix: str
+) -> None:
+    pieces = [os.urandom(size) for size in (1, MIB, 70_000)]
+    etag = await _put(store, f"{prefix}/stream", StreamBody(*pieces))
+    assert etag == _md5(b"".join(pieces))
+    assert await _read(store, f"{prefix}/stream") == b"".join(pieces)
+
+
+async def test_a_second_put_replaces_the_object(store: ObjectStore, prefix: str) -> None:
+    await _put(store, f"{prefix}/a", _body(b"old and longer"))
+    await _put(store, f"{prefix}/a", _body(b"new"))
+    assert await _read(store, f"{prefix}/a") == b"new"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["模型/权重.bin", "with space.bin", "a+b", "50%", "100%25", "~'()*!&=?#;:@,$", 'q"t<>', "é"],
+)
+async def test_a_key_arrives_as_it_is_spelled(store: ObjectStore, prefix: str, name: str) -> None:
+    key = f"{prefix}/{name}"
+    await _put(store, key, _body(name.encode()))
+    assert (await store.head_object(key)).key == key
+    assert await _read(store, key) == name.encode()
+    upload_id = await _create(store, key)
+    assert await _open_keys(store, key) == [key]
+    part = await store.upload_part(key, upload_id, 1, _body(b"parts"))
+    await store.complete_multipart_upload(key, upload_id, [CompletedPart(1, part.etag)])
+    assert await _read(store, key) == b"parts"
+
+
+async def test_metadata_is_kept(store: ObjectStore, prefix: str) -> None:
+    metadata = {"digest": "f00d", "note": "two words"}
+    await store.put_object(f"{prefix}/m", _body(b"x"), content_type="text/plain", metadata=metadata)
+    assert (await store.head_object(f"{prefix}/m")).metadata == metadata
+    upload_id = await store.create_multipart_upload(
+        f"{prefix}/n", content_type="text/plain", metadata=metadata
+    )
+    part = await store.upload_part(f"{prefix}/n", upload_id, 1, _body(b"x"))
+    await store.complete_multipart_upload(f"{prefix}/n", upload_id, [CompletedPart(1, part.etag)])
+    assert (await store.head_object(f"{prefix}/n")).metadata == metadata
+
+
+async def test_what_does_not_exist_is_not_found_and_deleting_it_is_no_error(
+    store: ObjectStore, prefix: str
+) -> None:
+    for ask in (store.head_object(f"{prefix}/no"), _read(store, f"{prefix}/no")):
+        with pytest.raises(StoreError) as caught:
+            await ask
+        assert caught.value.code == "store.not_found"
+        assert not caught.value.retryable
+        assert f"{prefix}/no" in str(caught.value)
+    await store.delete_object(f"{prefix}/no")
+
+
+# ------------------------------------------------------------------------------------- multipart
+
+
+async def test_parts_make_an_object_in_order_of_their_numbers(
+    store: ObjectStore, prefix: str
+) -> None:
+    """Sent last part first, as parallel parts may arrive."""
+    pieces = {1: os.urandom(_PART), 2: os.urandom(_PART), 3: b"tail"}
+    key = f"{prefix}/parts"
+    upload_id = await _create(store, key)
+    etags = {}
+    for number in (3, 1, 2):
+        receipt = await store.upload_part(key, upload_id, number, _body(pieces[number]))
+        etags[number] = receipt.etag
+    assert etags == {number: _md5(piece) for number, piece in pieces.items()}
+    held = await store.list_parts(key, upload_id)
+    assert [(part.number, part.size, part.etag) for part in held] == [
+        (number, len(pieces[number]), etags[number]) for number in (1, 2, 3)
+    ]
+    completed = [CompletedPart(number, etags[number]) for number in (1, 2, 3)]
+    receipt = await store.complete_multipart_upload(key, upload_id, completed)
+    assert receipt.etag == composite_etag(etags[number] for number in (1, 2, 3))
+    assert await _read(store, key) == b"".join(pieces.values())
+    assert (await store.head_object(key)).etag == receipt.etag
+    assert await _open_keys(store, prefix) == []
+
+
+async def test_a_part_sent_again_replaces_the_first(store: ObjectStore, prefix: str) -> None:
+    key = f"{prefix}/again"
+    upload_id = await _create(store, key)
+    await store.upload_part(key, upload_id, 1, _body(b"first"))
+    etag = (await store.upload_part(key, upload_id, 1, _body(b"second"))).etag
+    # SeaweedFS lists the first one as well.
+    assert etag in [part.etag for part in await store.list_parts(key, upload_id)]
+    await store.complete_multipart_upload(key, upload_id, [CompletedPart(1, etag)])
+    assert await _read(store, key) == b"second"
+
+
+async def test_nothing_is_visible_before_completion(store: ObjectStore, prefix: str) -> None:
+    key = f"{prefix}/open"
+    upload_id = await _create(store, key)
+    await store.upload_part(key, upload_id, 1, _body(b"part"))
+    with pytest.raises(StoreError, match="does not exist"):
+        await store.head_object(key)
+    await store.abort_multipart_upload(key, upload_id)
+
+
+async def test_open_uploads_are_listed_by_prefix(store: ObjectStore, prefix: str) -> None:
+    ids = {name: await _create(store, f"{prefix}/{name}") for name in ("a/1", "a/2", "b/1")}
+    listed = await store.list_multipart_uploads(f"{prefix}/a/")
+    assert {(upload.key, upload.upload_id) for upload in listed} == {
+        (f"{prefix}/{name}", ids[name]) for name in ("a/1", "a/2")
+    }
+    for name, upload_id in ids.items():
+        await store.abort_multipart_upload(f"{prefix}/{name}", upload_id)
+    assert await _open_keys(store, prefix) == []
+
+
+async def test_an_abort_may_be_repeated(store: ObjectStore, prefix: str) -> None:
+    upload_id = await _create(store, f"{prefix}/x")
+    await store.upload_part(f"{prefix}/x", upload_id, 1, _body(b"part"))
+    await store.abort_multipart_upload(f"{prefix}/x", upload_id)
+    await store.abort_multipart_upload(f"{prefix}/x", upload_id)
+    assert await _open_keys(store, prefix) == []
+
+
+async def test_an_upload_that_is_gone_is_no_such_upload(store: ObjectStore, prefix: str) -> None:
+    key = f"{prefix}/gone"
+    upload_id = await _create(store, key)
+    await store.abort_multipart_upload(key, upload_id)
+    asks: list[Callable[[], Awaitable[Receipt]]] = [
+        lambda: store.upload_part(key, upload_id, 1, _body(b"late")),
+        lambda: store.complete_multipart_upload(key, upload_id, [CompletedPart(1, _md5(b""))]),
+    ]
+    for ask in asks:
+        with pytest.raises(StoreError) as caught:
+            await ask()
+        assert caught.value.code == "store.no_such_upload"
+        assert (caught.value.retryable, caught.value.fatal) == (False, False)
+        assert caught.value.status == 404
+
+
+async def test_a_part_that_was_never_sent_cannot_be_completed(
+    store: ObjectStore, prefix: str
+) -> None:
+    key = f"{prefix}/missing-part"
+    upload_id = await _create(store, key)
+    etag = (await store.upload_part(key, upload_id, 1, _body(bytes(_PART)))).etag
+    completed = [CompletedPart(1, etag), CompletedPart(2, _md5(b"never"))]
+    with pytest.raises(StoreError) as caught:
+        await store.complete_multipart_upload(key, upload_id, completed)
+    assert not caught.value.retryable
+    await store.abort_multipart_upload(key, upload_id)
+    with pytest.raises(StoreError, match="does not exist"):
+        await store.head_object(key)
+
+
+# ---------------------------------------------------------------------------------------- bodies
+
+
+async def test_what_a_body_raises_passes_through_unchanged(store: ObjectStore, prefix: str) -> None:
+    """And neither an object nor a part comes of it; the store goes on serving."""
+    upload_id = await _create(store, f"{prefix}/part")
+    error = SourceError("source.changed", path="/p", detail="it shrank")
+    body = StreamBody(bytes(70_000), size=200_000, error=error)
+    for ask in (
+        _put(store, f"{prefix}/put", body),
+        store.upload_part(f"{prefix}/part", upload_id, 1, body),
+    ):
+        with pytest.raises(SourceError) as caught:
+            await ask
+        assert caught.value is error
+    with pytest.raises(StoreError, match="does not exist"):
+        await store.head_object(f"{prefix}/put")
+    await store.abort_multipart_upload(f"{prefix}/part", upload_id)
+    await _put(store, f"{prefix}/after", _body(b"still here"))
+    assert await _read(store, f"{prefix}/after") == b"still here"
+
+
+async def test_a_body_can_be_sent_again(store: ObjectStore, prefix: str) -> None:
+    body = StreamBody(b"same ", b"bytes")
+    first = await _put(store, f"{prefix}/1", body)
+    again = await _put(store, f"{prefix}/2", body)
+    assert first == again == _md5(b"same bytes")
+    assert body.passes == 2
+    assert await _read(store, f"{prefix}/2") == b"same bytes"
+
+
+async def test_a_range_of_a_file_is_sent_again_after_an_error_midway(
+    store: ObjectStore, prefix: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    data = os.urandom(3 * MIB)
+    file = tmp_path_factory.mktemp("source") / "f"
+    file.write_bytes(data)
+    once = [SourceError("source.vanished", path="x")]
+
+    async def fail_once(sent: int) -> None:
+        if sent == MIB and once:
+            raise once.pop()
+
+    body = FileRange(
+        str(file),
+        open_source(str(file)),
+        offset=7,
+        size=2 * MIB,
+        hashing=True,
+        progress=fail_once,
+    )
+    with pytest.raises(SourceError):
+        await _put(store, f"{prefix}/range", body)
+    etag = await _put(store, f"{prefix}/range", body)
+    assert etag == body.md5 == _md5(data[7 : 7 + 2 * MIB])
+
+
+# ---------------------------------------------------------------------------------------- errors
+
+
+async def _error_of_put(store: ObjectStore, body: Body, key: str = "k") -> StoreError:
+    with pytest.raises(StoreError) as caught:
+        await _put(store, key, body)
+    return caught.value
+
+
+@pytest.mark.parametrize("lane", REAL_LANES)
+@pytest.mark.parametrize("body", [_body(b"x"), StreamBody(b"x" * 100_000)])
+async def test_a_missing_bucket_is_fatal_and_named(
+    lane: str, server: LocalS3Server, body: Body
+) -> None:
+    profile = replace(lane_profile(lane, server), bucket="no-such-volume")
+    async with open_lane(lane, server, profile=profile) as store:
+        error = await _error_of_put(store, body)
+        assert (error.code, error.fatal, error.status) == ("store.no_bucket", True, 404)
+        assert "no-such-volume" in str(error)
+        with pytest.raises(StoreError) as caught:
+            await _create(store, "k")
+        assert caught.value.code == "store.no_bucket"
+
+
+@pytest.mark.parametrize("lane", REAL_LANES)
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"secret_key": "rps_wrong"}, "store.signature"),
+        ({"secret_key": "rpa_rest_key"}, "store.rest_key"),
+        ({"access_key": "nobody"}, "store.unknown_access_key"),
+    ],
+)
+async def test_wrong_credentials_are_fatal_and_told_apart(
+    lane: str, server: LocalS3Server, changed: dict[str, str], code: str
+) -> None:
+    profile = lane_profile(lane, server)
+    profile = replace(
+        profile,
+        access_key=changed.get("access_key", profile.access_key),
+        secret_key=changed.get("secret_key", profile.secret_key),
+    )
+    async with open_lane(lane, server, profile=profile) as store:
+        for body in (_body(b"x"), StreamBody(b"x" * 100_000)):
+            error = await _error_of_put(store, body)
+            assert (error.code, error.fatal, error.retryable) == (code, True, False)
+            assert error.status == 403
+            assert profile.secret_key not in f"{error!r} {error} {error.message('zh')}"
+
+
+@pytest.mark.parametrize("lane", REAL_LANES)
+async def test_a_wrong_md5_is_refused_before_it_replaces_an_object(
+    lane: str, server: LocalS3Server, prefix: str
+) -> None:
+    """A small body carries Content-MD5, and the error is one to try again."""
+    async with open_lane(lane, server) as store:
+        await _put(store, f"{prefix}/k", _body(b"old"))
+        error = await _error_of_put(store, BytesBody(b"new", _md5(b"other")), f"{prefix}/k")
+        assert error.retryable
+        assert await _read(store, f"{prefix}/k") == b"old"
+
+
+async def test_an_untrusted_certificate_is_fatal_and_names_the_way_out(
+    server: LocalS3Server,
+) -> None:
+    async with open_lane("boto-https", server, config=UploadConfig()) as store:
+        error = await _error_of_put(store, _body(b"x"))
+    assert (error.code, error.fatal, error.retryable) == ("store.tls", True, False)
+    assert "S3_UPLOADER_CA_BUNDLE" in str(error)
+    assert server.https_url in str(error)
+
+
+@pytest.mark.parametrize("name", LANES)
+async def test_a_store_says_where_it_is(name: str, server: LocalS3Server) -> None:
+    async with open_lane(name, server) as store:
+        assert store.lane == name.split("-", maxsplit=1)[0]
+        expected = "memory" if name == "memory" else server.bucket
+        assert store.bucket == expected
+        assert store.endpoint
+        assert store.region
