@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from s3_uploader import Profile, UploadConfig
 from s3_uploader.store import ObjectStore
-from s3_uploader.store.boto import open_boto_store
+from s3_uploader.store.open import open_store
 from s3_uploader.testing import LocalS3Server, MemoryStore
 
-REAL_LANES = ("boto-http", "boto-https")
+REAL_LANES = ("boto-http", "boto-https", "wire-http", "wire-https")
 LANES = ("memory", *REAL_LANES)
 
 
@@ -32,5 +32,6 @@ async def open_lane(
         yield MemoryStore()
         return
     config = config or UploadConfig(ca_bundle=server.ca_bundle)
-    async with open_boto_store(profile or lane_profile(name, server), config) as store:
+    config = replace(config, lane="boto" if name.startswith("boto") else "auto")
+    async with open_store(profile or lane_profile(name, server), config) as store:
         yield store

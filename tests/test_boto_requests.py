@@ -1,7 +1,7 @@
 """What the boto lane puts on the wire, seen by a server that records requests."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -86,6 +86,9 @@ class _Streamed:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         yield self.data
+
+    def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
+        raise NotImplementedError
 
 
 @pytest.mark.parametrize("data", [b"", b"some bytes"])
@@ -180,6 +183,10 @@ async def test_a_server_that_stops_reading_is_a_stall() -> None:
         async def chunks(self) -> AsyncIterator[bytes]:
             while True:
                 yield bytes(1024 * 1024)
+
+        def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
+            while True:
+                yield buffer
 
     listener = await asyncio.start_server(deaf, "127.0.0.1", 0, limit=1024)
     port = listener.sockets[0].getsockname()[1]

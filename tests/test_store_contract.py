@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -47,6 +47,34 @@ class StreamBody:
             yield piece
         if self.error is not None:
             raise self.error
+
+    def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
+        del buffer
+        self.passes += 1
+        yield from map(memoryview, self.pieces)
+        if self.error is not None:
+            raise self.error
+
+
+class FailsOnce(FileRange):
+    """A range whose first pass ends after its first block."""
+
+    failed = False
+
+    def _fail(self) -> None:
+        if not self.failed:
+            self.failed = True
+            raise SourceError("source.vanished", path=self.path)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        async for chunk in super().chunks():
+            yield chunk
+            self._fail()
+
+    def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
+        for block in super().blocks(buffer):
+            yield block
+            self._fail()
 
 
 async def _put(store: ObjectStore, key: str, body: Body) -> str:
@@ -281,20 +309,7 @@ async def test_a_range_of_a_file_is_sent_again_after_an_error_midway(
     data = os.urandom(3 * MIB)
     file = tmp_path_factory.mktemp("source") / "f"
     file.write_bytes(data)
-    once = [SourceError("source.vanished", path="x")]
-
-    async def fail_once(sent: int) -> None:
-        if sent == MIB and once:
-            raise once.pop()
-
-    body = FileRange(
-        str(file),
-        open_source(str(file)),
-        offset=7,
-        size=2 * MIB,
-        hashing=True,
-        progress=fail_once,
-    )
+    body = FailsOnce(str(file), open_source(str(file)), offset=7, size=2 * MIB, hashing=True)
     with pytest.raises(SourceError):
         await _put(store, f"{prefix}/range", body)
     etag = await _put(store, f"{prefix}/range", body)

@@ -169,7 +169,7 @@ async def _send_all(
     parts = iter(plan)
 
     async def take() -> Part | None:
-        return next(parts, None)
+        return None if failures else next(parts, None)
 
     with anyio.CancelScope() as scope:
 

@@ -202,7 +202,8 @@ def _no_progress(_sent: int) -> None:
 
 
 _TELL_SECONDS = 0.05
-"""A worker thread tells its progress at most this often."""
+_QUARTERS = 4
+"""A worker thread tells its progress at each quarter of its range, and this often between."""
 
 
 @asynccontextmanager
@@ -284,7 +285,7 @@ class FileRange:
         """
         digest = self._begin_pass()
         sent = 0
-        told = time.monotonic()
+        told, told_quarter = time.monotonic(), 0
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
             try:
@@ -298,9 +299,10 @@ class FileRange:
                         self._end_pass(descriptor, digest)
                     yield block
                     sent += count
+                    quarter = sent * _QUARTERS // self.size
                     now = time.monotonic()
-                    if now - told >= _TELL_SECONDS or sent == self.size:
-                        told = now
+                    if now - told >= _TELL_SECONDS or quarter != told_quarter:
+                        told, told_quarter = now, quarter
                         self._loop.call_soon_threadsafe(self._progress, sent)
                 if sent < self.size or not self.size:
                     self._end_pass(descriptor, digest, sent)
