@@ -1,8 +1,12 @@
 """Every implementation of ObjectStore, by name: add a lane here and the suites run over it."""
 
+import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+
+import anyio
+import anyio.lowlevel
 
 from s3_uploader import Profile, UploadConfig
 from s3_uploader.store import ObjectStore
@@ -33,5 +37,20 @@ async def open_lane(
         return
     config = config or UploadConfig(ca_bundle=server.ca_bundle)
     config = replace(config, lane="boto" if name.startswith("boto") else "auto")
+    before = _sockets()
     async with open_store(profile or lane_profile(name, server), config) as store:
         yield store
+    # A connection whose request was broken off still flushes what it had buffered; a loop that
+    # ends before would leave it to the garbage collector.
+    with anyio.fail_after(20):
+        while _sockets() - before:
+            await anyio.lowlevel.checkpoint()
+
+
+def _sockets() -> set[str]:
+    """Return the open sockets of this process, as the system names them."""
+    names = set()
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            names.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return {name for name in names if name.startswith("socket:")}

@@ -35,6 +35,7 @@ class Shown:
         assert call(True) == expected  # noqa: FBT003
         out, err = self._capfd.readouterr()
         assert err == ""
+        assert "5ecret" not in out
         failures = [line for line in out.splitlines() if "❌" in line]
         assert len(failures) == 1, out
         self._caplog.clear()
@@ -46,6 +47,7 @@ class Shown:
         errors = [record for record in records if record.levelno == logging.ERROR]
         assert len(errors) == 1
         assert errors[0].exc_info is None
+        assert "5ecret" not in f"{failures}{out}{err}{self._caplog.text}"
         reason = failures[0].split(": ", 1)[1]
         assert reason in errors[0].getMessage()
         return reason
