@@ -4,11 +4,10 @@ import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-_CACHE = Path(tempfile.gettempdir()) / f"s3-uploader-bench-bin-{os.getuid()}"
+_CACHE = _HERE / ".bin"
 
 
 def built(name: str) -> str:
@@ -28,7 +27,7 @@ def built(name: str) -> str:
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         raise RuntimeError("the benchmarks need a C compiler (cc) for the null sink")
-    _CACHE.mkdir(mode=0o700, exist_ok=True)
+    _CACHE.mkdir(exist_ok=True)
     fresh = f"{program}.{os.getpid()}"
     base = [compiler, "-O2", "-pthread", str(source), "-o", fresh]
     for extra in (["-DHAVE_LIBCRYPTO", "-lcrypto"], []):
