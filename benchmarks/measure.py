@@ -20,12 +20,12 @@ ROOT = str(Path(__file__).resolve().parent.parent)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What one run cost. Seconds, MiB; `problem` is "" if all the work arrived.
+    """What one run cost. Seconds, MB; `problem` is "" if all the work arrived.
 
     Attributes:
         wall: from before the process starts until it has ended.
         user, system: CPU time of the process and of the children it waited for.
-        rss: peak resident memory, in MiB.
+        rss: peak resident memory, in MB (10^6 bytes).
         others: CPU time the machine spent elsewhere meanwhile (server, other users of it): shows
             how disturbed a run was.
         counts: what the server counted.
@@ -110,7 +110,7 @@ def run_once(
         wall=wall,
         user=user,
         system=system,
-        rss=rss / 1024,
+        rss=rss * 1024 / 1e6,  # the kernel counts in KiB
         problem=problem,
         others=busy - user - system,
         counts=check.counts,

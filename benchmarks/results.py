@@ -31,7 +31,7 @@ class Row:
 
     def median(self, figure: str) -> float:
         """Return the median of an attribute of the runs."""
-        return median(getattr(run, figure) for run in self.runs)
+        return float(median(getattr(run, figure) for run in self.runs))
 
     def spread(self, figure: str) -> str:
         """Return median, lowest and highest as text."""
@@ -122,11 +122,10 @@ def _medians(row: Row) -> dict[str, float]:
 
 def as_markdown(cells: Sequence[Cell], about: dict[str, Any]) -> str:
     """Return a table for each cell, cheapest contender first, failures last."""
-    lines = [
-        f"{about['cpu']}, {about['cores']} cores, {about['system']}, Python {about['python']}; "
-        f"load average at the start {about['load_average'][0]:.1f}; up to {about['runs']} runs in "
-        "turn, medians with lowest and highest. Start-up included.",
-    ]
+    where = f"{about['cpu']}, {about['cores']} cores, {about['system']}, Python {about['python']}"
+    load = f"load average at the start {about['load_average'][0]:.1f}"
+    how = f"up to {about['runs']} runs in turn, medians with lowest and highest, start-up included"
+    lines = [f"{where}; {load}; {how}; MB is 10^6 bytes."]
     for cell in cells:
         lines += ["", f"### {cell.label}, {cell.server}", "", *_table(cell)]
     return "\n".join(lines) + "\n"
@@ -135,11 +134,9 @@ def as_markdown(cells: Sequence[Cell], about: dict[str, Any]) -> str:
 def _table(cell: Cell) -> list[str]:
     cpu = cell.best_peer("cpu")
     wall = cell.best_peer("wall")
-    lines = [
-        "| contender | CPU s | × best peer | wall s | × best peer | peak MiB | requests "
-        "| connections | in flight | runs |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    heads = ("contender", "CPU s", "× best peer", "wall s", "× best peer", "peak MB")
+    heads += ("requests", "connections", "in flight", "runs")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in cell.good():
         name = f"**{row.contender.name}**" if row.contender.ours else row.contender.name
         lines.append(
@@ -148,7 +145,7 @@ def _table(cell: Cell) -> list[str]:
             f"| {row.count('connections')} | {row.count('peak_in_flight')} | {len(row.runs)} |"
         )
     lines += [
-        f"| {row.contender.name} | {row.problem.replace('|', '/')} | | | | | | | | {len(row.runs)} |"
+        f"| {row.contender.name} | {row.problem.replace('|', '/')} {'| ' * 8}| {len(row.runs)} |"
         for row in cell.rows
         if row.problem
     ]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from benchmarks.results import Cell, Row
 from benchmarks.sink import Line
+from benchmarks.work import MIB
 
 RSS_LIMIT = 120.0
-"""MiB; the goals allow 120 MB."""
+"""MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,13 @@ GOALS = (
 )
 
 
-def as_markdown(cells: Sequence[Cell]) -> str:
+def as_markdown(cells: Sequence[Cell], *, quick: bool) -> str:
     """Return the table of goals; a goal whose scenario did not run is left out."""
+    note = "Quick sizes: start-up weighs far more here than at the sizes the goals are for."
     lines = [
         "### Goals",
         "",
+        *([note, ""] if quick else []),
         "| work, server | who | figure | ours | limit | of | verdict |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -95,24 +98,23 @@ def _memory(cell: Cell) -> list[str]:
     if ours is None:
         return []
     rss = ours.median("rss")
-    return [
-        f"| {cell.label}, {cell.server} | ours | peak MiB | {rss:.0f} | {RSS_LIMIT:.0f} | "
-        f"| {_verdict(rss, RSS_LIMIT)} |"
-    ]
+    begin = f"| {cell.label}, {cell.server} | ours | peak MB | {rss:.0f} | {RSS_LIMIT:.0f}"
+    return [f"{begin} | | {_verdict(rss, RSS_LIMIT)} |"]
 
 
 def _own_time(cell: Cell) -> list[str]:
-    """Compare with the time the slow line itself takes."""
+    """Compare with the time the slow line itself takes; round trips rule smaller works."""
     ours = cell.row("ours")
     if cell.scenario != "wan-large" or ours is None:
         return []
-    line = float(ours.runs[0].counts["object_bytes"]) / (Line().total_mbps * 1e6)
+    total = ours.runs[0].counts["object_bytes"]
+    if total < 256 * MIB:
+        return []
+    line = total / (Line().total_mbps * 1e6)
     wall = ours.median("wall")
-    of = f"1.25 × {line:.2f} (the line)"
-    return [
-        f"| {cell.label}, {cell.server} | ours | wall s | {wall:.2f} | {1.25 * line:.2f} | {of} "
-        f"| {_verdict(wall, 1.25 * line)} |"
-    ]
+    limit = 1.25 * line
+    begin = f"| {cell.label}, {cell.server} | ours | wall s | {wall:.2f} | {limit:.2f}"
+    return [f"{begin} | 1.25 × {line:.2f} (the line alone) | {_verdict(wall, limit)} |"]
 
 
 def _verdict(value: float, limit: float) -> str:

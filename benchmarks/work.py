@@ -46,7 +46,7 @@ SCENARIOS = (
     Scenario(
         "small",
         ((20_000, 4 * KIB),),
-        ((1_000, 4 * KIB),),
+        ((600, 4 * KIB),),
         _FAST,
         ("sink-md5", "seaweed-https"),
     ),
