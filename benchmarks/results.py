@@ -134,8 +134,8 @@ def as_markdown(cells: Sequence[Cell], about: dict[str, Any]) -> str:
 def _table(cell: Cell) -> list[str]:
     cpu = cell.best_peer("cpu")
     wall = cell.best_peer("wall")
-    heads = ("contender", "CPU s", "× best peer", "wall s", "× best peer", "peak MB")
-    heads += ("requests", "connections", "in flight", "runs")
+    heads = ["contender", "CPU s", "× best peer", "wall s", "× best peer", "peak MB"]
+    heads += ["requests", "connections", "in flight", "runs"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in cell.good():
         name = f"**{row.contender.name}**" if row.contender.ours else row.contender.name
