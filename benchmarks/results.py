@@ -145,7 +145,7 @@ def _table(cell: Cell) -> list[str]:
             f"| {row.count('connections')} | {row.count('peak_in_flight')} | {len(row.runs)} |"
         )
     lines += [
-        f"| {row.contender.name} | {row.problem.replace('|', '/')} {'| ' * 8}| {len(row.runs)} |"
+        f"| {row.contender.name} | {row.problem.replace('|', '/')} {'| ' * 7}| {len(row.runs)} |"
         for row in cell.rows
         if row.problem
     ]

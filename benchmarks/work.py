@@ -67,7 +67,7 @@ SCENARIOS = (
         (),
     ),
     Scenario("wan-small", ((2_000, 4 * KIB),), ((200, 4 * KIB),), ("wan",), ("wan",)),
-    Scenario("wan-large", ((1, 256 * MIB),), ((1, 24 * MIB),), ("wan",), ("wan",), kind="file"),
+    Scenario("wan-large", ((1, 256 * MIB),), ((1, 24 * MIB),), ("wan",), (), kind="file"),
 )
 
 

@@ -166,7 +166,7 @@ CONTENDERS = (
         package="obstore",
         module="obstore",
         hashes=False,
-        settings="put_async, 32 files at a time, unsigned_payload; 5 MiB chunks, 12 in flight per file",
+        settings="put_async, 32 files at a time, unsigned_payload, 5 MiB chunks, 12 in flight each",
     ),
     Contender(
         name="awscrt",
