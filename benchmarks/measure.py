@@ -105,7 +105,7 @@ def run_once(
     check = server.after(prefix, work)
     problem = check.problem
     if status:
-        problem = f"exit status {status:.0f}: {problem or output}"
+        problem = f"exit status {status:.0f}: {problem or 'all the work arrived'}; {output}"
     return Run(
         wall=wall,
         user=user,

@@ -1,6 +1,7 @@
 """obstore: the Rust object_store crate; files are handed over as paths."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,3 +48,6 @@ async def main() -> None:
 
 if __name__ == "__main__":
     asyncio.run(main())
+    # Once in about sixty runs it was aborted (SIGABRT) after all the work had arrived, seemingly
+    # while the interpreter shut down. The fastest peer must not drop out for that.
+    os._exit(0)
