@@ -1,5 +1,6 @@
 """Who takes part, with which settings, and how each is started."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -48,7 +49,13 @@ class Contender:
         return ""
 
     def version(self) -> str:
-        """Return the version of its distribution."""
+        """Return the version of its distribution, or of the program where that differs."""
+        program = _program(self.name) if self.name == "s5cmd" else None
+        if program is not None:
+            asked = subprocess.run(
+                [program, "version"], capture_output=True, text=True, check=False
+            )
+            return asked.stdout.strip()
         try:
             return version(self.package)
         except PackageNotFoundError:
