@@ -3,18 +3,22 @@
 
 PYTHON ?= python3
 DEMO_ARGS ?=
+BENCH_ARGS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 FOR_DEMO := .venv/.installed-server
 FOR_WORK := .venv/.installed-dev
+FOR_BENCH := .venv/.installed-bench
 
-.PHONY: help demo test check clean
+.PHONY: help demo test check bench bench-quick bench-memory clean
 
 help:
 	@echo "make demo    upload a model directory to a real S3 server on this machine, verify every byte"
 	@echo "make test    run the tests"
 	@echo "make check   ruff, ruff format, mypy"
+	@echo "make bench-quick   compare with other tools in three minutes; make bench: hours, full sizes"
+	@echo "make bench-memory  peak memory with a 200 GiB file and a million files"
 	@echo "make clean   remove .venv and caches"
 
 demo: $(FOR_DEMO)
@@ -27,6 +31,15 @@ check: $(FOR_WORK)
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
+
+bench: $(FOR_BENCH)
+	@$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
+
+bench-quick: $(FOR_BENCH)
+	@$(BIN)/python -m benchmarks.run --quick $(BENCH_ARGS)
+
+bench-memory: $(FOR_BENCH)
+	@$(BIN)/python -m benchmarks.memory $(BENCH_ARGS)
 
 clean:
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
@@ -50,3 +63,8 @@ $(FOR_WORK): pyproject.toml | $(BIN)/python
 	@echo "Installing s3_uploader and the development tools into .venv ..."
 	@$(PIP) -e '.[dev]'
 	@touch $@ $(FOR_DEMO)
+
+$(FOR_BENCH): pyproject.toml | $(BIN)/python
+	@echo "Installing s3_uploader and the tools it is compared with into .venv ..."
+	@$(PIP) -e '.[dev,bench]'
+	@touch $@ $(FOR_WORK) $(FOR_DEMO)

@@ -1,6 +1,15 @@
 """A store around any other, with a hook before and after each operation and at each chunk."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
@@ -155,6 +164,7 @@ class _HookedBody:
         self._body = body
         self._store = store
         self._moment = moment
+        self._loop = asyncio.get_running_loop()
 
     @property
     def size(self) -> int:
@@ -172,6 +182,14 @@ class _HookedBody:
                 yield chunk
         finally:
             await chunks.aclose()
+
+    def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
+        for block in self._body.blocks(buffer):
+            asyncio.run_coroutine_threadsafe(self._hook(), self._loop).result()
+            yield block
+
+    async def _hook(self) -> None:
+        await self._store.hook(self._moment)
 
 
 def fail_with(

@@ -51,7 +51,7 @@ class StreamBody:
     def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
         del buffer
         self.passes += 1
-        yield from map(memoryview, self.pieces)
+        yield from (memoryview(piece) for piece in self.pieces)
         if self.error is not None:
             raise self.error
 

@@ -6,6 +6,7 @@ on sending after a cancellation, and does not size parts for the store's part li
 
 import asyncio
 import base64
+import io
 import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping, Sequence
@@ -302,6 +303,11 @@ class _Payload:
     def read(self) -> bytes:
         """Exist, so that botocore takes this for a file; aiohttp iterates instead."""
         raise NotImplementedError
+
+    def seek(self, offset: int) -> None:
+        """Exist, so that botocore's signer by awscrt takes this for a file too."""
+        del offset
+        raise io.UnsupportedOperation("a body is sent in one pass")
 
     async def pump(self) -> None:
         """Read the body and hand it to aiohttp."""
