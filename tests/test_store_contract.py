@@ -12,7 +12,7 @@ from s3_uploader import SourceError, StoreError, UploadConfig
 from s3_uploader.engine.proof import composite_etag
 from s3_uploader.plan import MIB
 from s3_uploader.source import FileRange, open_source
-from s3_uploader.store import Body, BytesBody, CompletedPart, ObjectStore, Receipt
+from s3_uploader.store import Body, BytesBody, CompletedPart, ObjectStore, Receipt, Span
 from s3_uploader.testing import LocalS3Server
 
 pytestmark = pytest.mark.anyio
@@ -74,6 +74,11 @@ class FailsOnce(FileRange):
     def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
         for block in super().blocks(buffer):
             yield block
+            self._fail()
+
+    def spans(self, buffer: memoryview) -> Iterator[Span]:
+        for span in super().spans(buffer):
+            yield span
             self._fail()
 
 

@@ -75,13 +75,14 @@ class Call:
         """
         for number in itertools.count(1):
             token = await self.limiter.acquire()
+            began = time.monotonic()
             try:
                 result = await attempt()
             except (StoreError, IntegrityError) as error:
                 self.limiter.failed(error)
                 failure = error
             else:
-                self.limiter.succeeded(size)
+                self.limiter.succeeded(size, began)
                 self.reach.answered = True
                 return result
             finally:

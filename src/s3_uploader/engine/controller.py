@@ -1,16 +1,22 @@
 """Decide, without I/O, how many requests to have in flight: goodput and errors in, limit out.
 
-The shape is that of congestion control. Start-up doubles the limit each round while that raises
-goodput by a fifth; then the limit stays, probed up and down in turn at growing intervals, and a
-probe is kept only where goodput rises. A sign of overload halves the limit.
+The shape is that of congestion control. Start-up doubles the limit each round (small bodies, which
+cost little to try: fourfold) while that raises goodput by a fifth. Then the limit stays, probed up
+and down in turn at growing intervals, and a probe is kept only where goodput rises. A sign of
+overload halves the limit.
 
-A round is as many finished requests as the limit was at its beginning, and at least
-`ROUND_SECONDS`, so that each measurement covers every connection about once.
+A round is as many finished requests as the limit was at its beginning, and lasts at least as long
+as its requests took on average, so that each measurement covers every connection about once.
 """
 
 from dataclasses import dataclass
 
 ROUND_SECONDS = 0.05
+"""Shortest round: below it the clock and the scheduler are most of what is measured."""
+
+SMALL_BODY = 256 * 1024
+"""Mean bytes of a body up to which start-up grows fourfold."""
+
 STARTUP_GAIN = 1.2
 """Goodput must rise by this factor for a doubling to go on; a full success would be 2."""
 
@@ -34,7 +40,13 @@ class _Round:
     began: float
     wanted: int
     finished: int = 0
-    work: int = 0
+    size: int = 0
+    latency: float = 0.0
+
+    @property
+    def mean_latency(self) -> float:
+        """Seconds that a request of the round took."""
+        return self.latency / self.finished
 
 
 class Controller:
@@ -57,7 +69,7 @@ class Controller:
         self._cut_at = float("-inf")
         self._round: _Round | None = None
 
-    def succeed(self, now: float, size: int, in_flight: int) -> None:
+    def succeed(self, now: float, size: int, in_flight: int, seconds: float = 0.0) -> None:
         """Note a request that succeeded.
 
         Args:
@@ -65,15 +77,23 @@ class Controller:
             size: bytes of its body.
             in_flight: requests in flight when it ended, itself included. A round in which the
                 limit was never reached says nothing about the limit and is not judged.
+            seconds: how long it took.
         """
         current = self._round
-        if current is None or in_flight < self.limit:
+        if current is None:
+            # The first wave counts from its beginning: its answers come all at once.
+            self._round = current = _Round(now - seconds, self.limit)
+        elif in_flight < self.limit:
             self._round = current = _Round(now, self.limit)
         current.finished += 1
-        current.work += size + REQUEST_WORK
+        current.size += size
+        current.latency += seconds
         elapsed = now - current.began
-        if current.finished >= current.wanted and elapsed >= ROUND_SECONDS:
-            self._judge(current.work / elapsed)
+        if current.finished >= current.wanted and elapsed >= max(
+            ROUND_SECONDS, current.mean_latency
+        ):
+            work = current.size + current.finished * REQUEST_WORK
+            self._judge(work / elapsed, small=current.size <= current.finished * SMALL_BODY)
             self._round = _Round(now, self.limit)
 
     def overload(self, now: float) -> None:
@@ -87,9 +107,9 @@ class Controller:
         self._upward = True
         self._round = None
 
-    def _judge(self, goodput: float) -> None:
+    def _judge(self, goodput: float, *, small: bool) -> None:
         if self._startup:
-            self._judge_startup(goodput)
+            self._judge_startup(goodput, growth=4 if small else 2)
         elif self._probing:
             self._judge_probe(goodput)
         else:
@@ -99,7 +119,7 @@ class Controller:
             if self._rounds_left <= 0:
                 self._probe()
 
-    def _judge_startup(self, goodput: float) -> None:
+    def _judge_startup(self, goodput: float, *, growth: int) -> None:
         if goodput < STARTUP_GAIN * self._goodput:
             self._startup = False
             self._settle(self._settled, self._goodput)
@@ -108,7 +128,7 @@ class Controller:
         if self.limit == self._ceiling:
             self._startup = False
         else:
-            self.limit = min(2 * self.limit, self._ceiling)
+            self.limit = min(growth * self.limit, self._ceiling)
 
     def _judge_probe(self, goodput: float) -> None:
         self._probing = False

@@ -45,9 +45,15 @@ class Limiter:
         if self._capacity.total_tokens != limit:
             self._capacity.total_tokens = limit
 
-    def succeeded(self, size: int) -> None:
-        """Note, before its release, a request that succeeded; `size` is its body's, in bytes."""
-        self._controller.succeed(time.monotonic(), size, self._capacity.borrowed_tokens)
+    def succeeded(self, size: int, began: float) -> None:
+        """Note, before its release, a request that succeeded.
+
+        Args:
+            size: bytes of its body.
+            began: `time.monotonic()` when it got its token.
+        """
+        now = time.monotonic()
+        self._controller.succeed(now, size, self._capacity.borrowed_tokens, now - began)
 
     def failed(self, error: S3UploaderError) -> None:
         """Note, before its release, a request that failed."""

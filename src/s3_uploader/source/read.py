@@ -10,7 +10,7 @@ import os
 import stat
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import aiofiles
@@ -18,6 +18,7 @@ from aiofiles.threadpool.binary import AsyncFileIO
 from anyio import CancelScope, to_thread
 
 from s3_uploader.errors import SourceError
+from s3_uploader.store.base import Span
 
 BLOCK = 1024 * 1024
 """Bytes read, hashed and sent at a time; with the requests in flight it bounds memory."""
@@ -206,6 +207,27 @@ _QUARTERS = 4
 """A worker thread tells its progress at each quarter of its range, and this often between."""
 
 
+class _Teller:
+    """Tells a pass's progress from a worker thread to the event loop, not at every block."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, progress: Callable[[int], None], size: int
+    ) -> None:
+        self._loop = loop
+        self._progress = progress
+        self._size = size
+        self._at = time.monotonic()
+        self._quarter = 0
+
+    def tell(self, sent: int) -> None:
+        """Tell that `sent` bytes are handed on, if it is time."""
+        now = time.monotonic()
+        quarter = sent * _QUARTERS // self._size
+        if quarter != self._quarter or now - self._at >= _TELL_SECONDS:
+            self._at, self._quarter = now, quarter
+            self._loop.call_soon_threadsafe(self._progress, sent)
+
+
 @asynccontextmanager
 async def _opened(path: str) -> AsyncGenerator[AsyncFileIO]:
     """Open a file and close it again, also when cancelled in the middle of either."""
@@ -283,33 +305,64 @@ class FileRange:
         Raises:
             SourceError: as `chunks`.
         """
-        digest = self._begin_pass()
-        sent = 0
-        told, told_quarter = time.monotonic(), 0
+        with self._descriptor() as descriptor:
+            digest = self._begin_pass()
+            progress = _Teller(self._loop, self._progress, self.size)
+            sent = 0
+            while count := self._read_into(buffer, descriptor, sent):
+                if self._hashing:
+                    digest.update(buffer[:count])
+                if sent + count == self.size:
+                    self._end_pass(descriptor, digest)
+                yield buffer[:count]
+                sent += count
+                progress.tell(sent)
+            if sent < self.size or not self.size:
+                self._end_pass(descriptor, digest, sent)
+
+    def spans(self, buffer: memoryview) -> Iterator[Span]:
+        """Yield the range in pieces for the kernel to send; for a worker thread.
+
+        With hashing, each piece is read into `buffer` and hashed before it is yielded. The bytes
+        the kernel then sends are those hashed, or the file has changed in between: then the
+        store's ETag is another one, and the fingerprint too.
+
+        Raises:
+            SourceError: as `chunks`.
+        """
+        with self._descriptor() as descriptor:
+            digest = self._begin_pass()
+            progress = _Teller(self._loop, self._progress, self.size)
+            sent = 0
+            while sent < self.size:
+                size = min(self.size - sent, len(buffer) if self._hashing else BLOCK)
+                if self._hashing:
+                    size = self._read_into(buffer, descriptor, sent)
+                    digest.update(buffer[:size])
+                if not size:
+                    break
+                if sent + size == self.size:
+                    self._end_pass(descriptor, digest)
+                yield Span(descriptor, self._offset + sent, size)
+                self._fingerprint.check(self.path, os.fstat(descriptor))
+                sent += size
+                progress.tell(sent)
+            if sent < self.size or not self.size:
+                self._end_pass(descriptor, digest, sent)
+
+    @contextmanager
+    def _descriptor(self) -> Iterator[int]:
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
             try:
-                while count := os.preadv(
-                    descriptor, [buffer[: self.size - sent]], self._offset + sent
-                ):
-                    block = buffer[:count]
-                    if self._hashing:
-                        digest.update(block)
-                    if sent + count == self.size:
-                        self._end_pass(descriptor, digest)
-                    yield block
-                    sent += count
-                    quarter = sent * _QUARTERS // self.size
-                    now = time.monotonic()
-                    if now - told >= _TELL_SECONDS or quarter != told_quarter:
-                        told, told_quarter = now, quarter
-                        self._loop.call_soon_threadsafe(self._progress, sent)
-                if sent < self.size or not self.size:
-                    self._end_pass(descriptor, digest, sent)
+                yield descriptor
             finally:
                 os.close(descriptor)
         except OSError as error:
             raise self._translate(error) from error
+
+    def _read_into(self, buffer: memoryview, descriptor: int, sent: int) -> int:
+        return os.preadv(descriptor, [buffer[: self.size - sent]], self._offset + sent)
 
     def _begin_pass(self) -> "hashlib._Hash":
         self._md5 = ""

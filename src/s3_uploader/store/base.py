@@ -7,7 +7,7 @@ ETags are given without quotes.
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from s3_uploader.events import Lane
 from s3_uploader.plan import StoreLimits
@@ -32,6 +32,26 @@ class Body(Protocol):
 
     def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
         """Start a pass in a worker thread: read into `buffer`, yield the part of it filled."""
+        ...
+
+
+class Span(NamedTuple):
+    """A piece of an open file: descriptor, offset and size in bytes."""
+
+    descriptor: int
+    offset: int
+    size: int
+
+
+@runtime_checkable
+class FileBody(Body, Protocol):
+    """A body that lies in a file, so that the kernel can send it without a copy through us."""
+
+    def spans(self, buffer: memoryview) -> Iterator[Span]:
+        """Start a pass in a worker thread: yield pieces to send before the next is asked for.
+
+        `buffer` is for reading what has to be hashed.
+        """
         ...
 
 

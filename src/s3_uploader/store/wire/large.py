@@ -1,21 +1,24 @@
 """Large bodies: one blocking worker thread per request in flight, one reused buffer each.
 
-Reading, hashing and sending all release the GIL, so threads use every core, and a buffer that is
-reused costs no page faults. The engine awaits the thread; a cancellation shuts the socket down,
-which frees the thread at its next system call.
+Reading, hashing and sending all release the GIL, so threads use every core; a buffer that is
+reused costs no page faults; without TLS the kernel sends from the file itself. The engine awaits
+the thread; a cancellation shuts the socket down, which frees the thread at its next system call.
 """
 
 import asyncio
+import os
 import select
 import socket
 import ssl
+import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
 from anyio import to_thread
 
-from s3_uploader.store.base import Body
+from s3_uploader.store.base import Body, FileBody, Span
 from s3_uploader.store.wire.answer import Answer, AnswerReader, MalformedAnswerError
 from s3_uploader.store.wire.dial import Origin
 from s3_uploader.store.wire.pool import Pool
@@ -24,6 +27,9 @@ from s3_uploader.store.wire.small import StaleConnectionError
 BUFFER = 256 * 1024
 """Bytes read, hashed and sent at a time by one worker: within a core's cache, and with 256 requests
 in flight 64 MiB in all."""
+
+_SENDFILE = sys.platform == "linux"
+"""The kernel sends from the page cache: a sixth of the CPU of reading and sending 2 GiB."""
 
 _RECEIVE = 64 * 1024
 _TLS_RECORD = 16 * 1024 - 1024
@@ -45,6 +51,9 @@ class LargeConnection:
         self._reader = AnswerReader()
         self._poll = select.poll()
         self._poll.register(raw.fileno(), select.POLLIN)
+        self._writable = select.poll()
+        self._writable.register(raw.fileno(), select.POLLOUT)
+        self._sent = 0
         self._connected = False
         self._reused = False
         self._cancelled = False
@@ -79,20 +88,13 @@ class LargeConnection:
         self._reader.expect()
         self._socket.settimeout(self._stall)
         reused, self._reused = self._reused, True
-        sent = 0
+        self._sent = 0
         try:
-            blocks = body.blocks(buffer)
-            first = next(blocks, memoryview(b""))
-            self._send_first(head, first)
-            sent += len(first)
-            for block in blocks:
-                early = self._answer_begun()
-                if early:
-                    return self._receive(early), False
-                self._send(block)
-                sent += len(block)
+            early = self._send_request(head, body, buffer)
+            if early:
+                return self._receive(early), False
         except OSError as error:
-            if reused and not self._reader.begun and sent <= BUFFER and not self._cancelled:
+            if reused and not self._reader.begun and self._sent <= BUFFER and not self._cancelled:
                 raise StaleConnectionError("closed while idle") from None
             return self._last_words(error), False
         answer = self._receive(b"", reused=reused)
@@ -107,6 +109,51 @@ class LargeConnection:
             # The handshake is made here, under the connect timeout.
             self._socket = context.wrap_socket(self._raw, server_hostname=self._origin.host)
         self._connected = True
+
+    def _send_request(self, head: bytes, body: Body, buffer: memoryview) -> bytes:
+        """Send head and body; return what the store says before it has them all, or b""."""
+        if _SENDFILE and isinstance(body, FileBody) and self._origin.context is None:
+            return self._send_spans(head, body.spans(buffer))
+        blocks = body.blocks(buffer)
+        first = next(blocks, memoryview(b""))
+        self._send_first(head, first)
+        self._sent = len(first)
+        for block in blocks:
+            early = self._answer_begun()
+            if early:
+                return early
+            self._send(block)
+            self._sent += len(block)
+        return b""
+
+    def _send_spans(self, head: bytes, spans: Iterator[Span]) -> bytes:
+        # MSG_MORE: the head leaves with the first bytes of the body.
+        rest = head[self._socket.send(head, socket.MSG_MORE) :]
+        self._send(memoryview(rest))
+        for span in spans:
+            early = self._answer_begun()
+            if early:
+                return early
+            self._send_span(span)
+            self._sent += span.size
+        return b""
+
+    def _send_span(self, span: Span) -> None:
+        offset, end = span.offset, span.offset + span.size
+        while offset < end:
+            try:
+                sent = os.sendfile(self._socket.fileno(), span.descriptor, offset, end - offset)
+            except BlockingIOError:
+                self._wait_writable()
+                continue
+            if not sent:
+                # The file has become shorter; the body finds out when asked for more.
+                return
+            offset += sent
+
+    def _wait_writable(self) -> None:
+        if not self._writable.poll(self._stall * 1000):
+            raise TimeoutError("no byte moved")
 
     def _send_first(self, head: bytes, block: memoryview) -> None:
         if isinstance(self._socket, ssl.SSLSocket):
