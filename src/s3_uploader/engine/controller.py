@@ -1,9 +1,9 @@
 """Decide, without I/O, how many requests to have in flight: goodput and errors in, limit out.
 
-The shape is that of congestion control. Start-up doubles the limit each round (small bodies, which
-cost little to try: fourfold) while that raises goodput by a fifth. Then the limit stays, probed up
-and down in turn at growing intervals, and a probe is kept only where goodput rises. A sign of
-overload halves the limit.
+The shape is that of congestion control. Start-up multiplies the limit each round while that raises
+goodput by a fifth: by two, or by more for small bodies, which cost little to try. Then the limit
+stays, probed up and down in turn at growing intervals, and a probe is kept only where goodput
+rises. A sign of overload halves the limit.
 
 A round is as many finished requests as the limit was at its beginning, and lasts at least as long
 as its requests took on average, so that each measurement covers every connection about once.
@@ -16,6 +16,10 @@ ROUND_SECONDS = 0.05
 
 SMALL_BODY = 256 * 1024
 """Mean bytes of a body up to which start-up grows fourfold."""
+
+FAR_SECONDS, FAR_GROWTH = 0.02, 16
+"""Small bodies whose answers take this long wait for the line, not for a processor: then start-up
+grows by as much at once, for every round costs a round trip of the whole line."""
 
 STARTUP_GAIN = 1.2
 """Goodput must rise by this factor for a doubling to go on; a full success would be 2."""
@@ -93,7 +97,7 @@ class Controller:
             ROUND_SECONDS, current.mean_latency
         ):
             work = current.size + current.finished * REQUEST_WORK
-            self._judge(work / elapsed, small=current.size <= current.finished * SMALL_BODY)
+            self._judge(work / elapsed, _growth(current))
             self._round = _Round(now, self.limit)
 
     def overload(self, now: float) -> None:
@@ -107,9 +111,9 @@ class Controller:
         self._upward = True
         self._round = None
 
-    def _judge(self, goodput: float, *, small: bool) -> None:
+    def _judge(self, goodput: float, growth: int) -> None:
         if self._startup:
-            self._judge_startup(goodput, growth=4 if small else 2)
+            self._judge_startup(goodput, growth)
         elif self._probing:
             self._judge_probe(goodput)
         else:
@@ -119,7 +123,7 @@ class Controller:
             if self._rounds_left <= 0:
                 self._probe()
 
-    def _judge_startup(self, goodput: float, *, growth: int) -> None:
+    def _judge_startup(self, goodput: float, growth: int) -> None:
         if goodput < STARTUP_GAIN * self._goodput:
             self._startup = False
             self._settle(self._settled, self._goodput)
@@ -151,3 +155,9 @@ class Controller:
     def _settle(self, limit: int, goodput: float) -> None:
         self.limit = self._settled = limit
         self._goodput = goodput
+
+
+def _growth(finished: _Round) -> int:
+    if finished.size > finished.finished * SMALL_BODY:
+        return 2
+    return FAR_GROWTH if finished.mean_latency >= FAR_SECONDS else 4

@@ -43,11 +43,19 @@ class AnswerReader:
     """
 
     def __init__(self) -> None:
-        self.expect()
+        self._bodiless = False
         self._parser = httptools.HttpResponseParser(self)
+        self.expect()
 
-    def expect(self) -> None:
-        """Forget the last answer; the next one may come."""
+    def expect(self, *, bodiless: bool = False) -> None:
+        """Forget the last answer; the next one may come.
+
+        `bodiless`: it answers a HEAD, and ends with its headers whatever they say of a body.
+        """
+        if self._bodiless:
+            # The parser still waits for the body the last headers announced.
+            self._parser = httptools.HttpResponseParser(self)
+        self._bodiless = bodiless
         self._status = 0
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
@@ -90,6 +98,8 @@ class AnswerReader:
     def on_headers_complete(self) -> None:
         """Note the status."""
         self._status = self._parser.get_status_code()
+        if self._bodiless and self._status >= _CONTINUE_END:
+            self._finish()
 
     def on_body(self, data: bytes) -> None:
         """Keep the body's beginning."""
@@ -102,5 +112,9 @@ class AnswerReader:
         if self._status < _CONTINUE_END:
             self._status, self._headers = 0, {}
             return
+        if self._answer is None:
+            self._finish()
+
+    def _finish(self) -> None:
         keep_alive = self._parser.should_keep_alive()
         self._answer = Answer(self._status, self._headers, b"".join(self._body), keep_alive)

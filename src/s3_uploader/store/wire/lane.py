@@ -39,6 +39,7 @@ _USER_AGENT = "s3-uploader"
 _REDIRECTS = frozenset({301, 302, 307, 308})
 _INTERNAL_ERROR = 500
 _EMPTY = BytesBody(b"")
+_META = b"x-amz-meta-"
 _ERROR_DOCUMENT = re.compile(rb"\s*(<\?xml[^>]*>)?\s*<Error>")
 _OK = range(200, 300)
 
@@ -184,6 +185,18 @@ class WireStore:
 
     async def head_object(self, key: str) -> ObjectInfo:
         """Return what the store says of an object."""
+        answer = await self._ask(_Message("HeadObject", "HEAD", key, "", {}))
+        if answer is not None:
+            return ObjectInfo(
+                key,
+                int(answer.header(b"content-length") or 0),
+                answer.header(b"etag").strip('"'),
+                {
+                    name[len(_META) :].decode("latin-1"): value.decode("latin-1")
+                    for name, value in answer.headers.items()
+                    if name.startswith(_META)
+                },
+            )
         return await (await self._control()).head_object(key)
 
     async def get_object(self, key: str) -> AsyncIterator[bytes]:

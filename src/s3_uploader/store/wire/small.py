@@ -87,7 +87,7 @@ class SmallConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             raise StaleConnectionError("closed while idle")
-        self._reader.expect()
+        self._reader.expect(bodiless=head.startswith(b"HEAD "))
         self._waiting = asyncio.get_running_loop().create_future()
         self.moved = time.monotonic()
         self._queued = 0
