@@ -1,6 +1,7 @@
 """The async API: one `Uploader`, built once, shared by every call of a service."""
 
 import itertools
+import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ import anyio
 from anyio import to_thread
 
 from s3_uploader.config import UploadConfig
-from s3_uploader.consumers import FileOutcome, ReportBuilder, UploadReport
+from s3_uploader.consumers import FileOutcome, ReportBuilder, UploadReport, trace
 from s3_uploader.engine import Call, Consumer, dispatching, upload_directory, upload_file
 from s3_uploader.engine.subscription import Subscription
 from s3_uploader.errors import UploadFailedError
@@ -25,6 +26,8 @@ from s3_uploader.profile import DEFAULT_PROFILE, Profile, load_profile
 from s3_uploader.session import Session, Upload
 from s3_uploader.source import count_files
 from s3_uploader.store import ObjectStore
+
+_logger = logging.getLogger("s3_uploader")
 
 
 class Uploader:
@@ -202,8 +205,12 @@ class Uploader:
         builder = ReportBuilder(keep_files=keep_files)
         upload = Upload(next(self._numbers), kind, source, target, work)
 
+        audience: list[Consumer] = [builder, *consumers, self._publish]
+        if _logger.isEnabledFor(logging.DEBUG):
+            audience.append(trace)
+
         async def dispatch_all() -> None:
-            async with dispatching([builder, *consumers, self._publish]) as events:
+            async with dispatching(audience) as events:
                 await upload.perform(session, events)
 
         # The work runs in a child task: a cancellation of the caller's task then arrives as the

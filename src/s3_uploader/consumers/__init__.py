@@ -1,7 +1,7 @@
 """What becomes of events: a log for people, records for a logger, a report for code."""
 
 from s3_uploader.consumers.log import LogConsumer
-from s3_uploader.consumers.records import RecordConsumer
+from s3_uploader.consumers.records import RecordConsumer, trace
 from s3_uploader.consumers.report import FileOutcome, ReportBuilder, UploadReport
 
-__all__ = ["FileOutcome", "LogConsumer", "RecordConsumer", "ReportBuilder", "UploadReport"]
+__all__ = ["FileOutcome", "LogConsumer", "RecordConsumer", "ReportBuilder", "UploadReport", "trace"]

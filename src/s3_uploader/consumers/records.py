@@ -9,9 +9,9 @@ logger = logging.getLogger("s3_uploader")
 
 
 class RecordConsumer:
-    """Log failures as ERROR, warnings as WARNING, retries and committed files as DEBUG.
+    """Log failures as ERROR and warnings as WARNING.
 
-    Each record carries the object's key in its text. Without any logging set up, Python shows
+    Each record carries the file's name in its text. Without any logging set up, Python shows
     warnings and errors on stderr and nothing else.
 
     Args:
@@ -31,13 +31,20 @@ class RecordConsumer:
                 logger.error("%s", text(self._language, code, params))
             case Warned(code=code, params=params):
                 logger.warning("%s", text(self._language, code, params))
-            case RequestRetried(key=key, operation=operation, code=code, params=params):
-                reason = text(self._language, code, params)
-                logger.debug("%s %s again: %s", operation, _plain(key), reason)
-            case FileUploaded(key=key, lane=lane, verified_by=verified):
-                logger.debug("%s committed by the %s lane, proven by %s", key, lane, verified)
             case _:
                 pass
+
+
+def trace(event: Event) -> None:
+    """Log, at DEBUG, committed files with their lane and proof, and retries."""
+    match event:
+        case FileUploaded(key=key, lane=lane, verified_by=verified):
+            logger.debug("%s committed by the %s lane, proven by %s", key, lane, verified)
+        case RequestRetried(key=key, operation=operation, code=code, params=params):
+            reason = text("en", code, params)
+            logger.debug("%s %s again: %s", operation, _plain(key), reason)
+        case _:
+            pass
 
 
 def _plain(name: str) -> str:

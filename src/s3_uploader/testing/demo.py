@@ -8,6 +8,7 @@ files that were made. Server and files are gone afterwards, also after Ctrl-C an
 import argparse
 import hashlib
 import json
+import logging
 import os
 import random
 import signal
@@ -299,7 +300,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo; return the exit code: 130 after Ctrl-C, 143 after SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m s3_uploader.testing.demo", description=__doc__)
     parser.add_argument("--size-mb", type=_size, default=300, help="size of the model, default 300")
+    parser.add_argument("--debug", action="store_true", help="say which lane took each file")
     options = parser.parse_args(argv)
+    if options.debug:
+        logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+        logging.getLogger("s3_uploader").setLevel(logging.DEBUG)
     ended_by = signal.SIGINT
 
     def end(number: int, _frame: FrameType | None) -> None:
