@@ -3,6 +3,7 @@
 import itertools
 import logging
 import os
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from s3_uploader.config import UploadConfig
 from s3_uploader.consumers import FileOutcome, ReportBuilder, UploadReport, trace
 from s3_uploader.engine import Call, Consumer, dispatching, upload_directory, upload_file
 from s3_uploader.engine.subscription import Subscription
-from s3_uploader.errors import UploadFailedError
+from s3_uploader.errors import ConfigError, UploadFailedError
 from s3_uploader.events import (
     Event,
     UploadFailed,
@@ -28,6 +29,7 @@ from s3_uploader.source import count_files
 from s3_uploader.store import ObjectStore
 
 _logger = logging.getLogger("s3_uploader")
+_HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 class Uploader:
@@ -116,8 +118,17 @@ class Uploader:
             How it ended; a failure is in the outcome, not raised.
 
         Raises:
-            UploadFailedError: the Uploader is not open.
+            UploadFailedError: the Uploader is not open, or was closed meanwhile.
+            ConfigError: `content_type` cannot be a header's value.
         """
+        if content_type is not None and not _HEADER_VALUE.fullmatch(content_type):
+            raise ConfigError(
+                "config.bad_value",
+                field="content_type",
+                value=content_type,
+                origin="upload_file",
+                allowed="printable ASCII, such as application/octet-stream",
+            )
         source = os.fspath(path)
         target = os.path.basename(source) if key is None else key
 

@@ -32,7 +32,7 @@ _SENDFILE = sys.platform == "linux"
 """The kernel sends from the page cache: a sixth of the CPU of reading and sending 2 GiB."""
 
 _RECEIVE = 64 * 1024
-_TLS_RECORD = 16 * 1024 - 1024
+_JOINED = 16 * 1024 - 1024
 """Bytes copied behind the head, so that both leave in one TLS record of at most 16 KiB."""
 _FREE_SECONDS = 1.0
 """A worker must be free this long after its socket was shut down."""
@@ -51,8 +51,7 @@ class LargeConnection:
         self._reader = AnswerReader()
         self._poll = select.poll()
         self._poll.register(raw.fileno(), select.POLLIN)
-        self._writable = select.poll()
-        self._writable.register(raw.fileno(), select.POLLOUT)
+        self._raw_fd = raw.fileno()
         self._sent = 0
         self._connected = False
         self._reused = False
@@ -86,7 +85,6 @@ class LargeConnection:
         """
         self._handshake()
         self._reader.expect()
-        self._socket.settimeout(self._stall)
         reused, self._reused = self._reused, True
         self._sent = 0
         try:
@@ -112,79 +110,87 @@ class LargeConnection:
 
     def _send_request(self, head: bytes, body: Body, buffer: memoryview) -> bytes:
         """Send head and body; return what the store says before it has them all, or b""."""
+        # Never blocked in a send: only so is an early answer noticed, and a stall told from a slow
+        # store that still reads.
+        self._socket.settimeout(0)
         if _SENDFILE and isinstance(body, FileBody) and self._origin.context is None:
             return self._send_spans(head, body.spans(buffer))
         blocks = body.blocks(buffer)
         first = next(blocks, memoryview(b""))
-        self._send_first(head, first)
-        self._sent = len(first)
+        # Head and first bytes leave in one write, with TLS in one record.
+        joined = first[:_JOINED]
+        early = self._send(memoryview(head + joined)) or self._send(first[len(joined) :])
         for block in blocks:
-            early = self._answer_begun()
+            early = early or self._answer_begun() or self._send(block)
             if early:
-                return early
-            self._send(block)
-            self._sent += len(block)
-        return b""
+                break
+        return early
 
     def _send_spans(self, head: bytes, spans: Iterator[Span]) -> bytes:
         # MSG_MORE: the head leaves with the first bytes of the body.
-        rest = head[self._socket.send(head, socket.MSG_MORE) :]
-        self._send(memoryview(rest))
+        early = self._send(memoryview(head), socket.MSG_MORE)
         for span in spans:
-            early = self._answer_begun()
+            early = early or self._answer_begun() or self._send_span(span)
             if early:
-                return early
-            self._send_span(span)
-            self._sent += span.size
+                break
+        return early
+
+    def _send(self, block: memoryview, flags: int = 0) -> bytes:
+        while block:
+            try:
+                # An SSL socket takes no flags.
+                sent = self._socket.send(block, flags) if flags else self._socket.send(block)
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                early = self._wait(select.POLLIN | select.POLLOUT)
+                if early:
+                    return early
+            except ssl.SSLWantReadError:
+                self._wait(select.POLLIN)
+            else:
+                self._sent += sent
+                block = block[sent:]
         return b""
 
-    def _send_span(self, span: Span) -> None:
+    def _send_span(self, span: Span) -> bytes:
         offset, end = span.offset, span.offset + span.size
         while offset < end:
             try:
                 sent = os.sendfile(self._socket.fileno(), span.descriptor, offset, end - offset)
             except BlockingIOError:
-                self._wait_writable()
+                early = self._wait(select.POLLIN | select.POLLOUT)
+                if early:
+                    return early
                 continue
             if not sent:
                 # The file has become shorter; the body finds out when asked for more.
-                return
+                break
+            self._sent += sent
             offset += sent
+        return b""
 
-    def _wait_writable(self) -> None:
-        if not self._writable.poll(self._stall * 1000):
+    def _wait(self, events: int) -> bytes:
+        """Wait until the socket is ready; return what the store has said meanwhile, or b""."""
+        self._poll.modify(self._raw_fd, events)
+        try:
+            ready = self._poll.poll(self._stall * 1000)
+        finally:
+            self._poll.modify(self._raw_fd, select.POLLIN)
+        if not ready:
             raise TimeoutError("no byte moved")
-
-    def _send_first(self, head: bytes, block: memoryview) -> None:
-        if isinstance(self._socket, ssl.SSLSocket):
-            joined = block[:_TLS_RECORD]
-            self._send(memoryview(head + joined))
-            self._send(block[len(joined) :])
-            return
-        sent = self._socket.sendmsg([head, block])
-        if sent < len(head):
-            self._send(memoryview(head)[sent:])
-            sent = len(head)
-        self._send(block[sent - len(head) :])
-
-    def _send(self, block: memoryview) -> None:
-        # send, not sendall: the time limit counts anew whenever bytes have moved. (With TLS it
-        # counts for the block as a whole, which is small enough.)
-        while block:
-            block = block[self._socket.send(block) :]
+        return self._answer_begun()
 
     def _answer_begun(self) -> bytes:
         """Return what the store says before it has the whole body, b"" if it says nothing."""
         if not self._poll.poll(0):
             return b""
-        self._socket.settimeout(0)
         try:
-            # Readable need not mean an answer: TLS sends session tickets.
-            return self._socket.recv(_RECEIVE)
+            data = self._socket.recv(_RECEIVE)
         except (BlockingIOError, ssl.SSLWantReadError):
+            # Readable need not mean an answer: TLS sends session tickets.
             return b""
-        finally:
-            self._socket.settimeout(self._stall)
+        if not data:
+            raise ConnectionResetError("closed by the store")
+        return data
 
     def _receive(self, data: bytes, *, reused: bool = False) -> Answer:
         self._socket.settimeout(self._response)

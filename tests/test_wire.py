@@ -1,0 +1,422 @@
+"""The wire lane against servers that misbehave, and what it keeps to itself."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import pytest
+
+from s3_uploader import Profile, StoreError, UploadConfig, Uploader
+from s3_uploader.errors import ConfigError, SourceError
+from s3_uploader.events import Event, FileUploaded, RequestRetried
+from s3_uploader.source import FileRange, open_source
+from s3_uploader.store import Body, BytesBody, CompletedPart, ObjectStore
+from s3_uploader.store.open import open_store
+from s3_uploader.store.wire.pool import AGE_LIMIT, IDLE_LIMIT, Pool
+from s3_uploader.testing import LocalS3Server
+
+pytestmark = pytest.mark.anyio
+
+OK = b'HTTP/1.1 200 OK\r\nETag: "00"\r\nContent-Length: 0\r\n\r\n'
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+_OFF = UploadConfig(integrity="off", backoff_base=0, max_attempts=3)
+
+
+@asynccontextmanager
+async def wire(handler: Handler, config: UploadConfig = _OFF) -> AsyncIterator[ObjectStore]:
+    """Open the wire lane to a server whose every connection is given to `handler`."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await handler(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    profile = Profile(
+        name="p",
+        endpoint_url=f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}",
+        region="r",
+        bucket="bucket",
+        access_key="a",
+        secret_key="s",
+    )
+    try:
+        async with open_store(profile, config) as store:
+            yield store
+    finally:
+        listener.close()
+
+
+async def request(reader: asyncio.StreamReader) -> tuple[str, bytes]:
+    """Read one request: its head and its body."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    size = int(head.lower().split("content-length: ")[1].split("\r\n")[0])
+    return head, await reader.readexactly(size)
+
+
+async def put(store: ObjectStore, body: Body) -> str:
+    receipt = await store.put_object("k", body, content_type="a/b", metadata={})
+    return receipt.etag
+
+
+@pytest.fixture(params=["small", "large"])
+def body_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[int], Body]:
+    """Make a body for the event loop's connections, or for the worker threads'."""
+
+    def make(size: int) -> Body:
+        data = os.urandom(size)
+        if request.param == "small":
+            return BytesBody(data)
+        path = tmp_path / "body"
+        path.write_bytes(data)
+        return FileRange(str(path), open_source(str(path)), size=size, hashing=False)
+
+    return make
+
+
+async def test_a_connection_is_used_again(body_of: Callable[[int], Body]) -> None:
+    connections = 0
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while True:
+            await request(reader)
+            writer.write(OK)
+
+    async with wire(handler) as store:
+        for size in (0, 1, 70_000, 600_000):
+            assert await put(store, body_of(size)) == "00"
+    assert connections == 1
+
+
+async def test_a_connection_closed_while_idle_is_replaced_without_a_retry(
+    body_of: Callable[[int], Body],
+) -> None:
+    """Each connection serves one request and is closed by a server that had said keep-alive."""
+    connections = 0
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await request(reader)
+        writer.write(OK)
+
+    async with wire(handler) as store:
+        for _ in range(5):
+            assert await put(store, body_of(10)) == "00"
+    assert connections == 5
+
+
+@pytest.mark.parametrize("status", [b"403 Forbidden", b"413 Too Large", b"503 Slow Down"])
+async def test_an_answer_before_the_body_is_sent_is_noticed(
+    status: bytes, body_of: Callable[[int], Body]
+) -> None:
+    """The server reads the head, answers, and never reads the body."""
+    done = asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status)
+        await done.wait()
+
+    async with wire(handler) as store:
+        with anyio.fail_after(20), pytest.raises(StoreError) as caught:
+            await put(store, body_of(64 * 1024 * 1024))
+        done.set()
+    assert caught.value.status == int(status[:3])
+
+
+async def test_a_server_that_stops_reading_is_a_timeout(body_of: Callable[[int], Body]) -> None:
+    release = asyncio.Event()
+
+    async def handler(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+
+    config = replace(_OFF, stall_timeout=0.3, response_timeout=100)
+    async with wire(handler, config) as store:
+        with anyio.fail_after(20), pytest.raises(StoreError) as caught:
+            await put(store, body_of(64 * 1024 * 1024))
+        release.set()
+    assert caught.value.code == "store.timeout"
+
+
+async def test_a_server_that_never_answers_is_a_timeout(body_of: Callable[[int], Body]) -> None:
+    release = asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        await release.wait()
+
+    config = replace(_OFF, stall_timeout=100, response_timeout=0.3)
+    async with wire(handler, config) as store:
+        with anyio.fail_after(20), pytest.raises(StoreError) as caught:
+            await put(store, body_of(1000))
+        release.set()
+    assert caught.value.code == "store.timeout"
+
+
+async def test_a_slow_server_that_goes_on_reading_is_no_timeout(
+    body_of: Callable[[int], Body],
+) -> None:
+    """The stall timeout counts from the last byte that moved, not from the first."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        left = int(head.lower().split("content-length: ")[1].split("\r\n")[0])
+        while left:
+            left -= len(await reader.read(min(left, 4 * 1024 * 1024)))
+            # Slow by itself, not to wait for anything: the whole takes some stall timeouts.
+            await asyncio.sleep(0.03)
+        writer.write(OK)
+
+    async with wire(handler, replace(_OFF, stall_timeout=0.5)) as store:
+        with anyio.fail_after(30):
+            assert await put(store, body_of(48 * 1024 * 1024)) == "00"
+
+
+@pytest.mark.parametrize("size", [1000, 64 * 1024 * 1024])
+async def test_cancellation_frees_everything_within_a_second(
+    size: int, body_of: Callable[[int], Body]
+) -> None:
+    """Cancelled while the server neither reads nor answers: no worker thread stays busy."""
+    reached, release = asyncio.Event(), asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        reached.set()
+        await release.wait()
+
+    async with wire(handler) as store:
+        task = asyncio.create_task(put(store, body_of(size)))
+        await reached.wait()
+        task.cancel()
+        with anyio.fail_after(1.5), pytest.raises(asyncio.CancelledError):
+            await task
+        release.set()
+    assert [t.name for t in threading.enumerate() if t.name.startswith("s3-uploader")] == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n",
+        (
+            b"HTTP/1.1 400 Bad\r\nContent-Length: 48\r\n\r\n"
+            b"<Error><Code>AuthorizationHeaderMalformed</Code>"
+        ),
+    ],
+)
+async def test_it_steps_aside_where_it_cannot_serve(answer: bytes) -> None:
+    """The request goes again through aioboto3, and so does every later body."""
+    agents = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head, _ = await request(reader)
+            agents.append(head.lower().split("user-agent: ")[1].split("\r\n")[0])
+            writer.write(answer if len(agents) == 1 else OK)
+
+    async with wire(handler) as store:
+        lanes = [store.lane]
+        assert await put(store, BytesBody(b"x")) == "00"
+        lanes.append(store.lane)
+        assert lanes == ["wire", "boto"]
+        assert await put(store, BytesBody(b"x")) == "00"
+    assert agents[0] == "s3-uploader"
+    assert all("boto" in agent.lower() for agent in agents[1:])
+
+
+async def test_it_steps_aside_for_a_proxy(
+    server: LocalS3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = replace(server.profile(), endpoint_url=server.http_url)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    async with open_store(profile, UploadConfig()) as store:
+        assert store.lane == "boto"
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    async with open_store(profile, UploadConfig()) as store:
+        assert store.lane == "wire"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
+        b'HTTP/1.1 200 OK\r\nETag: "00"\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n',
+        b'HTTP/1.0 200 OK\r\nETag: "00"\r\n\r\nended by closing',
+    ],
+)
+async def test_every_way_to_frame_an_answer_is_read(
+    answer: bytes, body_of: Callable[[int], Body]
+) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(answer)
+
+    async with wire(handler) as store:
+        assert await put(store, body_of(10)) == "00"
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-x\r\n\r\n", b"", b"HTTP/1.1 200 OK\r\nContent-Le"])
+async def test_no_answer_or_nonsense_is_a_reset_to_try_again(
+    answer: bytes, body_of: Callable[[int], Body]
+) -> None:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(answer)
+
+    async with wire(handler) as store:
+        with pytest.raises(StoreError) as caught:
+            await put(store, body_of(10))
+    assert (caught.value.code, caught.value.retryable) == ("store.reset", True)
+
+
+async def test_a_complete_that_fails_after_200_is_a_failure() -> None:
+    body = b"<?xml version='1.0'?>\n<Error><Code>InternalError</Code><Message>m</Message></Error>"
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    async with wire(handler) as store:
+        with pytest.raises(StoreError) as caught:
+            await store.complete_multipart_upload("k", "id", [CompletedPart(1, "e")])
+    assert (caught.value.s3_code, caught.value.retryable) == ("InternalError", True)
+
+
+async def test_a_file_that_shrinks_while_it_is_sent_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(bytes(32 * 1024 * 1024))
+    body = FileRange(str(path), open_source(str(path)), size=32 * 1024 * 1024, hashing=False)
+
+    async def handler(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        os.truncate(path, 1024 * 1024)
+        while await reader.read(1024 * 1024):
+            pass
+
+    async with wire(handler) as store:
+        with anyio.fail_after(20), pytest.raises(SourceError) as caught:
+            await put(store, body)
+    assert caught.value.code == "source.changed"
+
+
+async def test_an_untrusted_certificate_is_never_talked_around(server: LocalS3Server) -> None:
+    async with open_store(server.profile(), UploadConfig()) as store:
+        with pytest.raises(StoreError) as caught:
+            await put(store, BytesBody(b"x"))
+    assert (caught.value.code, caught.value.retryable) == ("store.tls", False)
+
+
+async def test_a_header_cannot_be_smuggled_in(server: LocalS3Server, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    async with Uploader(server.profile(), config=UploadConfig(ca_bundle=server.ca_bundle)) as up:
+        with pytest.raises(ConfigError, match="content_type"):
+            await up.upload_file(tmp_path / "f", "k", content_type="a/b\r\nx-amz-acl: public-read")
+
+
+async def test_events_say_which_lane_a_file_took(
+    server: LocalS3Server, tmp_path: Path, prefix: str
+) -> None:
+    (tmp_path / "small").write_bytes(b"x")
+    (tmp_path / "large").write_bytes(bytes(17 * 1024 * 1024))
+    events: list[Event] = []
+    config = UploadConfig(ca_bundle=server.ca_bundle)
+    async with Uploader(server.profile(), config=config) as uploader:
+        report = await uploader.upload_directory(tmp_path, prefix, consumers=[events.append])
+    assert report.ok
+    uploaded = [event for event in events if isinstance(event, FileUploaded)]
+    assert {(event.name, event.lane) for event in uploaded} == {
+        ("small", "wire"),
+        ("large", "wire"),
+    }
+    assert not any(isinstance(event, RequestRetried) for event in events)
+
+
+def test_an_upload_on_the_wire_lane_imports_no_aioboto3(
+    server: LocalS3Server, tmp_path: Path
+) -> None:
+    """Small files and a multipart upload: neither needs it, and it takes longest to import."""
+    (tmp_path / "small").write_bytes(b"x")
+    (tmp_path / "large").write_bytes(bytes(17 * 1024 * 1024))
+    program = (
+        "import sys\n"
+        "import s3_uploader\n"
+        "assert not {'asyncio', 'anyio', 'ssl'} & sys.modules.keys(), 'imported too early'\n"
+        "counts = s3_uploader.upload_directory(sys.argv[1], 'no-boto', verbose=False)\n"
+        "assert counts == {'total': 2, 'success': 2, 'failed': 0}, counts\n"
+        "assert not {'aioboto3', 'botocore', 'aiohttp'} & sys.modules.keys(), 'imported'\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        env={**os.environ, **server.environ()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+class _Idle:
+    """A connection to keep; `usable` as told."""
+
+    def __init__(self, *, born: float, usable: bool = True) -> None:
+        self.born = self.used = born
+        self.usable = usable
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_pool_gives_the_last_used_and_drops_what_is_old_or_dead() -> None:
+    now = time.monotonic()
+    pool: Pool[_Idle] = Pool()
+    fresh, last, dead = _Idle(born=now), _Idle(born=now), _Idle(born=now, usable=False)
+    aged = _Idle(born=now - AGE_LIMIT - 1)
+    for connection in (fresh, last, aged, dead):
+        pool.give_back(connection)
+    assert pool.take() is last
+    assert (dead.closed, aged.closed) == (True, True)
+    pool.give_back(last)
+    last.used -= IDLE_LIMIT + 1
+    assert pool.take() is fresh
+    assert last.closed
+    assert pool.take() is None
+
+
+async def test_nothing_keeps_the_event_loop_for_twenty_milliseconds(
+    server: LocalS3Server, tmp_path: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each callback, in processor time of its thread: a busy machine cannot lengthen it."""
+    for index in range(600):
+        (tmp_path / f"{index}").write_bytes(os.urandom(4096))
+    (tmp_path / "large").write_bytes(os.urandom(40 * 1024 * 1024))
+    longest, callbacks = 0.0, 0
+    run = asyncio.Handle._run  # noqa: SLF001  (asyncio offers no other place to measure)
+
+    def measured(handle: asyncio.Handle) -> None:
+        nonlocal longest, callbacks
+        began = time.thread_time()
+        run(handle)
+        longest, callbacks = max(longest, time.thread_time() - began), callbacks + 1
+
+    monkeypatch.setattr(asyncio.Handle, "_run", measured)
+    config = UploadConfig(ca_bundle=server.ca_bundle)
+    async with Uploader(server.profile(), config=config) as uploader:
+        report = await uploader.upload_directory(tmp_path, prefix)
+    assert report.ok
+    assert callbacks > 600
+    assert longest < 0.02
