@@ -16,8 +16,7 @@ from s3_uploader.engine.proof import composite_etag, prove
 from s3_uploader.errors import IntegrityError, S3UploaderError, StoreError
 from s3_uploader.events import BytesSent, FileFailed, FileStarted, FileUploaded, Verified
 from s3_uploader.plan import Part, PartPlan, plan_parts
-from s3_uploader.source import FileRange, Fingerprint, open_source
-from s3_uploader.source.read import recheck
+from s3_uploader.source import FileRange, Fingerprint, open_source, recheck
 from s3_uploader.store import Body, BytesBody, CompletedPart
 
 SMALL = 256 * 1024

@@ -1,6 +1,8 @@
 """Where bytes come from: walk a tree, read ranges, guard against change."""
 
-from s3_uploader.source.read import FileRange, Fingerprint, SmallFileReader, open_source
+from s3_uploader.source.fingerprint import Fingerprint, open_source, recheck
+from s3_uploader.source.ranges import FileRange
+from s3_uploader.source.small import SmallFileReader
 from s3_uploader.source.walk import Entry, Problem, Skipped, SourceFile, count_files, walk
 
 __all__ = [
@@ -13,5 +15,6 @@ __all__ = [
     "SourceFile",
     "count_files",
     "open_source",
+    "recheck",
     "walk",
 ]

@@ -7,17 +7,13 @@ on sending after a cancellation, and does not size parts for the store's part li
 import asyncio
 import base64
 import io
-import socket
-import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING, Any, cast
 
 import aioboto3
-import aiohttp
 from aiobotocore.session import AioSession
 from anyio import CancelScope, create_memory_object_stream, create_task_group
-from botocore import exceptions as botocore_errors
 from botocore.config import Config
 from botocore.handlers import add_expect_header
 
@@ -26,13 +22,7 @@ from s3_uploader.errors import S3UploaderError, StoreError
 from s3_uploader.events import Lane
 from s3_uploader.plan import StoreLimits
 from s3_uploader.profile import Profile
-from s3_uploader.store.answers import (
-    Request,
-    bad_bucket,
-    check_bucket,
-    error_from_answer,
-    error_from_os,
-)
+from s3_uploader.store.answers import Request, check_bucket, error_from_os
 from s3_uploader.store.base import (
     Body,
     BytesBody,
@@ -42,6 +32,7 @@ from s3_uploader.store.base import (
     StoredPart,
     UploadInfo,
 )
+from s3_uploader.store.boto_errors import translated
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
@@ -58,7 +49,7 @@ async def open_boto_store(profile: Profile, config: UploadConfig) -> AsyncGenera
         StoreError: "store.no_credentials" if an AWS profile gives none, "store.bad_bucket".
     """
     check_bucket(profile.bucket)
-    with _translated(Request("connect", "", profile.bucket, profile.endpoint_url)):
+    with translated(Request("connect", "", profile.bucket, profile.endpoint_url)):
         session = aioboto3.Session(
             botocore_session=_session(profile),
             aws_access_key_id=profile.access_key or None,
@@ -162,7 +153,7 @@ class BotoStore:
         self, key: str, *, content_type: str, metadata: Mapping[str, str]
     ) -> str:
         """Return the upload id of a new multipart upload."""
-        with _translated(self._request("CreateMultipartUpload", key)):
+        with translated(self._request("CreateMultipartUpload", key)):
             answer = await self._client.create_multipart_upload(
                 Bucket=self.bucket, Key=key, ContentType=content_type, Metadata=metadata
             )
@@ -187,7 +178,7 @@ class BotoStore:
         self, key: str, upload_id: str, parts: Sequence[CompletedPart]
     ) -> Receipt:
         """Publish the object."""
-        with _translated(self._request("CompleteMultipartUpload", key)):
+        with translated(self._request("CompleteMultipartUpload", key)):
             answer = await self._client.complete_multipart_upload(
                 Bucket=self.bucket,
                 Key=key,
@@ -201,7 +192,7 @@ class BotoStore:
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Discard an upload."""
         try:
-            with _translated(self._request("AbortMultipartUpload", key)):
+            with translated(self._request("AbortMultipartUpload", key)):
                 await self._client.abort_multipart_upload(
                     Bucket=self.bucket, Key=key, UploadId=upload_id
                 )
@@ -211,7 +202,7 @@ class BotoStore:
 
     async def list_parts(self, key: str, upload_id: str) -> list[StoredPart]:
         """Return the parts the store holds."""
-        with _translated(self._request("ListParts", key)):
+        with translated(self._request("ListParts", key)):
             pages = self._client.get_paginator("list_parts").paginate(
                 Bucket=self.bucket, Key=key, UploadId=upload_id
             )
@@ -223,7 +214,7 @@ class BotoStore:
 
     async def list_multipart_uploads(self, prefix: str) -> list[UploadInfo]:
         """Return the open uploads below `prefix`."""
-        with _translated(self._request("ListMultipartUploads", prefix)):
+        with translated(self._request("ListMultipartUploads", prefix)):
             pages = self._client.get_paginator("list_multipart_uploads").paginate(
                 Bucket=self.bucket, Prefix=prefix
             )
@@ -235,7 +226,7 @@ class BotoStore:
 
     async def head_object(self, key: str) -> ObjectInfo:
         """Return what the store says of an object."""
-        with _translated(self._request("HeadObject", key)):
+        with translated(self._request("HeadObject", key)):
             answer = await self._client.head_object(Bucket=self.bucket, Key=key)
         return ObjectInfo(
             key, answer["ContentLength"], answer["ETag"].strip('"'), answer.get("Metadata", {})
@@ -243,7 +234,7 @@ class BotoStore:
 
     async def get_object(self, key: str) -> AsyncIterator[bytes]:
         """Yield an object's bytes."""
-        with _translated(self._request("GetObject", key)):
+        with translated(self._request("GetObject", key)):
             answer = await self._client.get_object(Bucket=self.bucket, Key=key)
             async with answer["Body"] as response:
                 async for block in response.content.iter_chunked(_READ):
@@ -251,7 +242,7 @@ class BotoStore:
 
     async def delete_object(self, key: str) -> None:
         """Delete an object."""
-        with _translated(self._request("DeleteObject", key)):
+        with translated(self._request("DeleteObject", key)):
             await self._client.delete_object(Bucket=self.bucket, Key=key)
 
     def _request(self, operation: str, key: str, size: int = 0) -> Request:
@@ -261,7 +252,7 @@ class BotoStore:
         """Make a call that carries a body, ended when no byte moves for the stall timeout."""
         request = self._request(operation, key, body.size)
         if isinstance(body, BytesBody):
-            with _translated(request):
+            with translated(request):
                 return _receipt(await call(body.data))
         answers: list[Any] = []
         failures: list[StoreError] = []
@@ -271,7 +262,7 @@ class BotoStore:
                 payload.watch = tasks.cancel_scope
                 tasks.start_soon(payload.pump)
                 try:
-                    with _translated(request):
+                    with translated(request):
                         answers.append(await call(payload))
                 except StoreError as error:
                     failures.append(error)
@@ -343,71 +334,3 @@ def _receipt(answer: Mapping[str, Any]) -> Receipt:
     by_kms = answer.get("ServerSideEncryption", "").startswith("aws:kms")
     opaque = by_kms or bool(answer.get("SSECustomerAlgorithm"))
     return Receipt(answer.get("ETag", "").strip('"'), opaque)
-
-
-# ------------------------------------------------------------------------------------ translation
-
-_TOLD_BY_TYPE = (ssl.SSLCertVerificationError, socket.gaierror, ConnectionRefusedError)
-_BROKEN = (
-    botocore_errors.HTTPClientError,
-    # No HTTPClientError: a reset while a body is sent arrives as one.
-    botocore_errors.ConnectionError,
-    aiohttp.ClientError,
-    OSError,
-)
-_NO_CREDENTIALS = (
-    botocore_errors.NoCredentialsError,
-    botocore_errors.PartialCredentialsError,
-    botocore_errors.CredentialRetrievalError,
-    botocore_errors.NoRegionError,
-    botocore_errors.ProfileNotFound,
-)
-
-
-@contextmanager
-def _translated(request: Request) -> Iterator[None]:
-    """Raise every failure of botocore and aiohttp as a StoreError; let our own pass."""
-    try:
-        yield
-    except (S3UploaderError, asyncio.CancelledError):
-        raise
-    except botocore_errors.ClientError as error:
-        answer = cast("dict[str, Any]", error.response)
-        status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        details = answer.get("Error", {})
-        raise error_from_answer(
-            request, status, str(details.get("Code", "")), str(details.get("Message", ""))
-        ) from error
-    except (botocore_errors.BotoCoreError, aiohttp.ClientError, OSError) as error:
-        raise _from_transport(request, error) from error
-
-
-def _from_transport(request: Request, error: Exception) -> StoreError:
-    chain = list(_causes(error))
-    inner = [cause for cause in chain if isinstance(cause, _TOLD_BY_TYPE)]
-    if inner:
-        return error_from_os(request, inner[-1])
-    detail = type(chain[-1]).__name__
-    match error:
-        case botocore_errors.ReadTimeoutError() | botocore_errors.ConnectTimeoutError():
-            return error_from_os(request, TimeoutError(detail))
-        case _ if isinstance(error, _BROKEN):
-            return error_from_os(request, ConnectionError(detail))
-        case _ if isinstance(error, _NO_CREDENTIALS):
-            return StoreError("store.no_credentials", fatal=True, detail=type(error).__name__)
-        case botocore_errors.ParamValidationError() if "bucket" in str(error).lower():
-            return bad_bucket(request.bucket)
-    return StoreError(
-        "store.unexpected", operation=request.operation, key=request.key, detail=detail
-    )
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what it wraps, in each of the ways botocore and aiohttp wrap."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        inner = getattr(error, "kwargs", {}).get("error") or getattr(error, "os_error", None)
-        inner = inner or getattr(error, "certificate_error", None)
-        error = inner if isinstance(inner, BaseException) else error.__cause__

@@ -1,201 +1,26 @@
-"""Read files: small ones whole and many per thread hop, large ones in ranges, one pass each.
+"""Read ranges of large files, hashed in the one pass that reads them.
 
-The bytes are hashed in the pass that reads them, and a file that changes between its opening and
-the end of a pass is an error: nothing that was read from it may be published.
+A file that changes between its opening and the end of a pass is an error: nothing that was read
+from it may be published.
 """
 
 import asyncio
 import hashlib
 import os
-import stat
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 
 import aiofiles
 from aiofiles.threadpool.binary import AsyncFileIO
 from anyio import CancelScope, to_thread
 
 from s3_uploader.errors import SourceError
+from s3_uploader.source.fingerprint import Fingerprint, source_error
 from s3_uploader.store.base import Span
 
 BLOCK = 1024 * 1024
 """Bytes read, hashed and sent at a time; with the requests in flight it bounds memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """What tells that a file is still the one that was opened."""
-
-    size: int
-    mtime_ns: int
-    inode: int
-    device: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> "Fingerprint":
-        """Take the fingerprint from an `os.stat` result."""
-        return cls(status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
-
-    def check(self, path: str, status: os.stat_result) -> None:
-        """Raise SourceError "source.changed" if `status` is of another file or another state."""
-        now = Fingerprint.of(status)
-        if now == self:
-            return
-        if now.size != self.size:
-            detail = f"size {self.size} -> {now.size}"
-        elif now.mtime_ns != self.mtime_ns:
-            detail = "modification time"
-        else:
-            detail = "replaced by another file"
-        raise SourceError("source.changed", path=path, detail=detail)
-
-
-def open_source(path: str) -> Fingerprint:
-    """Return the fingerprint of the regular file at `path`. Blocks on the disk.
-
-    Raises:
-        SourceError: missing, a directory, a broken link, not a regular file, or unreadable.
-    """
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise _source_error(path, error) from error
-    except ValueError as error:
-        raise SourceError("source.bad_path", path=repr(path)) from error
-    if stat.S_ISDIR(status.st_mode):
-        raise SourceError("source.is_directory", path=path)
-    if not stat.S_ISREG(status.st_mode):
-        raise SourceError("source.special", path=path, kind="special file")
-    try:
-        os.close(os.open(path, os.O_RDONLY))
-    except OSError as error:
-        raise _source_error(path, error) from error
-    return Fingerprint.of(status)
-
-
-def recheck(path: str, fingerprint: Fingerprint) -> None:
-    """Raise SourceError if the file at `path` is gone or changed. Blocks on the disk."""
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise SourceError("source.vanished", path=path) from error
-    fingerprint.check(path, status)
-
-
-def _source_error(path: str, error: OSError) -> SourceError:
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
-        code = "source.broken_link" if os.path.islink(path) else "source.missing"
-        return SourceError(code, path=path)
-    return SourceError("source.unreadable", path=path, reason=error.strerror or str(error))
-
-
-# ----------------------------------------------------------------------------------- small files
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """A whole small file and the hex MD5 of its bytes ("" when hashing is off)."""
-
-    data: bytes
-    md5: str
-
-
-class SmallFileReader:
-    """Read small files, as many per thread hop as have asked while the last hop was under way.
-
-    A thread hop costs more than reading 4 KiB; with many requests in flight this shares it.
-
-    Args:
-        limit: files larger than this many bytes are not read; `read` returns None for them.
-        hashing: whether to compute MD5.
-    """
-
-    def __init__(self, *, limit: int, hashing: bool) -> None:
-        self._limit = limit
-        self._hashing = hashing
-        self._asked: list[tuple[str, asyncio.Future[Content | None]]] = []
-        self._hop: asyncio.Future[list[Content | SourceError | None]] | None = None
-
-    async def read(self, path: str) -> Content | None:
-        """Return the content of the file at `path`, or None if it is larger than the limit.
-
-        Raises:
-            SourceError: missing, unreadable, not a regular file, or changed while it was read.
-        """
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Content | None] = loop.create_future()
-        self._asked.append((path, answer))
-        if self._hop is None and len(self._asked) == 1:
-            # Not at once: others that ask in this turn of the loop share the hop.
-            loop.call_soon(self._start_hop)
-        return await answer
-
-    def _start_hop(self) -> None:
-        if self._hop is not None or not self._asked:
-            return
-        asked, self._asked = self._asked, []
-        paths = [path for path, _ in asked]
-        hop = asyncio.get_running_loop().run_in_executor(None, self._read_all, paths)
-        self._hop = hop
-
-        def deliver(done: asyncio.Future[list[Content | SourceError | None]]) -> None:
-            self._hop = None
-            for (_, answer), result in zip(asked, done.result(), strict=True):
-                if answer.done():
-                    continue
-                if isinstance(result, SourceError):
-                    answer.set_exception(result)
-                else:
-                    answer.set_result(result)
-            self._start_hop()
-
-        hop.add_done_callback(deliver)
-
-    def _read_all(self, paths: list[str]) -> list[Content | SourceError | None]:
-        return [self._read_one(path) for path in paths]
-
-    def _read_one(self, path: str) -> Content | SourceError | None:
-        try:
-            # O_NONBLOCK: a fifo put in the file's place must not block the thread for ever.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError as error:
-            return _source_error(path, error)
-        try:
-            before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode):
-                return SourceError("source.special", path=path, kind="special file")
-            if before.st_size > self._limit:
-                return None
-            data = _read_to_end(descriptor, before.st_size)
-            after = os.fstat(descriptor)
-            if len(data) != before.st_size:
-                detail = f"size {before.st_size} -> {len(data)}"
-                return SourceError("source.changed", path=path, detail=detail)
-            Fingerprint.of(before).check(path, after)
-        except SourceError as error:
-            return error
-        except OSError as error:
-            return _source_error(path, error)
-        finally:
-            os.close(descriptor)
-        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest() if self._hashing else ""
-        return Content(data, md5)
-
-
-def _read_to_end(descriptor: int, expected: int) -> bytes:
-    # One byte more than expected, so that growth shows and no second read is needed.
-    data = os.read(descriptor, expected + 1)
-    while data and len(data) < expected:
-        more = os.read(descriptor, expected + 1 - len(data))
-        if not more:
-            break
-        data += more
-    return data
-
-
-# ----------------------------------------------------------------------------------- large files
 
 
 def _no_progress(_sent: int) -> None:
@@ -384,4 +209,4 @@ class FileRange:
     def _translate(self, error: OSError) -> SourceError:
         if isinstance(error, FileNotFoundError):
             return SourceError("source.vanished", path=self.path)
-        return _source_error(self.path, error)
+        return source_error(self.path, error)

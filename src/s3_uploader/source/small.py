@@ -1,0 +1,111 @@
+"""Read small files whole, hash them, and share each thread hop among many."""
+
+import asyncio
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+
+from s3_uploader.errors import SourceError
+from s3_uploader.source.fingerprint import Fingerprint, source_error
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A whole small file and the hex MD5 of its bytes ("" when hashing is off)."""
+
+    data: bytes
+    md5: str
+
+
+class SmallFileReader:
+    """Read small files, as many per thread hop as have asked while the last hop was under way.
+
+    A thread hop costs more than reading 4 KiB; with many requests in flight this shares it.
+
+    Args:
+        limit: files larger than this many bytes are not read; `read` returns None for them.
+        hashing: whether to compute MD5.
+    """
+
+    def __init__(self, *, limit: int, hashing: bool) -> None:
+        self._limit = limit
+        self._hashing = hashing
+        self._asked: list[tuple[str, asyncio.Future[Content | None]]] = []
+        self._hop: asyncio.Future[list[Content | SourceError | None]] | None = None
+
+    async def read(self, path: str) -> Content | None:
+        """Return the content of the file at `path`, or None if it is larger than the limit.
+
+        Raises:
+            SourceError: missing, unreadable, not a regular file, or changed while it was read.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Content | None] = loop.create_future()
+        self._asked.append((path, answer))
+        if self._hop is None and len(self._asked) == 1:
+            # Not at once: others that ask in this turn of the loop share the hop.
+            loop.call_soon(self._start_hop)
+        return await answer
+
+    def _start_hop(self) -> None:
+        if self._hop is not None or not self._asked:
+            return
+        asked, self._asked = self._asked, []
+        paths = [path for path, _ in asked]
+        hop = asyncio.get_running_loop().run_in_executor(None, self._read_all, paths)
+        self._hop = hop
+
+        def deliver(done: asyncio.Future[list[Content | SourceError | None]]) -> None:
+            self._hop = None
+            for (_, answer), result in zip(asked, done.result(), strict=True):
+                if answer.done():
+                    continue
+                if isinstance(result, SourceError):
+                    answer.set_exception(result)
+                else:
+                    answer.set_result(result)
+            self._start_hop()
+
+        hop.add_done_callback(deliver)
+
+    def _read_all(self, paths: list[str]) -> list[Content | SourceError | None]:
+        return [self._read_one(path) for path in paths]
+
+    def _read_one(self, path: str) -> Content | SourceError | None:
+        try:
+            # O_NONBLOCK: a fifo put in the file's place must not block the thread for ever.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError as error:
+            return source_error(path, error)
+        try:
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                return SourceError("source.special", path=path, kind="special file")
+            if before.st_size > self._limit:
+                return None
+            data = _read_to_end(descriptor, before.st_size)
+            after = os.fstat(descriptor)
+            if len(data) != before.st_size:
+                detail = f"size {before.st_size} -> {len(data)}"
+                return SourceError("source.changed", path=path, detail=detail)
+            Fingerprint.of(before).check(path, after)
+        except SourceError as error:
+            return error
+        except OSError as error:
+            return source_error(path, error)
+        finally:
+            os.close(descriptor)
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest() if self._hashing else ""
+        return Content(data, md5)
+
+
+def _read_to_end(descriptor: int, expected: int) -> bytes:
+    # One byte more than expected, so that growth shows and no second read is needed.
+    data = os.read(descriptor, expected + 1)
+    while data and len(data) < expected:
+        more = os.read(descriptor, expected + 1 - len(data))
+        if not more:
+            break
+        data += more
+    return data
