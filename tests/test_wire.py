@@ -119,6 +119,47 @@ async def test_a_connection_closed_while_idle_is_replaced_without_a_retry(
     assert connections == 5
 
 
+async def test_a_post_whose_answer_is_lost_is_not_sent_again_unseen() -> None:
+    """A Complete may have taken effect: its caller decides, and its events tell."""
+    seen = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head, _ = await request(reader)
+        writer.write(OK)
+        head, _ = await request(reader)
+        seen.append(head.split()[0])
+
+    async with wire(handler) as store:
+        assert await put(store, BytesBody(b"warm")) == "00"
+        with pytest.raises(StoreError) as caught:
+            await store.complete_multipart_upload("k", "id", [CompletedPart(1, "e")])
+    assert (caught.value.code, caught.value.retryable) == ("store.reset", True)
+    assert seen == ["POST"]
+
+
+async def test_a_kept_connection_that_breaks_in_the_middle_of_a_body_is_a_failure(
+    tmp_path: Path,
+) -> None:
+    """It had taken bytes, so it was not stale: the retry policy decides, and its events tell."""
+    path = tmp_path / "f"
+    path.write_bytes(bytes(16 * 1024 * 1024))
+    body = FileRange(str(path), open_source(str(path)), size=16 * 1024 * 1024, hashing=False)
+    connections = 0
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await request(reader)
+        writer.write(OK)
+        await request(reader)
+
+    async with wire(handler) as store:
+        assert await put(store, body) == "00"
+        with pytest.raises(StoreError) as caught:
+            await put(store, body)
+    assert (caught.value.code, connections) == ("store.reset", 1)
+
+
 @pytest.mark.parametrize("status", [b"403 Forbidden", b"413 Too Large", b"503 Slow Down"])
 async def test_an_answer_before_the_body_is_sent_is_noticed(
     status: bytes, body_of: Callable[[int], Body]

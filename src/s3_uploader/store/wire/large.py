@@ -89,14 +89,25 @@ class LargeConnection:
         self._sent = 0
         try:
             early = self._send_request(head, body, buffer)
-            if early:
-                return self._receive(early), False
         except OSError as error:
-            if reused and not self._reader.begun and self._sent <= BUFFER and not self._cancelled:
-                raise StaleConnectionError("closed while idle") from None
+            self._raise_if_stale(reused=reused)
             return self._last_words(error), False
-        answer = self._receive(b"", reused=reused)
-        return answer, answer.keep_alive
+        try:
+            answer = self._receive(early)
+        except ConnectionError:
+            self._raise_if_stale(reused=reused)
+            raise
+        return answer, answer.keep_alive and not early
+
+    def _raise_if_stale(self, *, reused: bool) -> None:
+        """Raise StaleConnectionError if the store had closed a kept connection unseen.
+
+        One that took more than a buffer's worth was alive: what broke it then is a failure like
+        any other, for the retry policy and its events.
+        """
+        untouched = not self._reader.begun and self._sent <= BUFFER
+        if reused and untouched and not self._cancelled:
+            raise StaleConnectionError("closed while idle") from None
 
     def _handshake(self) -> None:
         if self._connected:
@@ -192,7 +203,7 @@ class LargeConnection:
             raise ConnectionResetError("closed by the store")
         return data
 
-    def _receive(self, data: bytes, *, reused: bool = False) -> Answer:
+    def _receive(self, data: bytes) -> Answer:
         self._socket.settimeout(self._response)
         try:
             while True:
@@ -201,17 +212,13 @@ class LargeConnection:
                     return answer
                 data = self._socket.recv(_RECEIVE)
                 if not data:
-                    return self._ended(reused=reused)
+                    break
         except MalformedAnswerError as error:
             raise ConnectionError(f"malformed answer: {error}") from error
-
-    def _ended(self, *, reused: bool) -> Answer:
         answer = self._reader.end()
-        if answer is not None:
-            return answer
-        if reused and not self._reader.begun:
-            raise StaleConnectionError("closed while idle")
-        raise ConnectionResetError("closed by the store")
+        if answer is None:
+            raise ConnectionResetError("closed by the store")
+        return answer
 
     def _last_words(self, error: OSError) -> Answer:
         """Return the answer of a store that stopped reading, or raise why sending failed."""

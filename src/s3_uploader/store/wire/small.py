@@ -147,7 +147,9 @@ class SmallSender:
             try:
                 return await self._use(kept, head, body)
             except StaleConnectionError:
-                pass
+                # A POST may have taken effect (RFC 9110, section 9.2.2): not sent again unseen.
+                if head.startswith(b"POST "):
+                    raise
         return await self._use(await self._connect(), head, body)
 
     def close(self) -> None:
