@@ -2,7 +2,9 @@
 
 import logging
 import pickle
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -267,3 +269,13 @@ def test_a_written_profile_is_read_back_and_private(tmp_path: Path) -> None:
     assert profile.secret_key == server.secret_key
     assert (profile.bucket, profile.endpoint_url) == (server.bucket, "http://127.0.0.1:9")
     assert profile.warnings == ()
+
+
+@pytest.mark.parametrize("field", ["access_key", "secret_key", "session_token", "region"])
+@pytest.mark.parametrize("value", ["schlüssel", "a\u2011b", "two words", "line\r\nx: y"])
+def test_what_cannot_stand_in_a_header_is_refused_and_not_shown(field: str, value: str) -> None:
+    profile = Profile(name="p", endpoint_url="http://h", region="r", bucket="b")
+    changes: dict[str, Any] = {field: value}
+    with pytest.raises(ConfigError, match=field) as caught:
+        replace(profile, **changes)
+    assert value not in str(caught.value)

@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,10 @@ class Profile:
         aws_profile: AWS profile that supplies what is "" above.
         warnings: messages (code, params) about the profile that stop nothing.
         settings: raw `UploadConfig` values found in the profile's section.
+        settings_origin: where they come from, for messages.
+
+    Raises:
+        ConfigError: credentials or region hold what cannot stand in a header.
     """
 
     name: str
@@ -48,6 +53,18 @@ class Profile:
     warnings: tuple[tuple[str, Mapping[str, Param]], ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     settings_origin: str = ""
+
+    def __post_init__(self) -> None:
+        # They stand in headers: anything else fails far from its cause. The value is not shown.
+        for name in ("access_key", "secret_key", "session_token", "region"):
+            if not _PRINTABLE.fullmatch(getattr(self, name)):
+                raise ConfigError(
+                    "config.bad_value",
+                    field=name,
+                    value="…",
+                    origin=self.settings_origin or self.name,
+                    allowed="printable ASCII characters without spaces",
+                )
 
     @property
     def is_runpod(self) -> bool:
@@ -64,6 +81,7 @@ class _Field:
     required: bool = True
 
 
+_PRINTABLE = re.compile(r"[!-~]*")
 _SECRETS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})
 
 _FIELDS = (

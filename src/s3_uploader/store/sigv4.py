@@ -6,6 +6,7 @@ process", and the S3 API reference, "Authenticating Requests (AWS Signature Vers
 
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -90,6 +91,9 @@ class Signer:
         names = sorted(headers)
         signed = ";".join(names)
         lines = "".join([f"{name}:{headers[name]}\n" for name in names])
+        if "  " in lines:
+            # Canonical values have single spaces, whatever is sent.
+            lines = re.sub(" {2,}", " ", lines)
         request = f"{method}\n{path}\n{query}\n{lines}\n{signed}\n{payload_hash}"
         day = stamp[:8]
         digest = hashlib.sha256(request.encode()).hexdigest()
