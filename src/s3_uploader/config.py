@@ -89,7 +89,8 @@ class UploadConfig:
         stall_timeout: seconds without a byte moving while a body is sent. Default 60.
         response_timeout: seconds to wait for an answer after the body. Default 150
             (RunPod's proxy gives up at about 100 and answers 524).
-        ca_bundle: PEM file of certificate authorities to trust instead of the system's.
+        ca_bundle: PEM file of certificate authorities to trust instead of AWS_CA_BUNDLE's, or
+            certifi's, or botocore's.
         lang: language of the log, "zh" or "en". Default "zh".
 
     Raises:

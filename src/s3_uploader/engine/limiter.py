@@ -6,8 +6,11 @@ import anyio
 
 from s3_uploader.engine.controller import Controller
 from s3_uploader.errors import S3UploaderError, StoreError
+from s3_uploader.store.answers import RETRYABLE_STATUS
 
-_OVERLOADED = frozenset({429, 500, 502, 503, 504, *range(520, 528)})
+_OVERLOADED = RETRYABLE_STATUS - {408}
+"""408 says that the request was slow to come, not that there are too many."""
+
 _SILENT = frozenset({"store.timeout", "store.reset"})
 
 
