@@ -56,6 +56,28 @@ def test_a_capped_connection_makes_the_limit_grow_until_the_line_is_full() -> No
     assert goodput >= 0.75 * 250 * MB
 
 
+def test_connections_that_take_long_to_open_make_the_first_growth_come_before_an_answer() -> None:
+    controller = Controller(16, 256)
+    for _ in range(3):
+        controller.connect(0.06)
+    assert controller.limit == 16
+    controller.connect(0.06)
+    assert controller.limit == 256
+
+
+def test_a_near_store_and_a_known_one_are_not_judged_by_their_connections() -> None:
+    near = Controller(16, 256)
+    near.connect(0.001)
+    for _ in range(20):
+        near.connect(0.06)
+    assert near.limit == 16
+    known = Controller(16, 256)
+    known.overload(1.0)
+    for _ in range(20):
+        known.connect(0.06)
+    assert known.limit == 8
+
+
 def test_small_files_far_away_use_the_whole_ceiling_soon() -> None:
     controller = Controller(16, 256)
     limits, _ = simulate(controller, lambda _n: 0.06, size=4096, seconds=1)

@@ -33,7 +33,7 @@ class Session:
         self,
         config: UploadConfig,
         limits: StoreLimits,
-        open_store: Callable[[AsyncExitStack], Awaitable[ObjectStore]],
+        open_store: Callable[[AsyncExitStack, Limiter], Awaitable[ObjectStore]],
         warnings: Sequence[tuple[str, Mapping[str, Param]]],
         *,
         runpod: bool,
@@ -55,7 +55,7 @@ class Session:
         return cls(
             config or UploadConfig.load(),
             store.limits,
-            lambda _stack: _ready(store),
+            lambda _stack, _limiter: _ready(store),
             (),
             runpod=False,
         )
@@ -71,7 +71,9 @@ class Session:
         return cls(
             config,
             config.limits(profile.endpoint_url),
-            lambda stack: stack.enter_async_context(open_store(profile, config)),
+            lambda stack, limiter: stack.enter_async_context(
+                open_store(profile, config, connected=limiter.connected)
+            ),
             profile.warnings,
             runpod=profile.is_runpod,
         )
@@ -80,7 +82,7 @@ class Session:
         """Return the store, opened at the first need."""
         async with self._opening:
             if self._store is None:
-                self._store = await self._open_store(self.stack)
+                self._store = await self._open_store(self.stack, self.limiter)
         return self._store
 
 

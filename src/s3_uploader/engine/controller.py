@@ -21,6 +21,9 @@ FAR_SECONDS, FAR_GROWTH = 0.02, 16
 """Small bodies whose answers take this long wait for the line, not for a processor: then start-up
 grows by as much at once, for every round costs a round trip of the whole line."""
 
+FAR_SAMPLES = 4
+"""Connections that must have taken as long to open: one alone may have waited for a processor."""
+
 STARTUP_GAIN = 1.2
 """Goodput must rise by this factor for a doubling to go on; a full success would be 2."""
 
@@ -72,6 +75,19 @@ class Controller:
         self._wait = self._rounds_left = FIRST_WAIT
         self._cut_at = float("-inf")
         self._round: _Round | None = None
+        self._opened = 0
+        self._fastest = float("inf")
+
+    def connect(self, seconds: float) -> None:
+        """Note how long a connection for a small body took to open: a round trip of the line.
+
+        Far away the first growth need not wait for the first answers.
+        """
+        self._opened += 1
+        self._fastest = min(self._fastest, seconds)
+        untried = self._startup and self._round is None and not self._goodput
+        if untried and self._opened >= FAR_SAMPLES and self._fastest >= FAR_SECONDS:
+            self.limit = min(FAR_GROWTH * self._settled, self._ceiling)
 
     def succeed(self, now: float, size: int, in_flight: int, seconds: float = 0.0) -> None:
         """Note a request that succeeded.

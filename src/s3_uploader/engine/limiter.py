@@ -44,9 +44,12 @@ class Limiter:
     def release(self, token: object) -> None:
         """Give a token back; the next request may start, if the limit allows."""
         self._capacity.release_on_behalf_of(token)
-        limit = self._controller.limit
-        if self._capacity.total_tokens != limit:
-            self._capacity.total_tokens = limit
+        self._apply()
+
+    def connected(self, seconds: float) -> None:
+        """Note how long a connection for a small body took to open."""
+        self._controller.connect(seconds)
+        self._apply()
 
     def succeeded(self, size: int, began: float) -> None:
         """Note, before its release, a request that succeeded.
@@ -62,6 +65,11 @@ class Limiter:
         """Note, before its release, a request that failed."""
         if _is_overload(error):
             self._controller.overload(time.monotonic())
+
+    def _apply(self) -> None:
+        limit = self._controller.limit
+        if self._capacity.total_tokens != limit:
+            self._capacity.total_tokens = limit
 
 
 def _is_overload(error: S3UploaderError) -> bool:

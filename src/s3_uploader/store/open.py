@@ -25,12 +25,18 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def open_store(profile: Profile, config: UploadConfig) -> AsyncGenerator[ObjectStore]:
+async def open_store(
+    profile: Profile,
+    config: UploadConfig,
+    *,
+    connected: Callable[[float], None] = lambda _seconds: None,
+) -> AsyncGenerator[ObjectStore]:
     """Open the profile's bucket and close it at the end.
 
     The wire lane serves unless `config.lane` says otherwise, a proxy is configured for the
     endpoint, or the requests are not to be signed. aioboto3 is then imported at the first call
-    that needs it: a directory of small files never does.
+    that needs it: a directory of small files never does. `connected` is told the seconds that each
+    connection for a small body took to open, in the wire lane.
 
     Raises:
         ConfigError: a setting is outside what the store allows.
@@ -49,7 +55,7 @@ async def open_store(profile: Profile, config: UploadConfig) -> AsyncGenerator[O
         context = None
         if identity.endpoint.startswith("https:"):
             context = await to_thread.run_sync(_tls_context, config)
-        wire = WireStore(identity, context, config, control)
+        wire = WireStore(identity, context, config, control, connected)
         stack.push_async_callback(wire.close)
         yield wire
 

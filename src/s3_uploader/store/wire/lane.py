@@ -6,8 +6,8 @@ import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from urllib.parse import urlsplit
-from xml.sax.saxutils import escape
 
 from s3_uploader.config import UploadConfig
 from s3_uploader.errors import StoreError
@@ -79,6 +79,7 @@ class WireStore:
         context: TLS, None for plain http.
         config: settings.
         control: opens the boto lane.
+        connected: called with the seconds that each connection for a small body took to open.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class WireStore:
         context: ssl.SSLContext | None,
         config: UploadConfig,
         control: Callable[[], Awaitable[ObjectStore]],
+        connected: Callable[[float], None],
     ) -> None:
         self.bucket = identity.bucket
         self.endpoint = identity.endpoint
@@ -94,7 +96,7 @@ class WireStore:
         self.limits = config.limits(self.endpoint)
         origin = Origin.of(self.endpoint, context, config.connect_timeout)
         timeouts = (config.stall_timeout, config.response_timeout)
-        self._small = SmallSender(origin, *timeouts)
+        self._small = SmallSender(origin, *timeouts, connected)
         self._large = LargeSender(origin, self.limits.max_requests, *timeouts)
         self._authority = origin.authority
         self._base_path = f"{urlsplit(self.endpoint).path.rstrip('/')}/{quote_path(self.bucket)}"
@@ -143,6 +145,8 @@ class WireStore:
         headers = {"content-type": content_type}
         headers.update({f"x-amz-meta-{name}": value for name, value in metadata.items()})
         message = _Message("CreateMultipartUpload", "POST", key, "uploads=", headers)
+        # The parts' connections open while the store makes the upload: far away, a round trip less.
+        self._large.open_ahead(self.limits.requests)
         answer = await self._ask(message)
         if answer is not None:
             return answer.text(b"UploadId")
@@ -273,7 +277,7 @@ def _is_opaque(answer: Answer) -> bool:
 
 def _parts_document(parts: Sequence[CompletedPart]) -> bytes:
     lines = "".join(
-        f"<Part><PartNumber>{part.number}</PartNumber><ETag>{escape(part.etag)}</ETag></Part>"
+        f"<Part><PartNumber>{part.number}</PartNumber><ETag>{escape(part.etag, quote=False)}</ETag></Part>"
         for part in parts
     )
     return (

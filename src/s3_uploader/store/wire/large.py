@@ -12,6 +12,7 @@ import socket
 import ssl
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -247,6 +248,8 @@ class LargeSender:
         self._response = response_timeout
         self._pool: Pool[LargeConnection] = Pool()
         self._buffers: list[memoryview] = []
+        self._dials: deque[asyncio.Task[socket.socket]] = deque()
+        self._busy = 0
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="s3-uploader-wire")
 
     async def exchange(self, head: bytes, body: Body) -> Answer:
@@ -262,18 +265,29 @@ class LargeSender:
                 return await self._use(kept, head, body)
             except StaleConnectionError:
                 pass
-        raw = await self._origin.dial()
+        raw = await (self._dials.popleft() if self._dials else self._origin.dial())
         fresh = LargeConnection(raw, self._origin, self._stall, self._response)
         return await self._use(fresh, head, body)
 
+    def open_ahead(self, wanted: int) -> None:
+        """Begin to open connections, so that there are `wanted` with those in use and idle."""
+        for _ in range(wanted - self._busy - len(self._pool) - len(self._dials)):
+            self._dials.append(asyncio.create_task(self._origin.dial()))
+
     async def close(self) -> None:
         """Close every connection and end the threads."""
+        for dial in self._dials:
+            dial.cancel()
+        for opened in await asyncio.gather(*self._dials, return_exceptions=True):
+            if isinstance(opened, socket.socket):
+                opened.close()
         self._pool.close()
         await to_thread.run_sync(self._executor.shutdown)
 
     async def _use(self, connection: LargeConnection, head: bytes, body: Body) -> Answer:
         buffer = self._buffers.pop() if self._buffers else memoryview(bytearray(BUFFER))
         loop = asyncio.get_running_loop()
+        self._busy += 1
         work = loop.run_in_executor(self._executor, connection.exchange, head, body, buffer)
         try:
             answer, reusable = await asyncio.shield(work)
@@ -286,6 +300,8 @@ class LargeSender:
             connection.close()
             self._buffers.append(buffer)
             raise
+        finally:
+            self._busy -= 1
         self._buffers.append(buffer)
         if reusable:
             self._pool.give_back(connection)

@@ -35,6 +35,9 @@ class Pool(Generic[C]):
     def __init__(self) -> None:
         self._idle: list[C] = []
 
+    def __len__(self) -> int:
+        return len(self._idle)
+
     def take(self) -> C | None:
         """Return a connection that should still work, or None."""
         now = time.monotonic()

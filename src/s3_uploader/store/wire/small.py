@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import cast
 
 from s3_uploader.store.wire.answer import Answer, AnswerReader, MalformedAnswerError
@@ -126,10 +127,23 @@ class SmallConnection(asyncio.Protocol):
 
 
 class SmallSender:
-    """Sends small bodies over pooled connections; one timer watches them all."""
+    """Sends small bodies over pooled connections; one timer watches them all.
 
-    def __init__(self, origin: Origin, stall_timeout: float, response_timeout: float) -> None:
+    Args:
+        origin: where to.
+        stall_timeout, response_timeout: seconds.
+        connected: called with the seconds that each connection for a body took to open.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        stall_timeout: float,
+        response_timeout: float,
+        connected: Callable[[float], None],
+    ) -> None:
         self._origin = origin
+        self._connected = connected
         self._stall = stall_timeout
         self._response = response_timeout
         self._pool: Pool[SmallConnection] = Pool()
@@ -150,7 +164,7 @@ class SmallSender:
                 # A POST may have taken effect (RFC 9110, section 9.2.2): not sent again unseen.
                 if head.startswith(b"POST "):
                     raise
-        return await self._use(await self._connect(), head, body)
+        return await self._use(await self._connect(sized=bool(body)), head, body)
 
     def close(self) -> None:
         """Close every connection."""
@@ -173,9 +187,12 @@ class SmallSender:
             connection.close()
         return answer
 
-    async def _connect(self) -> SmallConnection:
+    async def _connect(self, *, sized: bool) -> SmallConnection:
         origin = self._origin
+        began = time.monotonic()
         raw = await origin.dial()
+        if sized:
+            self._connected(time.monotonic() - began)
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
                 SmallConnection,
