@@ -115,12 +115,11 @@ def _upload(
     """Run an upload in an event loop of its own; None if it was refused before it began."""
     consumer = _consumer(_language_of_environment(), verbose=verbose)
     try:
-        profile = load_profile(profile_name)
-        config = UploadConfig.load(profile)
+        config = UploadConfig.load(load_profile(profile_name))
         consumer = _consumer(config.lang, verbose=verbose)
 
         async def main() -> T:
-            async with Uploader(profile, config=config) as uploader:
+            async with Uploader(profile_name, config=config) as uploader:
                 return await upload(uploader, consumer)
 
         return _run(main)

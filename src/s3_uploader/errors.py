@@ -85,6 +85,7 @@ class StoreError(S3UploaderError):
         s3_code: the `<Code>` of the answer's body, or "".
         retryable: another attempt of the same request may succeed.
         fatal: every other request of the same upload would meet the same error.
+        retry_after: seconds the store asked to wait before the next attempt, None if it did not.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class StoreError(S3UploaderError):
         s3_code: str = "",
         retryable: bool = False,
         fatal: bool = False,
+        retry_after: float | None = None,
         **params: Param,
     ) -> None:
         super().__init__(code, status=status or 0, s3_code=s3_code or "-", **params)
@@ -102,3 +104,4 @@ class StoreError(S3UploaderError):
         self.s3_code = s3_code
         self.retryable = retryable
         self.fatal = fatal
+        self.retry_after = retry_after

@@ -61,8 +61,12 @@ class Session:
         )
 
     @classmethod
-    def of_profile(cls, profile: Profile, config: UploadConfig | None) -> "Session":
+    def of_profile(
+        cls, profile: Profile, config: UploadConfig | None, reload: Callable[[], Profile] | None
+    ) -> "Session":
         """Open the profile's store when it is first needed.
+
+        `reload` gives the profile anew once its credentials have expired.
 
         Raises:
             ConfigError: a setting is not allowed.
@@ -72,7 +76,7 @@ class Session:
             config,
             config.limits(profile.endpoint_url),
             lambda stack, limiter: stack.enter_async_context(
-                open_store(profile, config, connected=limiter.connected)
+                open_store(profile, config, connected=limiter.connected, reload=reload)
             ),
             profile.warnings,
             runpod=profile.is_runpod,

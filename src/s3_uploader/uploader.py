@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Literal, Self
 
@@ -47,7 +48,8 @@ class Uploader:
     left, its multipart uploads are aborted.
 
     Args:
-        profile: name of a profile (see `load_profile`), or a `Profile`. Default "runpods3".
+        profile: name of a profile (see `load_profile`), or a `Profile`. Default "runpods3". One
+            given by name is read again when the store says that its credentials have expired.
         config: settings; default `UploadConfig.load`: the environment and the profile's section.
         store: upload to this store instead of the profile's; for tests.
 
@@ -75,9 +77,11 @@ class Uploader:
             self._session = Session.of_store(self._given_store, self._config)
             return self
         profile = self._profile
+        reload: Callable[[], Profile] | None = None
         if isinstance(profile, str):
-            profile = await to_thread.run_sync(load_profile, profile)
-        self._session = Session.of_profile(profile, self._config)
+            reload = partial(load_profile, profile)
+            profile = await to_thread.run_sync(reload)
+        self._session = Session.of_profile(profile, self._config, reload)
         return self
 
     async def __aexit__(

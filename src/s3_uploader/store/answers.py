@@ -3,7 +3,9 @@
 import re
 import socket
 import ssl
+import time
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from s3_uploader.errors import StoreError
@@ -49,8 +51,19 @@ class Request:
     rest_key: bool = False
 
 
-def error_from_answer(request: Request, status: int, s3_code: str, detail: str) -> StoreError:
-    """Return the error that an answer with `status` and `<Code>` `s3_code` stands for."""
+def error_from_answer(
+    request: Request, status: int, s3_code: str, detail: str, retry_after: str = ""
+) -> StoreError:
+    """Return the error that an answer with `status` and `<Code>` `s3_code` stands for.
+
+    `detail` is the answer's `<Message>`, `retry_after` its Retry-After header; "" for none.
+    """
+    error = _error(request, status, s3_code, detail)
+    error.retry_after = _seconds_until(retry_after)
+    return error
+
+
+def _error(request: Request, status: int, s3_code: str, detail: str) -> StoreError:
     if s3_code in {"RequestTimeTooSkewed", "ExpiredToken", "TokenRefreshRequired"}:
         code = "store.clock_skew" if s3_code == "RequestTimeTooSkewed" else "store.expired_token"
         return StoreError(code, status=status, s3_code=s3_code, fatal=True)
@@ -74,6 +87,26 @@ def error_from_answer(request: Request, status: int, s3_code: str, detail: str) 
         key=request.key,
         detail=detail or "no reason given",
     )
+
+
+def http_time(value: str) -> float | None:
+    """Return the seconds since 1970 of an HTTP date, None if it is none."""
+    # Imported here: few answers carry a date that matters, and email is slow to import.
+    parse = import_module("email.utils").parsedate_to_datetime
+    try:
+        return float(parse(value).timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _seconds_until(retry_after: str) -> float | None:
+    """Read a Retry-After header: seconds, or a date (RFC 9110, section 10.2.3)."""
+    if not retry_after:
+        return None
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    at = http_time(retry_after)
+    return None if at is None else max(0.0, at - time.time())
 
 
 def _forbidden(request: Request, status: int, s3_code: str) -> StoreError:

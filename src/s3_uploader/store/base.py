@@ -117,10 +117,14 @@ class ObjectInfo:
 
 @dataclass(frozen=True, slots=True)
 class UploadInfo:
-    """A multipart upload that is neither completed nor aborted."""
+    """A multipart upload that is neither completed nor aborted.
+
+    `initiated` is seconds since 1970 by the store's clock, 0 if it does not say.
+    """
 
     key: str
     upload_id: str
+    initiated: float = 0.0
 
 
 class ObjectStore(Protocol):

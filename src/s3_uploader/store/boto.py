@@ -50,13 +50,7 @@ async def open_boto_store(profile: Profile, config: UploadConfig) -> AsyncGenera
     """
     check_bucket(profile.bucket)
     with translated(Request("connect", "", profile.bucket, profile.endpoint_url)):
-        session = aioboto3.Session(
-            botocore_session=_session(profile),
-            aws_access_key_id=profile.access_key or None,
-            aws_secret_access_key=profile.secret_key or None,
-            aws_session_token=profile.session_token or None,
-            region_name=profile.region or None,
-        )
+        session = _session(profile)
         credentials: Any = await cast("Any", session.get_credentials())
         opening = session.client(
             "s3",
@@ -74,11 +68,27 @@ async def open_boto_store(profile: Profile, config: UploadConfig) -> AsyncGenera
         await opening.__aexit__(None, None, None)
 
 
-def _session(profile: Profile) -> AioSession:
+async def find_credentials(profile: Profile) -> Any:
+    """Look for the credentials of a profile as a new process would; None if there are none.
+
+    Raises:
+        StoreError: "store.no_credentials" if a source of them fails.
+    """
+    with translated(Request("connect", "", profile.bucket, profile.endpoint_url)):
+        return await cast("Any", _session(profile).get_credentials())
+
+
+def _session(profile: Profile) -> aioboto3.Session:
     """Return a session of the AWS profile, or of none: AWS_PROFILE must not reach ours."""
     # Name in the config file, variable, default, conversion: no variable.
     variable = (None, None, profile.aws_profile or None, None)
-    return AioSession(session_vars={"profile": variable})
+    return aioboto3.Session(
+        botocore_session=AioSession(session_vars={"profile": variable}),
+        aws_access_key_id=profile.access_key or None,
+        aws_secret_access_key=profile.secret_key or None,
+        aws_session_token=profile.session_token or None,
+        region_name=profile.region or None,
+    )
 
 
 def _client_config(profile: Profile, config: UploadConfig) -> Any:
@@ -219,7 +229,11 @@ class BotoStore:
                 Bucket=self.bucket, Prefix=prefix
             )
             return [
-                UploadInfo(upload["Key"], upload["UploadId"])
+                UploadInfo(
+                    upload["Key"],
+                    upload["UploadId"],
+                    upload["Initiated"].timestamp() if "Initiated" in upload else 0.0,
+                )
                 async for page in pages
                 for upload in page.get("Uploads", [])
             ]

@@ -41,8 +41,13 @@ def translated(request: Request) -> Iterator[None]:
         answer = cast("dict[str, Any]", error.response)
         status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         details = answer.get("Error", {})
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
         raise error_from_answer(
-            request, status, str(details.get("Code", "")), str(details.get("Message", ""))
+            request,
+            status,
+            str(details.get("Code", "")),
+            str(details.get("Message", "")),
+            str(headers.get("retry-after", "")),
         ) from error
     except (botocore_errors.BotoCoreError, aiohttp.ClientError, OSError) as error:
         raise _from_transport(request, error) from error

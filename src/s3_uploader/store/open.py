@@ -3,17 +3,18 @@
 import os
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import anyio
 from anyio import to_thread
 
 from s3_uploader.config import UploadConfig
+from s3_uploader.errors import ConfigError
 from s3_uploader.profile import Profile
 from s3_uploader.store.answers import check_bucket
 from s3_uploader.store.base import ObjectStore
@@ -30,13 +31,15 @@ async def open_store(
     config: UploadConfig,
     *,
     connected: Callable[[float], None] = lambda _seconds: None,
+    reload: Callable[[], Profile] | None = None,
 ) -> AsyncGenerator[ObjectStore]:
     """Open the profile's bucket and close it at the end.
 
     The wire lane serves unless `config.lane` says otherwise, a proxy is configured for the
     endpoint, or the requests are not to be signed. aioboto3 is then imported at the first call
     that needs it: a directory of small files never does. `connected` is told the seconds that each
-    connection for a small body took to open, in the wire lane.
+    connection for a small body took to open, in the wire lane. `reload` gives the profile anew
+    when its credentials have expired.
 
     Raises:
         ConfigError: a setting is outside what the store allows.
@@ -48,7 +51,7 @@ async def open_store(
         if config.lane == "boto" or _proxied(profile.endpoint_url):
             yield await control()
             return
-        identity = await _identity(profile, control)
+        identity = await _identity(profile, control, reload or (lambda: profile))
         if identity is None:
             yield await control()
             return
@@ -83,26 +86,72 @@ class _Control:
 
 
 async def _identity(
-    profile: Profile, control: Callable[[], Awaitable["BotoStore"]]
+    profile: Profile,
+    control: Callable[[], Awaitable["BotoStore"]],
+    reload: Callable[[], Profile],
 ) -> Identity | None:
     """Return who signs for what: from the profile where it says all, else from aioboto3."""
     if profile.access_key and profile.secret_key and profile.endpoint_url and profile.region:
-        pair = Credentials(profile.access_key, profile.secret_key, profile.session_token)
-
-        async def given() -> Credentials:
-            return pair
-
-        return Identity(profile.bucket, profile.endpoint_url, profile.region, given)
+        given = _Given(_pair(profile), reload)
+        return Identity(
+            profile.bucket, profile.endpoint_url, profile.region, given.current, given.renew
+        )
     store = await control()
-    provider = store.credentials
-    if provider is None:
+    if store.credentials is None:
         return None
+    from_aws = _FromAws(profile, store.credentials)
+    return Identity(profile.bucket, store.endpoint, store.region, from_aws.current, from_aws.renew)
 
-    async def current() -> Credentials:
+
+class _Given:
+    """The profile's own key pair; once it has expired, what its file or environment says then."""
+
+    def __init__(self, pair: Credentials, reload: Callable[[], Profile]) -> None:
+        self._pair = pair
+        self._reload = reload
+
+    async def current(self) -> Credentials:
+        """Return what to sign with."""
+        return self._pair
+
+    async def renew(self, expired: Credentials) -> bool:
+        """Read the profile again."""
+        if self._pair == expired:
+            with suppress(ConfigError):
+                pair = _pair(await to_thread.run_sync(self._reload))
+                if pair.access_key and pair.secret_key:
+                    self._pair = pair
+        return self._pair != expired
+
+
+class _FromAws:
+    """What aioboto3 finds: refreshed by it in time, and looked for anew once expired."""
+
+    def __init__(self, profile: Profile, provider: Any) -> None:
+        self._profile = profile
+        self._provider = provider
+
+    async def current(self) -> Credentials:
+        """Return what to sign with."""
+        return await self._frozen(self._provider)
+
+    async def renew(self, expired: Credentials) -> bool:
+        """Look for credentials as a new process would."""
+        if await self.current() == expired:
+            boto = await to_thread.run_sync(import_module, "s3_uploader.store.boto")
+            provider = await boto.find_credentials(self._profile)
+            if provider is None:
+                return False
+            self._provider = provider
+        return await self.current() != expired
+
+    async def _frozen(self, provider: Any) -> Credentials:
         frozen = await provider.get_frozen_credentials()
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token or "")
 
-    return Identity(profile.bucket, store.endpoint, store.region, current)
+
+def _pair(profile: Profile) -> Credentials:
+    return Credentials(profile.access_key, profile.secret_key, profile.session_token)
 
 
 def _proxied(endpoint_url: str) -> bool:

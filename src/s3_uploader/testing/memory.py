@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +33,7 @@ class _Upload:
     key: str
     metadata: Mapping[str, str]
     parts: dict[int, bytes] = field(default_factory=dict)
+    initiated: float = field(default_factory=time.time)
 
 
 class MemoryStore:
@@ -122,7 +124,7 @@ class MemoryStore:
     async def list_multipart_uploads(self, prefix: str) -> list[UploadInfo]:
         """Return the open uploads below `prefix`."""
         return [
-            UploadInfo(upload.key, upload_id)
+            UploadInfo(upload.key, upload_id, upload.initiated)
             for upload_id, upload in self.uploads.items()
             if upload.key.startswith(prefix)
         ]

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import httptools
 
 _MAX_HEAD = 64 * 1024
-_MAX_BODY = 64 * 1024
+_MAX_BODY = 4 * 1024 * 1024
+"""A page of 1,000 listed parts is about 250 KiB."""
+
 _CONTINUE_END = 200
 """Statuses below this one announce another answer."""
 
@@ -18,7 +20,7 @@ class MalformedAnswerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer; header names in lower case, `body` cut at 64 KiB."""
+    """A whole answer; header names in lower case, `body` cut at 4 MiB."""
 
     status: int
     headers: dict[bytes, bytes]

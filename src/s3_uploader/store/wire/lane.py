@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from s3_uploader.config import UploadConfig
 from s3_uploader.errors import StoreError
 from s3_uploader.events import Lane
-from s3_uploader.store.answers import Request, error_from_answer, error_from_os
+from s3_uploader.store.answers import Request, error_from_answer, error_from_os, http_time
 from s3_uploader.store.base import (
     Body,
     BytesBody,
@@ -30,6 +30,7 @@ from s3_uploader.store.sigv4 import (
     canonical_query,
     quote_path,
 )
+from s3_uploader.store.wire import listing
 from s3_uploader.store.wire.answer import Answer
 from s3_uploader.store.wire.dial import Origin
 from s3_uploader.store.wire.large import LargeSender
@@ -42,16 +43,22 @@ _EMPTY = BytesBody(b"")
 _META = b"x-amz-meta-"
 _ERROR_DOCUMENT = re.compile(rb"\s*(<\?xml[^>]*>)?\s*<Error>")
 _OK = range(200, 300)
+_SKEW_SECONDS = 60.0
+"""Stores allow minutes; a smaller difference is not what they refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """For which bucket requests are signed, and by whom; credentials may change over time."""
+    """For which bucket requests are signed, and by whom; credentials may change over time.
+
+    `renew` is called with credentials that have expired, and returns whether there are others.
+    """
 
     bucket: str
     endpoint: str
     region: str
     credentials: Callable[[], Awaitable[Credentials]]
+    renew: Callable[[Credentials], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,7 @@ class WireStore:
         self._identity = identity
         self._control = control
         self._aside = False
+        self._clock_offset = 0.0
 
     @property
     def lane(self) -> Lane:
@@ -181,11 +189,42 @@ class WireStore:
 
     async def list_parts(self, key: str, upload_id: str) -> list[StoredPart]:
         """Return the parts the store holds."""
-        return await (await self._control()).list_parts(key, upload_id)
+        parts: list[StoredPart] = []
+        marker = ""
+        while True:
+            fields = [("part-number-marker", marker)] if marker else []
+            query = canonical_query([*fields, ("uploadId", upload_id)])
+            answer = await self._ask(_Message("ListParts", "GET", key, query, {}))
+            if answer is None:
+                return await (await self._control()).list_parts(key, upload_id)
+            page = listing.parts(answer.body, self._asked("ListParts", key))
+            parts += page.parts
+            if not page.next_marker:
+                return parts
+            if page.next_marker == marker:
+                raise listing.unusable(self._asked("ListParts", key))
+            marker = page.next_marker
 
     async def list_multipart_uploads(self, prefix: str) -> list[UploadInfo]:
         """Return the open uploads below `prefix`."""
-        return await (await self._control()).list_multipart_uploads(prefix)
+        uploads: list[UploadInfo] = []
+        marker = ("", "")
+        while True:
+            fields = [("key-marker", marker[0]), ("upload-id-marker", marker[1])]
+            query = canonical_query(
+                [*[field for field in fields if field[1]], ("prefix", prefix), ("uploads", "")]
+            )
+            answer = await self._ask(_Message("ListMultipartUploads", "GET", "", query, {}))
+            if answer is None:
+                return await (await self._control()).list_multipart_uploads(prefix)
+            asked = self._asked("ListMultipartUploads", prefix)
+            page = listing.uploads(answer.body, asked)
+            uploads += page.uploads
+            if not page.next_marker[0]:
+                return uploads
+            if page.next_marker == marker:
+                raise listing.unusable(asked)
+            marker = page.next_marker
 
     async def head_object(self, key: str) -> ObjectInfo:
         """Return what the store says of an object."""
@@ -229,7 +268,8 @@ class WireStore:
             else:
                 answer = await self._large.exchange(head, body)
         except OSError as error:
-            raise error_from_os(self._request(message, body, credentials), error) from error
+            request = self._request(message, credentials, body.size)
+            raise error_from_os(request, error) from error
         if answer.status in _OK and not _ERROR_DOCUMENT.match(answer.body):
             return answer
         code, reason = answer.text(b"Code"), answer.text(b"Message")
@@ -238,17 +278,35 @@ class WireStore:
             return None
         # CompleteMultipartUpload may fail after it has begun to answer 200.
         status = answer.status if answer.status not in _OK else _INTERNAL_ERROR
-        raise error_from_answer(self._request(message, body, credentials), status, code, reason)
+        request = self._request(message, credentials, body.size)
+        refusal = error_from_answer(request, status, code, reason, answer.header(b"retry-after"))
+        if await self._mended(refusal, answer, credentials):
+            refusal.retryable, refusal.fatal = True, False
+        raise refusal
 
-    def _request(self, message: _Message, body: Body, credentials: Credentials) -> Request:
+    async def _mended(self, error: StoreError, answer: Answer, credentials: Credentials) -> bool:
+        """Whether what the store refused can be put right here, for the next attempt."""
+        if error.code == "store.expired_token":
+            return await self._identity.renew(credentials)
+        if error.code != "store.clock_skew":
+            return False
+        at = http_time(answer.header(b"date"))
+        if at is None or abs(at - time.time() - self._clock_offset) < _SKEW_SECONDS:
+            return False
+        self._clock_offset = at - time.time()
+        return True
+
+    def _request(self, message: _Message, credentials: Credentials, size: int) -> Request:
         rest_key = credentials.secret_key.startswith("rpa_")
-        where = (self.bucket, self.endpoint)
-        return Request(message.operation, message.key, *where, body.size, rest_key)
+        return self._asked(message.operation, message.key, size, rest_key=rest_key)
+
+    def _asked(self, operation: str, key: str, size: int = 0, *, rest_key: bool = False) -> Request:
+        return Request(operation, key, self.bucket, self.endpoint, size, rest_key)
 
     def _head(self, message: _Message, credentials: Credentials, size: int) -> bytes:
         """Return the signed head of a request."""
-        path = f"{self._base_path}/{quote_path(message.key)}"
-        stamp = self._signer.stamp(time.time())
+        path = f"{self._base_path}/{quote_path(message.key)}" if message.key else self._base_path
+        stamp = self._signer.stamp(time.time() + self._clock_offset)
         headers = message.headers
         headers["host"] = self._authority
         headers["x-amz-content-sha256"] = UNSIGNED_PAYLOAD
@@ -277,7 +335,8 @@ def _is_opaque(answer: Answer) -> bool:
 
 def _parts_document(parts: Sequence[CompletedPart]) -> bytes:
     lines = "".join(
-        f"<Part><PartNumber>{part.number}</PartNumber><ETag>{escape(part.etag, quote=False)}</ETag></Part>"
+        f"<Part><PartNumber>{part.number}</PartNumber>"
+        f"<ETag>{escape(part.etag, quote=False)}</ETag></Part>"
         for part in parts
     )
     return (
