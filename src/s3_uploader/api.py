@@ -79,7 +79,8 @@ def upload_directory(
         verbose: as `upload_file`.
 
     Returns:
-        {"total": …, "success": …, "failed": …}, in files. If the upload could not start, every
+        {"total": …, "success": …, "failed": …}, in files; "failed" includes those of which it could
+        not be found out whether they are committed. If the upload could not start, every
         file counts as failed, and the directory itself where it cannot be read.
     """
     path = os.fspath(local_dir)
@@ -90,7 +91,8 @@ def upload_directory(
         report = await uploader.upload_directory(
             path, prefix, consumers=[consumer], keep_files=False
         )
-        return {"total": report.total, "success": report.success, "failed": report.failed}
+        failed = report.failed + report.unknown
+        return {"total": report.total, "success": report.success, "failed": failed}
 
     counts = _upload(profile, upload, verbose=verbose)
     if counts is not None:

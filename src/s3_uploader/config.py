@@ -13,6 +13,7 @@ from s3_uploader.profile import Profile
 
 Integrity = Literal["auto", "md5", "off"]
 LaneChoice = Literal["auto", "boto"]
+OnCancel = Literal["abort", "keep"]
 
 _UNITS = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": TIB}
 
@@ -42,6 +43,12 @@ def _one_of(kind: Any) -> _Setting:
     return _Setting(str.strip, "one of " + ", ".join(choices), lambda value: value in choices)
 
 
+def _flag(value: str) -> bool:
+    return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False}[
+        value.strip().lower()
+    ]
+
+
 _ANY_PATH = _Setting(str.strip, "the path of a PEM file", lambda value: Path(value).is_file())
 
 _SETTINGS = {
@@ -59,6 +66,10 @@ _SETTINGS = {
     "stall_timeout": _at_least(0.001, float, "seconds"),
     "response_timeout": _at_least(0.001, float, "seconds"),
     "ca_bundle": _ANY_PATH,
+    "journal": _Setting(str.strip, '"off" or the path of a file', bool),
+    "adopt": _Setting(_flag, "true or false", lambda value: isinstance(value, bool)),
+    "on_cancel": _one_of(OnCancel),
+    "outcome_timeout": _at_least(0, float, "seconds"),
     "lang": _one_of(Language),
 }
 
@@ -91,6 +102,16 @@ class UploadConfig:
             (RunPod's proxy gives up at about 100 and answers 524).
         ca_bundle: PEM file of certificate authorities to trust instead of AWS_CA_BUNDLE's, or
             certifi's, or botocore's.
+        journal: SQLite file that remembers multipart uploads under way, so that an interrupted one
+            goes on where it stopped; "off" for none. Default `journal.db` in the user's state
+            directory, as platformdirs names it; none for a store given to `Uploader`.
+        adopt: go on with an open multipart upload of the same key that the journal does not know,
+            whoever began it, as far as its parts are the file's own bytes. Default False.
+        on_cancel: what a cancelled upload does with a multipart upload: "abort" it, or "keep" it
+            in the journal for the next time. Default "abort".
+        outcome_timeout: seconds to find out whether a CompleteMultipartUpload whose answer was
+            lost took effect. Default 60, and 30 more for each GiB of the object (RunPod took
+            7.5 minutes for 38 GB).
         lang: language of the log, "zh" or "en". Default "zh".
 
     Raises:
@@ -112,6 +133,10 @@ class UploadConfig:
     stall_timeout: float = 60.0
     response_timeout: float = 150.0
     ca_bundle: str | None = None
+    journal: str | None = None
+    adopt: bool = False
+    on_cancel: OnCancel = "abort"
+    outcome_timeout: float | None = None
     lang: Language = "zh"
 
     def __post_init__(self) -> None:
@@ -182,7 +207,7 @@ def _parse(name: str, raw: str, origin: str) -> Any:
     setting = _SETTINGS[name]
     try:
         value = setting.parse(raw)
-    except (ValueError, OverflowError):
+    except (ValueError, KeyError, OverflowError):
         raise _bad_value(name, raw, origin, setting) from None
     if not _holds(setting, value):
         raise _bad_value(name, raw, origin, setting)

@@ -6,6 +6,7 @@
     ├── InvalidKeyError  an object key S3 or a store cannot hold
     ├── StoreError       the store's answer, or the way to it
     ├── IntegrityError   the store holds other bytes than were sent
+    ├── OutcomeUnknownError  the store never said whether it published an object
     └── UploadFailedError  raised by a report when asked to
 
 Each error carries a message code and primitive parameters, so that it can be shown in any language
@@ -67,6 +68,10 @@ class InvalidKeyError(S3UploaderError):
 
 class IntegrityError(S3UploaderError):
     """The store's ETag or size is not that of the bytes that were sent."""
+
+
+class OutcomeUnknownError(S3UploaderError):
+    """Whether an object was published is not known: every answer was lost or contradicted."""
 
 
 class ServerError(S3UploaderError):

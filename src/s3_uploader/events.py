@@ -75,6 +75,15 @@ class BytesSent(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartReused(_Event):
+    """The store already held this part, `size` bytes, and its bytes are the file's own."""
+
+    file: int
+    part: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRetried(_Event):
     """An attempt failed; the next follows after `delay` seconds."""
 
@@ -90,7 +99,10 @@ class RequestRetried(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileUploaded(_Event):
-    """The object is committed, and `verified_by` says what proves it."""
+    """The object is committed, and `verified_by` says what proves it.
+
+    `reused` is how many of its bytes an earlier, interrupted upload had brought to the store.
+    """
 
     file: int
     name: str
@@ -101,11 +113,25 @@ class FileUploaded(_Event):
     verified_by: Verified
     lane: Lane
     seconds: float
+    reused: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFailed(_Event):
     """Nothing was published for the file, or what was published cannot be trusted."""
+
+    file: int
+    name: str
+    key: str
+    size: int
+    code: str
+    params: Mapping[str, Param]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileUnknown(_Event):
+    """Whether the object is committed could not be found out: neither success nor failure."""
 
     file: int
     name: str
@@ -152,9 +178,11 @@ Event = (
     | EntrySkipped
     | FileStarted
     | BytesSent
+    | PartReused
     | RequestRetried
     | FileUploaded
     | FileFailed
+    | FileUnknown
     | Warned
     | UploadFailed
     | UploadFinished

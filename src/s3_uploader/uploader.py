@@ -256,6 +256,6 @@ def _refused(
     )
     return replace(
         report,
-        failed=max(1, found - report.success),
+        failed=max(1, found - report.success - report.unknown),
         files=(*report.files, itself),
     )

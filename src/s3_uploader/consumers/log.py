@@ -10,7 +10,9 @@ from s3_uploader.events import (
     Event,
     FileFailed,
     FileStarted,
+    FileUnknown,
     FileUploaded,
+    PartReused,
     RequestRetried,
     ScanFinished,
     UploadFailed,
@@ -24,6 +26,7 @@ _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 _STEP = 1024
 _QUARTERS = 4
 _POD_ROOT = "/workspace"
+_Outcome = FileUploaded | FileFailed | FileUnknown
 
 
 def format_size(size: float) -> str:
@@ -82,7 +85,7 @@ class LogConsumer:
         self._total = 0
         self._success = 0
         self._failed = 0
-        self._held: list[FileUploaded | FileFailed] = []
+        self._held: list[_Outcome] = []
 
     def __call__(self, event: Event) -> None:
         """Print what the event adds to the log."""
@@ -116,8 +119,12 @@ class LogConsumer:
                 self._show_progress(self._progress, event.at)
             case FileUploaded():
                 self._file_done(event)
+            case PartReused() if self._progress is not None:
+                self._progress.add(event.part, event.size)
             case FileFailed(code=code, params=params):
                 self._say("log.failed", reason=text(self._language, code, params))
+            case FileUnknown(code=code, params=params):
+                self._say("log.unknown", reason=text(self._language, code, params))
             case RequestRetried():
                 self._retried(event)
             case _:
@@ -151,9 +158,9 @@ class LogConsumer:
         match event:
             case ScanFinished():
                 self._directory_header(event, started)
-            case FileUploaded() | FileFailed() if self._scanned:
+            case FileUploaded() | FileFailed() | FileUnknown() if self._scanned:
                 self._item(event, started)
-            case FileUploaded() | FileFailed():
+            case FileUploaded() | FileFailed() | FileUnknown():
                 self._held.append(event)
             case EntrySkipped(name=name, code=code, params=params):
                 self._say("log.skipped", name=name, reason=text(self._language, code, params))
@@ -177,9 +184,9 @@ class LogConsumer:
             self._item(held, started)
         self._held.clear()
 
-    def _item(self, event: FileUploaded | FileFailed, started: UploadStarted) -> None:
+    def _item(self, event: _Outcome, started: UploadStarted) -> None:
         self._success += isinstance(event, FileUploaded)
-        self._failed += isinstance(event, FileFailed)
+        self._failed += not isinstance(event, FileUploaded)
         index = self._success + self._failed
         lines = [
             self._text("log.item", index=index, total=self._total, name=event.name),
@@ -189,7 +196,8 @@ class LogConsumer:
             lines.append(self._text("log.item_ok"))
         else:
             reason = text(self._language, event.code, event.params)
-            lines.append(self._text("log.item_failed", reason=reason))
+            code = "log.item_failed" if isinstance(event, FileFailed) else "log.item_unknown"
+            lines.append(self._text(code, reason=reason))
         self._write("\n".join(lines))
 
     # -------------------------------------------------------------------------------- shared

@@ -2,7 +2,15 @@
 
 import logging
 
-from s3_uploader.events import Event, FileFailed, FileUploaded, RequestRetried, UploadFailed, Warned
+from s3_uploader.events import (
+    Event,
+    FileFailed,
+    FileUnknown,
+    FileUploaded,
+    RequestRetried,
+    UploadFailed,
+    Warned,
+)
 from s3_uploader.messages import Language, text
 
 logger = logging.getLogger("s3_uploader")
@@ -24,7 +32,9 @@ class RecordConsumer:
     def __call__(self, event: Event) -> None:
         """Log the event, if it is one to log."""
         match event:
-            case FileFailed(name=name, code=code, params=params):
+            case FileFailed(name=name, code=code, params=params) | FileUnknown(
+                name=name, code=code, params=params
+            ):
                 if code != "upload.stopped":
                     logger.error("%s: %s", _plain(name), text(self._language, code, params))
             case UploadFailed(code=code, params=params):

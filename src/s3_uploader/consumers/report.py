@@ -1,19 +1,23 @@
 """The typed report: a fold over the events of one upload."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from s3_uploader.errors import Param, UploadFailedError
 from s3_uploader.events import (
     EntrySkipped,
     Event,
     FileFailed,
+    FileUnknown,
     FileUploaded,
     UploadFailed,
     UploadFinished,
     Verified,
 )
 from s3_uploader.messages import Language, text
+
+Status = Literal["committed", "failed", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,9 @@ class FileOutcome:
         size: bytes.
         seconds: from taking the file up to its end.
         etag, parts, verified_by: of the committed object; "", 0 and "none" for a failure.
+        reused: bytes that an earlier, interrupted upload had brought to the store.
         error: message code, "" for success; `params` are its parameters.
+        unknown: whether the object is committed could not be found out; `error` says why.
     """
 
     name: str
@@ -36,8 +42,17 @@ class FileOutcome:
     etag: str = ""
     parts: int = 0
     verified_by: Verified = "none"
+    reused: int = 0
     error: str = ""
     params: Mapping[str, Param] = field(default_factory=dict)
+    unknown: bool = False
+
+    @property
+    def status(self) -> Status:
+        """How it ended: "committed", "failed" or "unknown"."""
+        if self.unknown:
+            return "unknown"
+        return "failed" if self.error else "committed"
 
     @property
     def ok(self) -> bool:
@@ -45,11 +60,11 @@ class FileOutcome:
         return not self.error
 
     def message(self, language: Language = "en") -> str:
-        """Return why the file failed, in `language`; "" for success."""
+        """Return why the file is not known to be committed, in `language`; "" for success."""
         return text(language, self.error, self.params) if self.error else ""
 
     def raise_for_failure(self) -> None:
-        """Raise UploadFailedError if the file failed."""
+        """Raise UploadFailedError unless the file is committed."""
         if not self.ok:
             raise UploadFailedError("upload.failed_file", name=self.name, reason=self.message())
 
@@ -59,11 +74,12 @@ class UploadReport:
     """How an upload ended.
 
     Attributes:
-        success, failed: numbers of files.
+        success, failed, unknown: numbers of files: committed, not committed, and those of which
+            it could not be found out (their outcome says how to check later).
         size: bytes committed.
         seconds: wall-clock time of the upload.
-        files: the outcome of every file in order of completion; only the failures where the
-            upload was asked not to keep the others.
+        files: the outcome of every file in order of completion; only those not committed where
+            the upload was asked not to keep the others.
         skipped: names of links that were not followed because they lead back to their parents.
     """
 
@@ -73,28 +89,29 @@ class UploadReport:
     seconds: float
     files: tuple[FileOutcome, ...]
     skipped: tuple[str, ...]
+    unknown: int = 0
 
     @property
     def total(self) -> int:
         """Number of files found."""
-        return self.success + self.failed
+        return self.success + self.failed + self.unknown
 
     @property
     def ok(self) -> bool:
         """Whether every file is committed."""
-        return not self.failed
+        return not self.failed and not self.unknown
 
     @property
     def failures(self) -> tuple[FileOutcome, ...]:
-        """The outcomes that are failures."""
+        """The outcomes that are not known to be committed."""
         return tuple(file for file in self.files if not file.ok)
 
     def raise_for_failures(self) -> None:
-        """Raise UploadFailedError, naming the first failure, if any file failed."""
+        """Raise UploadFailedError, naming the first, unless every file is committed."""
         for first in self.failures[:1]:
             raise UploadFailedError(
                 "upload.failed_files",
-                failed=self.failed,
+                failed=self.failed + self.unknown,
                 total=self.total,
                 name=first.name,
                 reason=first.message(),
@@ -105,7 +122,7 @@ class ReportBuilder:
     """A consumer that folds the events of one upload into an `UploadReport`.
 
     Args:
-        keep_files: keep the outcome of every file; otherwise only of those that failed, so that
+        keep_files: keep the outcome of every file; otherwise only of those not committed, so that
             memory does not grow with the number of files.
     """
 
@@ -115,6 +132,7 @@ class ReportBuilder:
         self._skipped: list[str] = []
         self._success = 0
         self._failed = 0
+        self._unknown = 0
         self._size = 0
         self._seconds = 0.0
         self.refusal: UploadFailed | None = None
@@ -130,6 +148,9 @@ class ReportBuilder:
             case FileFailed():
                 self._failed += 1
                 self._files.append(_failure(event))
+            case FileUnknown():
+                self._unknown += 1
+                self._files.append(replace(_failure(event), unknown=True))
             case EntrySkipped():
                 self._skipped.append(event.name)
             case UploadFailed():
@@ -148,6 +169,7 @@ class ReportBuilder:
             seconds=self._seconds,
             files=tuple(self._files),
             skipped=tuple(self._skipped),
+            unknown=self._unknown,
         )
 
 
@@ -160,10 +182,11 @@ def _success(event: FileUploaded) -> FileOutcome:
         etag=event.etag,
         parts=event.parts,
         verified_by=event.verified_by,
+        reused=event.reused,
     )
 
 
-def _failure(event: FileFailed) -> FileOutcome:
+def _failure(event: FileFailed | FileUnknown) -> FileOutcome:
     return FileOutcome(
         name=event.name,
         key=event.key,

@@ -28,6 +28,28 @@ TEXTS = {
         "============================================================\n"
         "📊 Upload finished\n   Total: {total} files\n   Succeeded: {success}\n   Failed: {failed}"
     ),
+    # Going on after an interruption, and what could not be found out.
+    "log.unknown": "❔ Outcome unknown: {reason}",
+    "log.item_unknown": "   ❔ Unknown: {reason}\n",
+    "outcome.unknown": (
+        "All bytes of '{key}' were sent, but whether the store published them could not be found out: "
+        "{reason} Check later with verify_file, or upload it again."
+    ),
+    "journal.unavailable": (
+        "The journal '{path}' cannot be used ({reason}): an interrupted upload will start afresh. "
+        "Mend or remove it, or set S3_UPLOADER_JOURNAL to another path or to off."
+    ),
+    "upload.kept": (
+        "The multipart upload of '{key}' is kept: the next upload of the same file to the same key "
+        "goes on from there."
+    ),
+    "upload.smaller_parts": (
+        "The store refused a body of {size} bytes as too large; "
+        "'{key}' is sent again in parts of {part_size} bytes."
+    ),
+    "upload.size_only": (
+        "The ETags of this store say nothing about the bytes; only sizes are compared."
+    ),
     # Paths and files.
     "source.missing": "'{path}' does not exist. Check the path.",
     "source.is_directory": "'{path}' is a directory. Use upload_directory for it.",

@@ -28,6 +28,14 @@ TEXTS = {
         "📊 上传完成\n   总计: {total} 个文件\n   成功: {success} 个\n   失败: {failed} 个"
     ),
     # 路径与文件
+    # Going on after an interruption, and what could not be found out.
+    "log.unknown": "❔ 结果未知: {reason}",
+    "log.item_unknown": "   ❔ 未知: {reason}\n",
+    "outcome.unknown": "“{key}”的数据已全部发送，但无法确认存储是否已发布：{reason} 请稍后用 verify_file 检查，或重新上传。",
+    "journal.unavailable": "无法使用上传日志“{path}”（{reason}）：中断的上传将从头开始。请修复或删除它，或将 S3_UPLOADER_JOURNAL 设为其他路径或 off。",
+    "upload.kept": "“{key}”的分段上传已保留：下次将同一文件上传到同一键时会从中断处继续。",
+    "upload.smaller_parts": "存储拒绝了 {size} 字节的请求体（过大）；“{key}”将以每段 {part_size} 字节重新上传。",
+    "upload.size_only": "该存储的 ETag 不能证明内容；只比较大小。",
     "source.missing": "'{path}' 不存在。请检查路径。",
     "source.is_directory": "'{path}' 是目录。请改用 upload_directory。",
     "source.not_directory": "'{path}' 是文件，不是目录。请改用 upload_file。",

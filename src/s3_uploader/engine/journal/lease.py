@@ -1,0 +1,52 @@
+"""Who is at work on which row, so that no two uploads take up the same one.
+
+Byte n of a lock file is locked for row n. The system frees it when the process ends, however it
+ends; within the process a set tells. One descriptor serves all rows: closing a second one of the
+same file would free the first one's locks (POSIX, `fcntl`), so it stays open.
+"""
+
+import fcntl
+import os
+import threading
+
+_open: dict[str, "Leases"] = {}
+_guard = threading.Lock()
+
+
+class Leases:
+    """The rows of one journal that this process is at work on."""
+
+    @classmethod
+    def of(cls, path: str) -> "Leases":
+        """Return the leases of the lock file at `path`; raises OSError if it cannot be opened."""
+        path = os.path.realpath(path)
+        with _guard:
+            leases = _open.get(path)
+            # A forked child inherits the descriptor, but none of the locks.
+            if leases is None or leases._process != os.getpid():
+                leases = _open[path] = cls(path)
+            return leases
+
+    def __init__(self, path: str) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._process = os.getpid()
+        self._rows: set[int] = set()
+
+    def take(self, row: int) -> bool:
+        """Return whether the row was free and is now ours."""
+        with _guard:
+            if row in self._rows:
+                return False
+            try:
+                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, row)
+            except (BlockingIOError, PermissionError):
+                return False
+            self._rows.add(row)
+            return True
+
+    def give(self, row: int) -> None:
+        """Free the row."""
+        with _guard:
+            if row in self._rows:
+                self._rows.discard(row)
+                fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, row)

@@ -1,0 +1,70 @@
+"""The values a journal holds."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from s3_uploader.events import Verified
+from s3_uploader.source import Fingerprint
+
+
+class Place(NamedTuple):
+    """Where an object is."""
+
+    endpoint: str
+    bucket: str
+    key: str
+
+
+class Run(NamedTuple):
+    """A directory upload, whenever it runs: from where to where."""
+
+    endpoint: str
+    bucket: str
+    prefix: str
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class SentPart:
+    """A part the store has taken: `size` in bytes, hex `md5` of what was read ("" if unknown)."""
+
+    number: int
+    size: int
+    md5: str
+    etag: str
+    verified_by: Verified
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRecord:
+    """A multipart upload.
+
+    Attributes:
+        row: its number in the journal.
+        key: object key.
+        upload_id: "" while the store's answer to its creation has not come.
+        token: what the object's metadata will carry.
+        path, fingerprint: the source.
+        part_size: bytes.
+        begun: seconds since 1970.
+        parts: the parts sent, by number.
+    """
+
+    row: int
+    key: str
+    upload_id: str
+    token: str
+    path: str
+    fingerprint: Fingerprint
+    part_size: int
+    begun: float
+    parts: dict[int, SentPart] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """A file of a directory run that is committed."""
+
+    etag: str
+    parts: int
+    verified_by: Verified
