@@ -21,7 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -1109,7 +1108,7 @@ static void *serve(void *argument)
 static void usage(void)
 {
     fputs("usage: sink [--port N] [--etag md5|opaque] [--rtt-ms N] [--per-connection-mbps N]\n"
-          "            [--total-mbps N] [--die-with-parent]\n"
+          "            [--total-mbps N]\n"
           "Listens on 127.0.0.1; mbps is 10^6 bytes a second. GET /__stats, POST /__reset.\n",
           stderr);
     exit(2);
@@ -1119,10 +1118,6 @@ static void parse_options(int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         char *name = argv[i], *value = strchr(name, '=');
-        if (!strcmp(name, "--die-with-parent")) {
-            prctl(PR_SET_PDEATHSIG, SIGTERM);
-            continue;
-        }
         if (value) /* --name=value */
             *value++ = 0;
         else if (++i < argc) /* --name value */

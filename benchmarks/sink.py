@@ -6,14 +6,16 @@ By hand: `python -m benchmarks.sink --etag opaque --port 9000` (all options of s
 import http.client
 import json
 import os
-import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from benchmarks.build import built
+
+from s3_uploader.testing.process import ServerProcess
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +81,16 @@ class Sink:
 
     def __init__(self, etag: Literal["md5", "opaque"] = "md5", line: Line | None = None) -> None:
         self._options = ["--etag", etag, *(line.options() if line else [])]
-        self._process: subprocess.Popen[str] | None = None
+        self._stack = ExitStack()
         self.url = ""
 
     def __enter__(self) -> Self:
-        command = [built("sink"), "--die-with-parent", *self._options]
-        # A session of its own: Ctrl-C must not end it before its clients.
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, start_new_session=True
-        )
-        assert self._process.stdout is not None
-        self.url = self._process.stdout.readline().strip()
-        if not self.url:
-            raise RuntimeError("the sink did not start")
+        with ExitStack() as stack:
+            process = stack.enter_context(ServerProcess([built("sink"), *self._options]))
+            # Its first words are the endpoint.
+            process.wait_until(lambda: process.output.endswith("\n"))
+            self.url = process.output.strip()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -100,11 +99,7 @@ class Sink:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait()
-            assert self._process.stdout is not None
-            self._process.stdout.close()
+        self._stack.close()
 
     def stats(self) -> SinkStats:
         """Return the counts."""

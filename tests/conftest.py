@@ -12,7 +12,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from hypothesis import settings
 
-from lanes import LANES, open_lane
+from lanes import LANES, RCLONE_LANES, Server, open_lane
+from rclone_server import RcloneServer, rclone_server
 from s3_uploader.store import ObjectStore
 from s3_uploader.testing import LocalS3Server
 
@@ -109,10 +110,27 @@ def bucket(server: LocalS3Server) -> Iterator[Bucket]:
     view.client.close()
 
 
+@pytest.fixture(scope="session")
+def rclone() -> Iterator[RcloneServer]:
+    with rclone_server() as running:
+        yield running
+
+
 @pytest.fixture(params=LANES)
-async def store(
-    request: pytest.FixtureRequest, server: LocalS3Server
-) -> AsyncGenerator[ObjectStore]:
-    """An open store of each lane in turn."""
-    async with open_lane(request.param, server) as opened:
+def lane(request: pytest.FixtureRequest) -> str:
+    """The name of each lane in turn, where a test does not choose."""
+    return str(request.param)
+
+
+@pytest.fixture
+def lane_server(lane: str, request: pytest.FixtureRequest) -> Server:
+    """The server of the lane, started when the first test asks for it."""
+    running: Server = request.getfixturevalue("rclone" if lane in RCLONE_LANES else "server")
+    return running
+
+
+@pytest.fixture
+async def store(lane: str, lane_server: Server) -> AsyncGenerator[ObjectStore]:
+    """An open store of the lane."""
+    async with open_lane(lane, lane_server) as opened:
         yield opened

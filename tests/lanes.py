@@ -8,16 +8,25 @@ from dataclasses import replace
 import anyio
 import anyio.lowlevel
 
+from rclone_server import RcloneServer
 from s3_uploader import Profile, UploadConfig
 from s3_uploader.store import ObjectStore
 from s3_uploader.store.open import open_store
 from s3_uploader.testing import LocalS3Server, MemoryStore
 
 REAL_LANES = ("boto-http", "boto-https", "wire-http", "wire-https")
-LANES = ("memory", *REAL_LANES)
+"""Over SeaweedFS, which every test may use."""
+
+RCLONE_LANES = ("boto-rclone", "wire-rclone")
+"""Over `rclone serve s3`, for the contract suite."""
+
+SERVER_LANES = (*REAL_LANES, *RCLONE_LANES)
+LANES = ("memory", *SERVER_LANES)
+
+Server = LocalS3Server | RcloneServer
 
 
-def lane_profile(name: str, server: LocalS3Server) -> Profile:
+def lane_profile(name: str, server: Server) -> Profile:
     """Return the server's profile with the endpoint that the lane's name asks for."""
     url = server.https_url if name.endswith("https") else server.http_url
     return replace(server.profile(), endpoint_url=url)
@@ -26,7 +35,7 @@ def lane_profile(name: str, server: LocalS3Server) -> Profile:
 @asynccontextmanager
 async def open_lane(
     name: str,
-    server: LocalS3Server,
+    server: Server,
     *,
     profile: Profile | None = None,
     config: UploadConfig | None = None,
@@ -35,7 +44,7 @@ async def open_lane(
     if name == "memory":
         yield MemoryStore()
         return
-    config = config or UploadConfig(ca_bundle=server.ca_bundle)
+    config = config or UploadConfig(ca_bundle=server.ca_bundle or None)
     config = replace(config, lane="boto" if name.startswith("boto") else "auto")
     before = _sockets()
     async with open_store(profile or lane_profile(name, server), config) as store:

@@ -2,9 +2,13 @@
 
 import http.client
 import os
+import re
+import select
 import ssl
 import subprocess
 import sys
+import tempfile
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +18,8 @@ import pytest
 from s3_uploader import Uploader, upload_file
 from s3_uploader.errors import ServerError
 from s3_uploader.testing import LocalS3Server
+from s3_uploader.testing.process import ServerProcess
+from s3_uploader.testing.server import _sockets_removed
 from trees import make_tree
 
 
@@ -115,3 +121,92 @@ def test_a_missing_binary_names_the_extra(tmp_path: Path) -> None:
 
 def test_the_error_is_one_of_ours() -> None:
     assert "s3-uploader[server]" in str(ServerError("server.no_trustme"))
+
+
+_PARENT = """\
+import sys, threading
+from s3_uploader.testing import LocalS3Server
+
+server = LocalS3Server()
+starter = threading.Thread(target=server.start)
+starter.start()
+starter.join()
+print(server.http_url, flush=True)
+sys.stdin.read()
+"""
+
+
+def _ports_of(folder: str) -> list[int]:
+    """Return the ports in the command line of the weed whose data is below `folder`."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            line = file.read_text()
+            if f"-dir={folder}" in line:
+                return [int(port) for port in re.findall(r"-\w+\.port=(\d+)", line)]
+    raise AssertionError("no weed is running")
+
+
+def test_it_ends_with_a_killed_parent_but_not_with_the_thread_that_started_it() -> None:
+    with ExitStack() as stack:
+        # Not tmp_path: the path of a socket must be short.
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        parent = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-c", _PARENT],
+                env={**os.environ, "TMPDIR": folder},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+        assert parent.stdout is not None
+        address = urlsplit(parent.stdout.readline().strip())
+        stack.enter_context(_sockets_removed(_ports_of(folder)))
+        connection = http.client.HTTPConnection(address.netloc, timeout=10)
+        stack.callback(connection.close)
+        connection.request("GET", "/test-volume")
+        connection.getresponse().read()
+        parent.kill()
+        with suppress(ConnectionResetError):
+            assert connection.sock.recv(1) == b"", "open for 10 s"
+        with pytest.raises(OSError, match="refused"):
+            http.client.HTTPConnection(address.netloc, timeout=10).connect()
+
+
+def test_a_process_that_ends_early_is_an_error_with_the_end_of_its_output() -> None:
+    """At once, not after the time it is given to start."""
+    children = set(_children())
+    script = "for line in 1 2 3 4 5 6; do echo out $line; done; echo last words >&2; exit 3"
+    with (
+        pytest.raises(ServerError) as caught,
+        ServerProcess(["/bin/sh", "-c", script]) as process,
+    ):
+        process.wait_until(lambda: False)
+    assert str(caught.value).endswith("start: out 3\nout 4\nout 5\nout 6\nlast words")
+    with (
+        pytest.raises(ServerError, match="not found"),
+        ServerProcess(["/nowhere/server"]) as process,
+    ):
+        process.wait_until(lambda: False)
+    assert set(_children()) == children
+
+
+@pytest.mark.parametrize("grace", [0, 0.1])
+def test_a_process_that_ignores_being_asked_is_killed_with_its_children(grace: float) -> None:
+    script = "trap '' TERM; sleep 1000 & echo $!; while :; do wait; done"
+    with ServerProcess(["/bin/sh", "-c", script], grace=grace) as process:
+        process.wait_until(lambda: process.output.endswith("\n"))
+        grandchild = int(process.output)
+        watched = os.pidfd_open(grandchild)
+    try:
+        assert select.select([watched], [], [], 10)[0], "alive after 10 s"
+    finally:
+        os.close(watched)
+    process.__exit__(None, None, None)
+
+
+def test_a_process_may_end_itself_when_asked(tmp_path: Path) -> None:
+    script = "trap 'echo bye >farewell; exit' TERM; echo up; while :; do sleep 0.01; done"
+    with ServerProcess(["/bin/sh", "-c", script], folder=tmp_path) as process:
+        process.wait_until(lambda: process.output == "up\n")
+    assert (tmp_path / "farewell").read_text() == "bye\n"

@@ -5,12 +5,9 @@ import json
 import os
 import secrets
 import shutil
-import signal
 import socket
-import subprocess
 import sysconfig
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -22,13 +19,11 @@ from anyio import to_thread
 
 from s3_uploader.errors import ServerError
 from s3_uploader.profile import DEFAULT_PROFILE, Profile
+from s3_uploader.testing.process import ServerProcess
 
 _HOST = "127.0.0.1"
 _GRPC_OFFSET = 10_000
 """SeaweedFS serves gRPC on each HTTP port + 10000."""
-
-_START_SECONDS = 60.0
-_POLL_SECONDS = 0.05
 
 
 class LocalS3Server:
@@ -40,7 +35,8 @@ class LocalS3Server:
         upload_file("model.bin", "my-model/model.bin")
     ```
 
-    Listens on 127.0.0.1 only. Its data lives in a temporary directory that is deleted with it.
+    Listens on 127.0.0.1 only. Its data lives in a temporary directory that is deleted with it. If
+    this process is killed, the server ends as well; its directory and its sockets stay.
 
     Args:
         bucket: the bucket that exists from the start.
@@ -55,8 +51,8 @@ class LocalS3Server:
         access_key, secret_key: the generated pair, with all rights.
 
     Raises:
-        ServerError: `weed` or trustme is not installed (names the extra), or the server did not
-            answer within 60 s.
+        ServerError: `weed` or trustme is not installed (names the extra), or the server ended or
+            did not answer within 60 s.
     """
 
     def __init__(
@@ -132,11 +128,11 @@ class LocalS3Server:
             command = _command(weed, folder, ports, identities)
             if self.tls:
                 command += [f"-s3.port.https={ports[4]}", *tls_options]
-            log = stack.enter_context((folder / "weed.log").open("wb"))
-            stack.enter_context(_running(command, folder, log.fileno()))
+            # Killed, not asked: its data is thrown away, and a graceful end takes 10 s.
+            process = stack.enter_context(ServerProcess(command, folder=folder, grace=0))
             self.http_url = f"http://{_HOST}:{ports[3]}"
             self.https_url = f"https://{_HOST}:{ports[4]}" if self.tls else ""
-            self._wait_until_ready(ports[2], ports[3], folder / "weed.log")
+            process.wait_until(lambda: self._ready(filer=ports[2], gateway=ports[3]))
             self._stack = stack.pop_all()
 
     def stop(self) -> None:
@@ -190,21 +186,15 @@ class LocalS3Server:
         self.ca_bundle = str(bundle)
         return [f"-s3.cert.file={chain}", f"-s3.key.file={key}"]
 
-    def _wait_until_ready(self, filer: int, gateway: int, log: Path) -> None:
+    def _ready(self, *, filer: int, gateway: int) -> bool:
         """Make the bucket and store a file through the filer, then see the gateway answer."""
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline:
-            probe = f"/buckets/{self.bucket}/.ready"
-            if (
-                _answers(filer, "POST", f"/buckets/{self.bucket}/", {200, 201, 204, 409})
-                and _answers(filer, "PUT", probe, {200, 201}, b"ready")
-                and _answers(filer, "DELETE", probe, {204})
-                and _answers(gateway, "GET", f"/{self.bucket}", {200, 403})
-            ):
-                return
-            time.sleep(_POLL_SECONDS)
-        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-1:]
-        raise ServerError("server.start", detail=tail[0] if tail else "no output")
+        probe = f"/buckets/{self.bucket}/.ready"
+        return (
+            _answers(filer, "POST", f"/buckets/{self.bucket}/", {200, 201, 204, 409})
+            and _answers(filer, "PUT", probe, {200, 201}, b"ready")
+            and _answers(filer, "DELETE", probe, {204})
+            and _answers(gateway, "GET", f"/{self.bucket}", {200, 403})
+        )
 
 
 def _find_weed() -> str:
@@ -263,26 +253,6 @@ def _sockets_removed(ports: list[int]) -> Iterator[None]:
         for port in ports:
             for left in Path("/tmp").glob(f"seaweedfs-*-grpc-{port + _GRPC_OFFSET}.sock"):
                 left.unlink(missing_ok=True)
-
-
-@contextmanager
-def _running(command: list[str], folder: Path, output: int) -> Iterator[None]:
-    # A session of its own: Ctrl-C reaches us first, and the server ends after its last client.
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        start_new_session=True,
-    )
-    try:
-        yield
-    finally:
-        # Killed, not asked: its data is thrown away, and a graceful end takes 10 s.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _free_ports(count: int) -> list[int]:
