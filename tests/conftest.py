@@ -32,7 +32,7 @@ def anyio_backend() -> str:
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home directory, and no variable that configures an upload."""
     for name in os.environ:
-        if name.startswith(("RUNPOD_", "S3_UPLOADER_", "AWS_")):
+        if name.startswith(("RUNPOD_", "S3_UPLOADER_", "AWS_", "XDG_")):
             monkeypatch.delenv(name)
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(folder))

@@ -25,6 +25,10 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "connect_timeout": ("2.5", 2.5),
     "stall_timeout": ("30", 30.0),
     "response_timeout": ("99", 99.0),
+    "journal": ("off", "off"),
+    "adopt": ("Yes", True),
+    "on_cancel": ("keep", "keep"),
+    "outcome_timeout": ("90", 90.0),
     "lang": ("en", "en"),
 }
 _BAD = {
@@ -42,6 +46,10 @@ _BAD = {
     "stall_timeout": ["0"],
     "response_timeout": ["-3"],
     "ca_bundle": ["/no/such/file.pem"],
+    "journal": ["/"],
+    "adopt": ["perhaps"],
+    "on_cancel": ["pray"],
+    "outcome_timeout": ["-1"],
     "lang": ["fr"],
 }
 

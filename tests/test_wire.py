@@ -441,8 +441,9 @@ def test_a_pool_gives_the_last_used_and_drops_what_is_old_or_dead() -> None:
 async def test_nothing_keeps_the_event_loop_for_twenty_milliseconds(
     server: LocalS3Server, tmp_path: Path, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each callback, in processor time of its thread; a busy machine can only lengthen it, so the
-    best of three uploads counts.
+    """Each callback, in processor time of its thread.
+
+    A busy machine can only lengthen it, so the best of three uploads counts.
     """
     for index in range(600):
         (tmp_path / f"{index}").write_bytes(os.urandom(4096))

@@ -66,7 +66,9 @@ _SETTINGS = {
     "stall_timeout": _at_least(0.001, float, "seconds"),
     "response_timeout": _at_least(0.001, float, "seconds"),
     "ca_bundle": _ANY_PATH,
-    "journal": _Setting(str.strip, '"off" or the path of a file', bool),
+    "journal": _Setting(
+        str.strip, '"off" or the path of a file', lambda value: value and not Path(value).is_dir()
+    ),
     "adopt": _Setting(_flag, "true or false", lambda value: isinstance(value, bool)),
     "on_cancel": _one_of(OnCancel),
     "outcome_timeout": _at_least(0, float, "seconds"),

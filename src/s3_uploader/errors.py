@@ -13,6 +13,7 @@ Each error carries a message code and primitive parameters, so that it can be sh
 of `s3_uploader.messages`. No error holds a secret.
 """
 
+import copy
 from collections.abc import Mapping
 
 from s3_uploader.messages import Language, text
@@ -110,3 +111,9 @@ class StoreError(S3UploaderError):
         self.retryable = retryable
         self.fatal = fatal
         self.retry_after = retry_after
+
+    def as_retryable(self) -> "StoreError":
+        """Return the same error as one to try again after: where what it says may not be so."""
+        again = copy.copy(self)
+        again.retryable = True
+        return again

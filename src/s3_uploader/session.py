@@ -9,8 +9,9 @@ import anyio
 
 from s3_uploader.config import UploadConfig
 from s3_uploader.engine import Call
-from s3_uploader.engine.call import Reach
+from s3_uploader.engine.call import Lessons
 from s3_uploader.engine.channel import Channel
+from s3_uploader.engine.journal import Journal
 from s3_uploader.engine.limiter import Limiter
 from s3_uploader.engine.transfer import SMALL
 from s3_uploader.errors import Param, S3UploaderError
@@ -20,6 +21,10 @@ from s3_uploader.profile import Profile
 from s3_uploader.source import SmallFileReader
 from s3_uploader.store import ObjectStore
 from s3_uploader.store.open import open_store
+
+
+def _journal(config: UploadConfig) -> Journal | None:
+    return None if config.journal == "off" else Journal(config.journal)
 
 
 async def _ready(store: ObjectStore) -> ObjectStore:
@@ -37,12 +42,16 @@ class Session:
         warnings: Sequence[tuple[str, Mapping[str, Param]]],
         *,
         runpod: bool,
+        journal: Journal | None,
     ) -> None:
         self.config = config
         self.limiter = Limiter(limits.requests, config.max_requests or limits.max_requests)
-        self.reach = Reach()
+        self.lessons = Lessons()
+        self.journal = journal
         self.reader = SmallFileReader(limit=SMALL, hashing=config.integrity != "off")
         self.stack = AsyncExitStack()
+        if journal is not None:
+            self.stack.push_async_callback(journal.close)
         self.warnings = warnings
         self.runpod = runpod
         self._open_store = open_store
@@ -51,13 +60,15 @@ class Session:
 
     @classmethod
     def of_store(cls, store: ObjectStore, config: UploadConfig | None) -> "Session":
-        """Use a store that is open already."""
+        """Use a store that is open already; with a journal only if the settings name one."""
+        config = config or UploadConfig.load()
         return cls(
-            config or UploadConfig.load(),
+            config,
             store.limits,
             lambda _stack, _limiter: _ready(store),
             (),
             runpod=False,
+            journal=_journal(config) if config.journal else None,
         )
 
     @classmethod
@@ -80,6 +91,7 @@ class Session:
             ),
             profile.warnings,
             runpod=profile.is_runpod,
+            journal=_journal(config),
         )
 
     async def store(self) -> ObjectStore:
@@ -146,5 +158,6 @@ class Upload:
             limiter=session.limiter,
             reader=session.reader,
             events=events,
-            reach=session.reach,
+            lessons=session.lessons,
+            journal=session.journal,
         )

@@ -32,8 +32,9 @@ class RecordConsumer:
     def __call__(self, event: Event) -> None:
         """Log the event, if it is one to log."""
         match event:
-            case FileFailed(name=name, code=code, params=params) | FileUnknown(
-                name=name, code=code, params=params
+            case (
+                FileFailed(name=name, code=code, params=params)
+                | FileUnknown(name=name, code=code, params=params)
             ):
                 if code != "upload.stopped":
                     logger.error("%s: %s", _plain(name), text(self._language, code, params))

@@ -4,17 +4,20 @@ import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import anyio
 
 from s3_uploader.config import UploadConfig
 from s3_uploader.engine.channel import Channel
+from s3_uploader.engine.history import History
+from s3_uploader.engine.journal import Journal, Place
 from s3_uploader.engine.limiter import Limiter
-from s3_uploader.engine.retry import RetryPolicy
-from s3_uploader.errors import IntegrityError, S3UploaderError, StoreError
-from s3_uploader.events import RequestRetried
+from s3_uploader.engine.retry import RetryPolicy, retries_of
+from s3_uploader.errors import IntegrityError, Param, S3UploaderError, StoreError
+from s3_uploader.events import RequestRetried, Warned
+from s3_uploader.plan import StoreLimits
 from s3_uploader.source import SmallFileReader
 from s3_uploader.store import ObjectStore
 
@@ -22,10 +25,31 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Reach:
-    """Whether the store has ever answered; shared by all calls of an Uploader."""
+class Lessons:
+    """What the store has taught; shared by all calls of an Uploader.
+
+    Attributes:
+        answered: whether it has ever answered.
+        max_body: bytes of the largest body it takes, as far as it refused larger ones.
+        warned: the codes of warnings that are said once.
+    """
 
     answered: bool = False
+    max_body: int | None = None
+    warned: set[str] = field(default_factory=set)
+
+    def limits(self, known: StoreLimits) -> StoreLimits:
+        """Return the limits with what was learned since."""
+        largest = self.max_body
+        if largest is None:
+            return known
+        return replace(
+            known,
+            part_size=min(known.part_size, largest),
+            max_part=min(known.max_part, largest),
+            max_put=min(known.max_put, largest),
+            multipart_threshold=min(known.multipart_threshold, largest),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +67,9 @@ class Job:
 class Call:
     """One upload call: its number, its store, the shared limiter, its events.
 
-    `stopped` is the error that every further file would meet, once one was met.
+    Attributes:
+        stopped: the error that every further file would meet, once one was met.
+        history: what this and an interrupted run of the same directory have committed.
     """
 
     number: int
@@ -52,10 +78,30 @@ class Call:
     limiter: Limiter
     reader: SmallFileReader
     events: Channel
-    reach: Reach
+    lessons: Lessons
+    journal: Journal | None = None
     content_type: str | None = None
     stopped: StoreError | None = None
+    history: History = field(default_factory=History)
+    _retried: dict[int, int] = field(default_factory=dict)
     _rng: random.Random = field(default_factory=random.Random)
+
+    @property
+    def limits(self) -> StoreLimits:
+        """What the store takes, as far as is known by now."""
+        return self.lessons.limits(self.store.limits)
+
+    def place(self, key: str) -> Place:
+        """Return where the object of this key is."""
+        return Place(self.store.endpoint, self.store.bucket, key)
+
+    async def warn(self, code: str, *, once: bool = False, **params: Param) -> None:
+        """Tell the user something that stops nothing; with `once`, one time per Uploader."""
+        if once and code in self.lessons.warned:
+            return
+        self.lessons.warned.add(code)
+        now = time.monotonic()
+        await self.events.emit(Warned(upload=self.number, at=now, code=code, params=params))
 
     async def request(
         self,
@@ -74,32 +120,59 @@ class Call:
             S3UploaderError: what the last attempt raised.
         """
         for number in itertools.count(1):
-            token = await self.limiter.acquire()
-            began = time.monotonic()
             try:
-                result = await attempt()
+                return await self.attempt(attempt, size=size)
             except (StoreError, IntegrityError) as error:
-                self.limiter.failed(error)
                 failure = error
-            else:
-                self.limiter.succeeded(size, began)
-                self.reach.answered = True
-                return result
-            finally:
-                self.limiter.release(token)
-            await self._back_off(job, operation, part, number, failure)
+            delay = self.delay(job, failure, number)
+            if delay is None:
+                raise failure
+            await self.back_off(job, operation, number, failure, delay, part=part)
         raise AssertionError("unreachable: the loop has no end")
 
-    async def _back_off(
-        self, job: Job, operation: str, part: int | None, number: int, error: S3UploaderError
-    ) -> None:
-        """Wait before the next attempt, or raise the error if there is to be none."""
-        if getattr(error, "status", None):
-            self.reach.answered = True
+    async def attempt(self, attempt: Callable[[], Awaitable[T]], *, size: int = 0) -> T:
+        """Make one attempt under a token of the limiter, which learns how it went."""
+        token = await self.limiter.acquire()
+        began = time.monotonic()
+        try:
+            result = await attempt()
+        except (StoreError, IntegrityError) as error:
+            self.limiter.failed(error)
+            if getattr(error, "status", None):
+                self.lessons.answered = True
+            raise
+        else:
+            self.limiter.succeeded(size, began)
+            self.lessons.answered = True
+            return result
+        finally:
+            self.limiter.release(token)
+
+    def delay(self, job: Job, error: S3UploaderError, number: int) -> float | None:
+        """Return the seconds to wait after failed attempt `number`, None if it was the last.
+
+        A file has retries for each of its requests, and for all together.
+        """
+        retried = self._retried.get(job.file, 0)
+        if retried >= retries_of(job.size, self.limits.part_size, self.config.max_attempts):
+            return None
         policy = RetryPolicy.of(self.config)
-        delay = policy.delay(error, number, reached=self.reach.answered, rng=self._rng)
-        if delay is None:
-            raise error
+        delay = policy.delay(error, number, reached=self.lessons.answered, rng=self._rng)
+        if delay is not None:
+            self._retried[job.file] = retried + 1
+        return delay
+
+    async def back_off(
+        self,
+        job: Job,
+        operation: str,
+        number: int,
+        error: S3UploaderError,
+        delay: float,
+        *,
+        part: int | None = None,
+    ) -> None:
+        """Tell that attempt `number` failed, and wait before the next."""
         await self.events.emit(
             RequestRetried(
                 upload=self.number,

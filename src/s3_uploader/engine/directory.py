@@ -11,6 +11,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.crew import work_through
+from s3_uploader.engine.history import History
 from s3_uploader.engine.transfer import fail, transfer
 from s3_uploader.errors import InvalidKeyError, S3UploaderError, SourceError
 from s3_uploader.events import EntrySkipped, ScanFinished
@@ -28,6 +29,7 @@ async def upload_directory(call: Call, root: str, prefix: str) -> None:
         SourceError: `root` itself is missing, not a directory or unreadable.
     """
     batches = await to_thread.run_sync(_first_batch, root)
+    call.history = History.of(call.journal, call.store.endpoint, call.store.bucket, prefix, root)
     send, receive = anyio.create_memory_object_stream[list[Entry]](QUEUE_BATCHES)
     backlog = _Backlog(receive)
     root_prefix = os.path.join(root, "")
@@ -41,6 +43,7 @@ async def upload_directory(call: Call, root: str, prefix: str) -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_scan, call, root, batches, send)
             await work_through(backlog.take, upload, call.limiter)
+    await call.history.finish()
 
 
 class _Backlog:

@@ -1,53 +1,110 @@
-"""A multipart upload as a block: completed inside it, or aborted at its end."""
+"""A multipart upload as a block: published inside it, or at its end aborted, or kept for later."""
 
 import logging
+import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio
 
 from s3_uploader.engine.call import Call, Job
-from s3_uploader.errors import S3UploaderError
+from s3_uploader.engine.publish import TOKEN, Upload
+from s3_uploader.errors import OutcomeUnknownError, S3UploaderError, StoreError
+from s3_uploader.source import Fingerprint
 
-GRACE = 4.0
-"""Seconds a create or an abort may still take once the upload is cancelled."""
+GRACE = 3.5
+"""Seconds that a create, and an abort after it, may still take once the upload is cancelled."""
 
 _ABORT_ATTEMPTS = 3
 
 _logger = logging.getLogger("s3_uploader")
 
 
-@asynccontextmanager
-async def multipart_upload(call: Call, job: Job, content_type: str) -> AsyncGenerator[str]:
-    """Create a multipart upload and yield its id; abort it unless the block succeeds.
+async def create(
+    call: Call, job: Job, fingerprint: Fingerprint, part_size: int, content_type: str
+) -> Upload:
+    """Create a multipart upload, noted in the journal before the store hears of it.
 
-    The create is shielded from cancellation, for at most `GRACE` seconds: cancelled between the
-    store's acceptance and its answer, it would leave an upload nobody knows the id of.
+    Shielded from cancellation for at most `GRACE` seconds: cancelled between the store's acceptance
+    and its answer, it would leave an upload nobody knows the id of.
 
     Raises:
-        StoreError: the upload could not be created. What the block raises passes through; a
-            failing abort is logged and never hides it.
+        StoreError: the upload could not be created.
     """
+    token = secrets.token_hex(16)
+    journal = call.journal
+    row = 0
+    if journal is not None:
+        place = call.place(job.key)
+        with anyio.CancelScope(shield=True):
+            row = await journal.begin(place, token, job.path, fingerprint, part_size)
+        await tell_journal_problem(call)
     created: list[str] = []
 
-    async def create() -> None:
+    async def attempt() -> None:
         created.append(
             await call.store.create_multipart_upload(
-                job.key, content_type=content_type, metadata={}
+                job.key, content_type=content_type, metadata={TOKEN: token}
             )
         )
 
+    deadline = [float("inf")]
     try:
-        await call.request(job, "CreateMultipartUpload", lambda: _finish(create))
-        yield created[-1]
+        await call.request(job, "CreateMultipartUpload", lambda: _finish(attempt, deadline))
+        if journal is not None:
+            await journal.created(row, created[-1])
     except BaseException:
-        for upload_id in created:
-            await _abort(call, job, upload_id)
+        with anyio.CancelScope(shield=True):
+            for upload_id in created:
+                await abort(call, job.key, upload_id, until=deadline[0])
+            if journal is not None:
+                await journal.forget(row)
         raise
+    return Upload(created[-1], token, row, part_size)
 
 
-async def _finish(work: Callable[[], Awaitable[None]]) -> None:
-    """Await `work` to its end; once cancelled, for at most `GRACE` seconds more."""
+@asynccontextmanager
+async def ending(call: Call, job: Job, upload: Upload) -> AsyncGenerator[None]:
+    """Run the block that sends and publishes `upload`; then forget, keep or abort it.
+
+    What the block raises passes through; a failing abort is logged and never hides it.
+    """
+    try:
+        yield
+    except BaseException as error:
+        with anyio.CancelScope(shield=True):
+            await _end(call, job, upload, error)
+        raise
+    if call.journal is not None:
+        with anyio.CancelScope(shield=True):
+            await call.journal.forget(upload.row)
+
+
+async def _end(call: Call, job: Job, upload: Upload, error: BaseException) -> None:
+    """Keep what the next upload can go on with, and abort the rest."""
+    noted = call.journal is not None and upload.row and not call.journal.problem
+    if isinstance(error, OutcomeUnknownError):
+        # The store may still be at work on it.
+        keep = True
+    elif isinstance(error, S3UploaderError):
+        keep = bool(noted) and isinstance(error, StoreError) and error.code != "store.too_large"
+    else:
+        keep = bool(noted) and call.config.on_cancel == "keep"
+    if isinstance(error, StoreError) and error.code == "store.no_such_upload":
+        keep = False
+    if not keep:
+        await abort(call, job.key, upload.upload_id)
+        if call.journal is not None:
+            await call.journal.forget(upload.row)
+        return
+    if call.journal is not None:
+        await call.journal.release(upload.row)
+    if isinstance(error, S3UploaderError) and not isinstance(error, OutcomeUnknownError):
+        await call.warn("upload.kept", key=job.key)
+
+
+async def _finish(work: Callable[[], Awaitable[None]], deadline: list[float]) -> None:
+    """Await `work` to its end; once cancelled, until `deadline`, which is set then."""
     failure: list[S3UploaderError] = []
     done = anyio.Event()
     shield = anyio.CancelScope(shield=True)
@@ -66,25 +123,30 @@ async def _finish(work: Callable[[], Awaitable[None]]) -> None:
         try:
             await done.wait()
         except anyio.get_cancelled_exc_class():
-            shield.deadline = anyio.current_time() + GRACE
+            shield.deadline = deadline[0] = anyio.current_time() + GRACE
             raise
     if failure:
         raise failure[0]
 
 
-async def _abort(call: Call, job: Job, upload_id: str) -> None:
-    with anyio.move_on_after(GRACE, shield=True) as scope:
-        for attempt in range(1, _ABORT_ATTEMPTS + 1):
+async def abort(call: Call, key: str, upload_id: str, *, until: float = float("inf")) -> bool:
+    """Abort an upload within `GRACE` seconds, and by `until`; return whether it is gone."""
+    grace = max(0.5, min(GRACE, until - anyio.current_time()))
+    failure = "no answer to its abort"
+    with anyio.move_on_after(grace, shield=True):
+        for _ in range(_ABORT_ATTEMPTS):
             try:
-                await call.store.abort_multipart_upload(job.key, upload_id)
+                await call.store.abort_multipart_upload(key, upload_id)
             except S3UploaderError as error:
-                if attempt == _ABORT_ATTEMPTS:
-                    _logger.warning(
-                        "multipart upload %s of %s stays open: %s", upload_id, job.key, error
-                    )
+                failure = str(error)
             else:
-                return
-    if scope.cancelled_caught:
-        _logger.warning(
-            "multipart upload %s of %s stays open: no answer to its abort", upload_id, job.key
-        )
+                return True
+    _logger.warning("multipart upload %s of %s stays open: %s", upload_id, key, failure)
+    return False
+
+
+async def tell_journal_problem(call: Call) -> None:
+    """Warn once if the journal cannot be used."""
+    journal = call.journal
+    if journal is not None and journal.problem:
+        await call.warn("journal.unavailable", once=True, path=journal.path, reason=journal.problem)

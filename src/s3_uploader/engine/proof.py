@@ -9,6 +9,7 @@ from s3_uploader.errors import IntegrityError
 from s3_uploader.events import Verified
 from s3_uploader.store import Receipt
 
+MD5_DIGITS = 32
 _MD5_LIKE = re.compile(r"[0-9a-f]{32}(-[0-9]+)?")
 
 
@@ -20,6 +21,11 @@ def composite_etag(md5s: Iterable[str]) -> str:
     digests = [bytes.fromhex(md5) for md5 in md5s]
     joined = hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest()
     return f"{joined}-{len(digests)}"
+
+
+def is_md5(etag: str) -> bool:
+    """Return whether the ETag has the form of an MD5."""
+    return len(etag) == MD5_DIGITS and bool(_MD5_LIKE.fullmatch(etag.lower()))
 
 
 def prove(receipt: Receipt, expected: str, integrity: Integrity, key: str) -> Verified:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from s3_uploader.config import UploadConfig
 from s3_uploader.errors import IntegrityError, S3UploaderError, StoreError
 
+LONGEST_WAIT = 300.0
+"""Seconds waited at most because a store's Retry-After says so."""
+
 _UNREACHABLE = frozenset({"store.refused", "store.unknown_host"})
 
 
@@ -14,7 +17,8 @@ class RetryPolicy:
     """Full-jitter back-off over a bounded number of attempts.
 
     Attempt n is followed by a wait of uniform(0, min(cap, base * 2**(n-1))) seconds
-    (AWS Architecture Blog, "Exponential Backoff And Jitter").
+    (AWS Architecture Blog, "Exponential Backoff And Jitter"), after what the store's Retry-After
+    asks for.
 
     Attributes:
         max_attempts: attempts of one request, the first included.
@@ -46,7 +50,19 @@ class RetryPolicy:
             return None
         # The exponent is bounded so that a large attempt number cannot overflow a float.
         ceiling = min(self.cap, self.base * 2 ** min(attempt - 1, 62))
-        return rng.uniform(0, ceiling)
+        delay = rng.uniform(0, ceiling)
+        asked = min(getattr(error, "retry_after", None) or 0.0, LONGEST_WAIT)
+        # Jitter on top: all that were refused together were asked to wait the same.
+        return asked + delay if asked else delay
+
+
+def retries_of(size: int, part_size: int, max_attempts: int) -> int:
+    """Return how often the requests of one file may be tried again, all together.
+
+    Three requests may use up their attempts, and each part may fail once beside: a store that
+    fails more often than that is not going to take the file.
+    """
+    return 3 * max_attempts + size // part_size
 
 
 def _may_pass(error: S3UploaderError, *, reached: bool) -> bool:

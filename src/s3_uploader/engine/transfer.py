@@ -3,44 +3,44 @@
 import mimetypes
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
-import anyio
 from anyio import to_thread
 
 from s3_uploader.engine.call import Call, Job
-from s3_uploader.engine.crew import work_through
-from s3_uploader.engine.multipart import multipart_upload
-from s3_uploader.engine.proof import composite_etag, prove
-from s3_uploader.errors import IntegrityError, S3UploaderError, StoreError
-from s3_uploader.events import BytesSent, FileFailed, FileStarted, FileUploaded, Verified
-from s3_uploader.plan import Part, PartPlan, plan_parts
-from s3_uploader.source import FileRange, Fingerprint, open_source, recheck
-from s3_uploader.store import Body, BytesBody, CompletedPart
+from s3_uploader.engine.journal import Committed
+from s3_uploader.engine.parts import Delivered, put_parts, send_range
+from s3_uploader.engine.proof import prove
+from s3_uploader.errors import IntegrityError, OutcomeUnknownError, S3UploaderError, StoreError
+from s3_uploader.events import FileFailed, FileStarted, FileUnknown, FileUploaded
+from s3_uploader.plan import MIB, Part
+from s3_uploader.source import Fingerprint, open_source
+from s3_uploader.store import Body, BytesBody
 
 SMALL = 256 * 1024
 """Files up to this many bytes are read whole, hashed and then sent, so a wrong body can be refused
-by Content-MD5 before it replaces an object. Larger ones are hashed while they are sent."""
+by Content-MD5 before it replaces an object. Larger ones are hashed while they are sent.
+
+They are also too small for the journal: asking whether one is there costs what sending it does."""
+
+_SMALLER = 4
+"""A store that refuses a body is next sent bodies of this fraction: it does not say its limit."""
 
 _DEFAULT_TYPE = "application/octet-stream"
-
-
-@dataclass(frozen=True, slots=True)
-class _Committed:
-    size: int
-    etag: str
-    parts: int
-    verified_by: Verified
 
 
 async def transfer(call: Call, job: Job) -> None:
     """Upload one file and emit its outcome. An expected failure is an event, not an exception."""
     began = time.monotonic()
     try:
-        committed = await _send(call, job)
-        if committed.verified_by == "size":
-            await call.request(job, "HeadObject", lambda: _check_size(call, job, committed.size))
+        done = await _send(call, job)
+        if done.verified_by == "size" and done.reused < done.size:
+            await call.warn("upload.size_only", once=True)
+            await call.request(job, "HeadObject", lambda: _check_size(call, job, done.size))
+    except OutcomeUnknownError as error:
+        await _not_committed(FileUnknown, call, job, error, began)
+        return
     except S3UploaderError as error:
         if isinstance(error, StoreError) and error.fatal:
             call.stopped = error
@@ -53,21 +53,33 @@ async def transfer(call: Call, job: Job) -> None:
             file=job.file,
             name=job.name,
             key=job.key,
-            size=committed.size,
-            etag=committed.etag,
-            parts=committed.parts,
-            verified_by=committed.verified_by,
+            size=done.size,
+            etag=done.etag,
+            parts=done.parts,
+            verified_by=done.verified_by,
             lane=call.store.lane,
             seconds=time.monotonic() - began,
+            reused=done.reused,
         )
     )
 
 
 async def fail(call: Call, job: Job, error: S3UploaderError, began: float) -> None:
     """Emit the failure of a file; `began` is `time.monotonic()` at its start."""
+    await _not_committed(FileFailed, call, job, error, began)
+
+
+async def _not_committed(
+    kind: type[FileFailed] | type[FileUnknown],
+    call: Call,
+    job: Job,
+    error: S3UploaderError,
+    began: float,
+) -> None:
+    call.history.complete = False
     now = time.monotonic()
     await call.events.emit(
-        FileFailed(
+        kind(
             upload=call.number,
             at=now,
             file=job.file,
@@ -81,19 +93,62 @@ async def fail(call: Call, job: Job, error: S3UploaderError, began: float) -> No
     )
 
 
-async def _send(call: Call, job: Job) -> _Committed:
-    if job.size <= min(SMALL, call.store.limits.multipart_threshold):
+async def _send(call: Call, job: Job) -> Delivered:
+    if job.size <= min(SMALL, call.limits.multipart_threshold):
         await _started(call, job)
-        committed = await _put_small(call, job)
-        if committed is not None:
-            return committed
+        done = await _put_small(call, job)
+        if done is not None:
+            return done
         # The file has grown past "small" since it was measured.
     fingerprint = await to_thread.run_sync(open_source, job.path)
     job = replace(job, size=fingerprint.size)
     await _started(call, job)
-    if fingerprint.size <= call.store.limits.multipart_threshold:
-        return await _put_large(call, job, fingerprint)
-    return await _put_parts(call, job, fingerprint)
+    done = await _sent_before(call, job, fingerprint)
+    if done is None:
+        try:
+            done = await _send_large(call, job, fingerprint)
+        except StoreError as error:
+            if error.code != "store.too_large" or not _learn(call, error):
+                raise
+            size, part_size = int(error.params["size"]), call.limits.part_size
+            await call.warn("upload.smaller_parts", size=size, key=job.key, part_size=part_size)
+            done = await _send_large(call, job, fingerprint)
+    call.history.note(job.key, fingerprint, Committed(done.etag, done.parts, done.verified_by))
+    return done
+
+
+async def _send_large(call: Call, job: Job, fingerprint: Fingerprint) -> Delivered:
+    if fingerprint.size > call.limits.multipart_threshold:
+        return await put_parts(call, job, fingerprint, _content_type(call, job))
+    body = send_range(call, job, fingerprint, Part(1, 0, job.size))
+    try:
+        return await call.request(job, "PutObject", lambda: _put(call, job, body), size=job.size)
+    except StoreError as error:
+        return await _resolve(call, job, error, body.md5)
+
+
+def _learn(call: Call, refused: StoreError) -> bool:
+    """Note that the store refuses such a body; return whether smaller ones can be sent."""
+    size = int(refused.params.get("size", 0))
+    smaller = max(call.limits.min_part, size // _SMALLER // MIB * MIB)
+    if smaller >= size:
+        return False
+    call.lessons.max_body = min(call.lessons.max_body or smaller, smaller)
+    return True
+
+
+async def _sent_before(call: Call, job: Job, fingerprint: Fingerprint) -> Delivered | None:
+    """Return what an interrupted run of this directory committed of this file, if it is there."""
+    noted = await call.history.committed(job.key, fingerprint)
+    if noted is None:
+        return None
+    try:
+        info = await call.attempt(lambda: call.store.head_object(job.key))
+    except StoreError:
+        return None
+    if (info.size, info.etag) != (job.size, noted.etag):
+        return None
+    return Delivered(job.size, info.etag, noted.parts, noted.verified_by, job.size)
 
 
 async def _started(call: Call, job: Job) -> None:
@@ -109,120 +164,58 @@ async def _started(call: Call, job: Job) -> None:
     )
 
 
-async def _put_small(call: Call, job: Job) -> _Committed | None:
-    async def attempt() -> _Committed | None:
+async def _put_small(call: Call, job: Job) -> Delivered | None:
+    md5 = ""
+
+    async def attempt() -> Delivered | None:
+        nonlocal md5
         content = await call.reader.read(job.path)
         if content is None:
             return None
+        md5 = content.md5
         return await _put(call, job, BytesBody(content.data, content.md5))
 
-    return await call.request(job, "PutObject", attempt, size=job.size)
+    try:
+        return await call.request(job, "PutObject", attempt, size=job.size)
+    except StoreError as error:
+        return await _resolve(call, job, error, md5)
 
 
-async def _put_large(call: Call, job: Job, fingerprint: Fingerprint) -> _Committed:
-    body = _range(call, job, fingerprint, Part(1, 0, job.size))
-    return await call.request(job, "PutObject", lambda: _put(call, job, body), size=job.size)
-
-
-async def _put(call: Call, job: Job, body: Body) -> _Committed:
+async def _put(call: Call, job: Job, body: Body) -> Delivered:
     receipt = await call.store.put_object(
         job.key, body, content_type=_content_type(call, job), metadata={}
     )
     verified = prove(receipt, body.md5, call.config.integrity, job.key)
-    return _Committed(body.size, receipt.etag, 1, verified)
+    return Delivered(body.size, receipt.etag, 1, verified)
 
 
-async def _put_parts(call: Call, job: Job, fingerprint: Fingerprint) -> _Committed:
-    limits = call.store.limits
-    plan = plan_parts(job.size, limits.part_size, limits)
-    async with multipart_upload(call, job, _content_type(call, job)) as upload_id:
-        sent = await _send_all(call, job, fingerprint, plan, upload_id)
-        await to_thread.run_sync(recheck, job.path, fingerprint)
-        if len(sent) != plan.count:
-            raise AssertionError(f"{len(sent)} of {plan.count} parts at the end of {job.key}")
-        completed = [CompletedPart(part.number, sent[part.number].etag) for part in plan]
-        receipt = await call.request(
-            job,
-            "CompleteMultipartUpload",
-            lambda: call.store.complete_multipart_upload(job.key, upload_id, completed),
-        )
-    proven = all(part.verified_by == "etag-md5" for part in sent.values())
-    expected = composite_etag(sent[part.number].md5 for part in plan) if proven else ""
-    verified = prove(receipt, expected, call.config.integrity, job.key)
-    return _Committed(job.size, receipt.etag, plan.count, verified)
+async def _resolve(call: Call, job: Job, error: StoreError, md5: str) -> Delivered:
+    """Find out whether a PUT whose last answer was no success took effect.
 
-
-@dataclass(frozen=True, slots=True)
-class _SentPart:
-    etag: str
-    md5: str
-    verified_by: Verified
-
-
-async def _send_all(
-    call: Call, job: Job, fingerprint: Fingerprint, plan: PartPlan, upload_id: str
-) -> dict[int, _SentPart]:
-    """Send every part with some workers over one iterator; the first failure ends them all."""
-    sent: dict[int, _SentPart] = {}
-    failures: list[S3UploaderError] = []
-    parts = iter(plan)
-
-    async def take() -> Part | None:
-        return None if failures else next(parts, None)
-
-    with anyio.CancelScope() as scope:
-
-        async def send(part: Part) -> None:
-            try:
-                sent[part.number] = await _send_part(call, job, fingerprint, part, upload_id)
-            except S3UploaderError as error:
-                failures.append(error)
-                scope.cancel()
-
-        await work_through(take, send, call.limiter)
-    if failures:
-        raise failures[0]
-    return sent
-
-
-async def _send_part(
-    call: Call, job: Job, fingerprint: Fingerprint, part: Part, upload_id: str
-) -> _SentPart:
-    body = _range(call, job, fingerprint, part)
-
-    async def attempt() -> _SentPart:
-        receipt = await call.store.upload_part(job.key, upload_id, part.number, body)
-        verified = prove(receipt, body.md5, call.config.integrity, job.key)
-        return _SentPart(receipt.etag, body.md5, verified)
-
-    return await call.request(job, "UploadPart", attempt, size=part.size, part=part.number)
-
-
-def _range(call: Call, job: Job, fingerprint: Fingerprint, part: Part) -> FileRange:
-    def progress(sent: int) -> None:
-        call.events.offer(
-            BytesSent(
-                upload=call.number,
-                at=time.monotonic(),
-                file=job.file,
-                part=part.number,
-                sent=sent,
-            )
-        )
-
-    return FileRange(
-        job.path,
-        fingerprint,
-        offset=part.offset,
-        size=part.size,
-        hashing=call.config.integrity != "off",
-        progress=progress,
-    )
+    Raises:
+        StoreError: `error`; the object is not there, or the store refused it for good.
+        OutcomeUnknownError: the store does not say what is there.
+    """
+    if not error.retryable or not call.lessons.answered:
+        raise error
+    try:
+        info = await call.attempt(lambda: call.store.head_object(job.key))
+    except StoreError as unseen:
+        if unseen.code == "store.not_found":
+            raise error from unseen
+        raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=str(error)) from unseen
+    if md5 and info.etag.lower() == md5:
+        return Delivered(job.size, info.etag, 1, "etag-md5")
+    raise error
 
 
 async def _check_size(call: Call, job: Job, size: int) -> None:
     """Compare the size where the store gives nothing better."""
-    info = await call.store.head_object(job.key)
+    try:
+        info = await call.store.head_object(job.key)
+    except StoreError as error:
+        # RunPod's HEAD denies existing objects for a while, with 403 or 404.
+        raise error.as_retryable() from error
     if info.size != size:
         raise IntegrityError("integrity.size", key=job.key, actual=info.size, expected=size)
 

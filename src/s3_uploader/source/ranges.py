@@ -175,6 +175,19 @@ class FileRange:
             if sent < self.size or not self.size:
                 self._end_pass(descriptor, digest, sent)
 
+    async def hash(self) -> str:
+        """Read the range in a worker thread and return its MD5.
+
+        Raises:
+            SourceError: as `chunks`.
+        """
+        await to_thread.run_sync(self._read_through)
+        return self._md5
+
+    def _read_through(self) -> None:
+        for _ in self.blocks(memoryview(bytearray(BLOCK))):
+            pass
+
     @contextmanager
     def _descriptor(self) -> Iterator[int]:
         try:

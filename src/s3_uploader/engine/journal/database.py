@@ -7,14 +7,16 @@ the last moments with it, which costs parts sent again and never a wrong object.
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
 
 from s3_uploader.engine.journal.lease import Leases
 from s3_uploader.engine.journal.records import Committed, Place, Run, SentPart, UploadRecord
 from s3_uploader.source import Fingerprint
 
+FAILURES = (sqlite3.Error, OSError)
+
 _VERSION = 1
 _BUSY_SECONDS = 5.0
+_64_BITS = (1 << 64) - 1
 _RUN_SECONDS = 7 * 24 * 3600.0
 """After a week an interrupted directory run starts afresh."""
 
@@ -119,38 +121,54 @@ class Database:
 
     def claim(self, place: Place) -> list[UploadRecord]:
         """Return the uploads to exactly this key that nobody is at work on; they are ours now."""
-        found = self._uploads("endpoint = ? AND bucket = ? AND key = ?", place)
+        rows = {record.row for record in self.uploads(*place) if self._leases.take(record.row)}
         # Read once more: who held one may have finished and forgotten it in between.
-        rows = [record.row for record in found if self._leases.take(record.row)]
-        claimed = self._uploads("endpoint = ? AND bucket = ? AND key = ?", place)
-        kept = [record for record in claimed if record.row in rows]
-        for row in set(rows) - {record.row for record in kept}:
+        claimed = [
+            record
+            for record in self.uploads(*place)
+            if record.row in rows and record.key == place.key
+        ]
+        for row in rows - {record.row for record in claimed}:
             self._leases.give(row)
-        return kept
+        return claimed
 
     def claim_row(self, row: int) -> bool:
         """Return whether nobody is at work on this upload; it is ours now."""
         return self._leases.take(row)
 
     def uploads(self, endpoint: str, bucket: str, prefix: str) -> list[UploadRecord]:
-        """Return the uploads of a bucket whose key begins with `prefix`, whoever works on them."""
-        return self._uploads(
-            "endpoint = ? AND bucket = ? AND substr(key, 1, ?) = ?",
-            (endpoint, bucket, len(prefix), prefix),
-        )
-
-    def _uploads(self, condition: str, values: Iterable[object]) -> list[UploadRecord]:
+        """Return the uploads of a bucket whose key begins with `prefix`, the newest first."""
         rows = self._connection.execute(
             "SELECT row, key, upload_id, token, path, size, mtime_ns, inode, device, part_size,"
-            f" begun FROM upload WHERE {condition} ORDER BY row DESC",  # noqa: S608  (ours alone)
-            tuple(values),
+            " begun FROM upload WHERE endpoint = ? AND bucket = ? AND substr(key, 1, ?) = ?"
+            " ORDER BY row DESC",
+            (endpoint, bucket, len(prefix), prefix),
         ).fetchall()
         return [
             UploadRecord(
-                row, key, upload_id, token, path, Fingerprint(*source), part_size, begun,
+                row,
+                key,
+                upload_id,
+                token,
+                path,
+                Fingerprint(size, mtime_ns, inode & _64_BITS, device & _64_BITS),
+                part_size,
+                begun,
                 self._parts(row),
             )
-            for row, key, upload_id, token, path, *source, part_size, begun in rows
+            for (
+                row,
+                key,
+                upload_id,
+                token,
+                path,
+                size,
+                mtime_ns,
+                inode,
+                device,
+                part_size,
+                begun,
+            ) in rows
         ]
 
     def _parts(self, row: int) -> dict[int, SentPart]:

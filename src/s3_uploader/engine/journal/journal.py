@@ -1,17 +1,15 @@
 """The journal as the engine sees it: off the event loop, and never a reason to fail."""
 
 import asyncio
-import sqlite3
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any
 
-from s3_uploader.engine.journal.database import Database
 from s3_uploader.engine.journal.records import Committed, Place, Run, SentPart, UploadRecord
 from s3_uploader.source import Fingerprint
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from s3_uploader.engine.journal.database import Database
 
 
 class Journal:
@@ -22,30 +20,32 @@ class Journal:
     """
 
     def __init__(self, path: str | None = None) -> None:
-        self.path = path or _default_path()
+        self.path = path or ""
         self.problem = ""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="s3-uploader-journal")
         self._database: Database | None = None
+        self._used = False
 
     async def close(self) -> None:
         """Write what is waiting and close the file."""
-        await asyncio.wrap_future(self._thread.submit(self._close))
+        if self._used:
+            await asyncio.wrap_future(self._thread.submit(self._close))
         self._thread.shutdown()
 
     async def begin(
         self, place: Place, token: str, path: str, fingerprint: Fingerprint, part_size: int
     ) -> int:
         """Note an upload that is about to be created; return its row, 0 if it is not noted."""
-        row = await self._ask(Database.begin, place, token, path, fingerprint, part_size)
-        return row or 0
+        row = await self._ask("begin", place, token, path, fingerprint, part_size)
+        return int(row or 0)
 
     async def created(self, row: int, upload_id: str) -> None:
         """Note the id the store gave."""
-        await self._ask(Database.created, row, upload_id)
+        await self._ask("created", row, upload_id)
 
     def add(self, row: int, part: SentPart) -> None:
         """Note a part the store has taken; written soon, without waiting."""
-        self._submit(Database.add, row, part)
+        self._submit("add", row, part)
 
     async def flush(self) -> None:
         """Wait until all that was noted is written."""
@@ -53,54 +53,60 @@ class Journal:
 
     async def forget(self, row: int) -> None:
         """Remove an upload that is completed, aborted or never was."""
-        await self._ask(Database.forget, row)
+        await self._ask("forget", row)
 
     async def release(self, row: int) -> None:
         """Leave an upload for the next to take it up."""
-        await self._ask(Database.release, row)
+        await self._ask("release", row)
 
     async def claim(self, place: Place) -> list[UploadRecord]:
         """Return the uploads to exactly this key that nobody is at work on; they are ours now."""
-        return await self._ask(Database.claim, place) or []
+        return await self._ask("claim", place) or []
 
     async def claim_row(self, row: int) -> bool:
         """Return whether nobody is at work on this upload; it is ours now."""
-        return await self._ask(Database.claim_row, row) or False
+        return await self._ask("claim_row", row) is True
 
     async def uploads(self, endpoint: str, bucket: str, prefix: str) -> list[UploadRecord]:
         """Return the uploads of a bucket whose key begins with `prefix`, whoever works on them."""
-        return await self._ask(Database.uploads, endpoint, bucket, prefix) or []
+        return await self._ask("uploads", endpoint, bucket, prefix) or []
 
     async def interrupted(self, run: Run) -> bool:
         """Return whether an earlier run committed files and did not finish."""
-        return await self._ask(Database.interrupted, run) or False
+        return await self._ask("interrupted", run) is True
 
     async def committed(self, run: Run, key: str, fingerprint: Fingerprint) -> Committed | None:
         """Return what the run noted of this very file, if it did."""
-        return await self._ask(Database.committed, run, key, fingerprint)
+        found: Committed | None = await self._ask("committed", run, key, fingerprint)
+        return found
 
     def note(self, run: Run, key: str, fingerprint: Fingerprint, done: Committed) -> None:
         """Note a committed file; written soon, without waiting."""
-        self._submit(Database.note, run, key, fingerprint, done)
+        self._submit("note", run, key, fingerprint, done)
 
     async def finish(self, run: Run) -> None:
         """Forget a run: all of it is committed."""
-        await self._ask(Database.finish, run)
+        await self._ask("finish", run)
 
-    async def _ask(self, work: Callable[..., T], *args: object) -> T | None:
+    async def _ask(self, work: str, *args: object) -> Any:
         return await asyncio.wrap_future(self._submit(work, *args))
 
-    def _submit(self, work: Callable[..., T], *args: object) -> "Future[T | None]":
+    def _submit(self, work: str, *args: object) -> "Future[Any]":
+        self._used = True
         return self._thread.submit(self._perform, work, *args)
 
-    def _perform(self, work: Callable[..., T], *args: object) -> T | None:
+    def _perform(self, work: str, *args: object) -> Any:
+        """Call the database's method of that name; None where it cannot be done."""
         if self.problem:
             return None
+        # Imported here, in the journal's thread: an upload of small files needs no SQLite.
+        module: Any = import_module("s3_uploader.engine.journal.database")
         try:
+            self.path = self.path or _default_path()
             if self._database is None:
-                self._database = Database(self.path)
-            return work(self._database, *args)
-        except (sqlite3.Error, OSError) as error:
+                self._database = module.Database(self.path)
+            return getattr(self._database, work)(*args)
+        except module.FAILURES as error:
             self.problem = str(error) or type(error).__name__
             return None
 

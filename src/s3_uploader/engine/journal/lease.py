@@ -23,13 +23,13 @@ class Leases:
         with _guard:
             leases = _open.get(path)
             # A forked child inherits the descriptor, but none of the locks.
-            if leases is None or leases._process != os.getpid():
+            if leases is None or leases.process != os.getpid():
                 leases = _open[path] = cls(path)
             return leases
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._process = os.getpid()
+        self.process = os.getpid()
         self._rows: set[int] = set()
 
     def take(self, row: int) -> bool:

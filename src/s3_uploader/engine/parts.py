@@ -1,0 +1,212 @@
+"""A file in parts: taken up where an earlier upload stopped, sent, published."""
+
+import time
+from dataclasses import dataclass
+
+import anyio
+from anyio import to_thread
+
+from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.crew import work_through
+from s3_uploader.engine.journal import SentPart
+from s3_uploader.engine.multipart import create, ending
+from s3_uploader.engine.proof import composite_etag, prove
+from s3_uploader.engine.publish import PartsLostError, Upload, publish
+from s3_uploader.engine.resume import take_up
+from s3_uploader.errors import S3UploaderError
+from s3_uploader.events import BytesSent, PartReused, Verified
+from s3_uploader.plan import Part, PartPlan, plan_parts
+from s3_uploader.source import FileRange, Fingerprint, recheck
+
+_RESENDS = 2
+"""Times that parts the store has lost are sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A file the store holds; `reused` of its `size` bytes were there before."""
+
+    size: int
+    etag: str
+    parts: int
+    verified_by: Verified
+    reused: int = 0
+
+
+async def put_parts(call: Call, job: Job, fingerprint: Fingerprint, content_type: str) -> Delivered:
+    """Upload a file in parts.
+
+    Raises:
+        S3UploaderError: what could not be done; the upload is then kept for later or aborted.
+    """
+    found = await take_up(call, job, fingerprint)
+    if found is not None and found.published is not None:
+        done = await _published(call, job, fingerprint, found.upload, found.published.etag)
+        if done is not None:
+            return done
+        found = None
+    if found is None:
+        limits = call.limits
+        part_size = plan_parts(job.size, limits.part_size, limits).part_size
+        upload = await create(call, job, fingerprint, part_size, content_type)
+    else:
+        upload = found.upload
+    async with ending(call, job, upload):
+        return await _send_and_publish(call, job, fingerprint, upload)
+
+
+def send_range(call: Call, job: Job, fingerprint: Fingerprint, part: Part) -> FileRange:
+    """Return a part of the file as a body that tells its progress."""
+
+    def progress(sent: int) -> None:
+        call.events.offer(
+            BytesSent(
+                upload=call.number,
+                at=time.monotonic(),
+                file=job.file,
+                part=part.number,
+                sent=sent,
+            )
+        )
+
+    return FileRange(
+        job.path,
+        fingerprint,
+        offset=part.offset,
+        size=part.size,
+        hashing=call.config.integrity != "off",
+        progress=progress,
+    )
+
+
+async def _published(
+    call: Call, job: Job, fingerprint: Fingerprint, upload: Upload, etag: str
+) -> Delivered | None:
+    """Return the object an interrupted upload had completed, if its parts are the file's bytes."""
+    parts = _Parts(call, job, fingerprint, upload)
+    async with ending(call, job, upload):
+        await parts.send(sending=False)
+        await to_thread.run_sync(recheck, job.path, fingerprint)
+    if len(parts.sent) < parts.plan.count:
+        return None
+    sent = list(parts.sent.values())
+    return Delivered(job.size, etag, len(sent), _weakest(sent), job.size)
+
+
+async def _send_and_publish(
+    call: Call, job: Job, fingerprint: Fingerprint, upload: Upload
+) -> Delivered:
+    parts = _Parts(call, job, fingerprint, upload)
+    for resends in reversed(range(_RESENDS + 1)):
+        await parts.send()
+        await to_thread.run_sync(recheck, job.path, fingerprint)
+        sent = [parts.sent[part.number] for part in parts.plan]
+        if call.journal is not None:
+            # Should we die after the store has published, these tell that the object is ours.
+            await call.journal.flush()
+        try:
+            receipt = await publish(call, job, upload, sent, resends=resends)
+        except PartsLostError as lost:
+            parts.lose(lost.numbers)
+            continue
+        proven = _weakest(sent) == "etag-md5"
+        expected = composite_etag(part.md5 for part in sent) if proven else ""
+        verified = prove(receipt, expected, call.config.integrity, job.key)
+        return Delivered(job.size, receipt.etag, len(sent), verified, parts.reused)
+    raise AssertionError("unreachable: the last round raises another error")
+
+
+def _weakest(parts: list[SentPart]) -> Verified:
+    proofs = {part.verified_by for part in parts}
+    return "none" if "none" in proofs else "size" if "size" in proofs else "etag-md5"
+
+
+class _Parts:
+    """The parts of one upload: those the store has, and the sending of the others."""
+
+    def __init__(self, call: Call, job: Job, fingerprint: Fingerprint, upload: Upload) -> None:
+        self.plan = PartPlan(job.size, upload.part_size)
+        self.sent: dict[int, SentPart] = {}
+        self.reused = 0
+        self._call = call
+        self._job = job
+        self._fingerprint = fingerprint
+        self._upload = upload
+        self._held = dict(upload.known)
+
+    def lose(self, numbers: frozenset[int]) -> None:
+        """Forget parts that the store no longer has."""
+        for number in numbers:
+            self.sent.pop(number, None)
+            self._held.pop(number, None)
+
+    async def send(self, *, sending: bool = True) -> None:
+        """Bring every part to the store that is not there; without `sending` only compare.
+
+        Workers share one iterator over the parts; the first failure ends them all.
+        """
+        failures: list[S3UploaderError] = []
+        missing = iter([part for part in self.plan if part.number not in self.sent])
+
+        async def take() -> Part | None:
+            return None if failures else next(missing, None)
+
+        with anyio.CancelScope() as scope:
+
+            async def bring(part: Part) -> None:
+                try:
+                    if not await self._reuse(part) and sending:
+                        await self._send(part)
+                except S3UploaderError as error:
+                    failures.append(error)
+                    scope.cancel()
+
+            await work_through(take, bring, self._call.limiter)
+        if failures:
+            raise failures[0]
+
+    async def _reuse(self, part: Part) -> bool:
+        """Take a part the store holds, if the file's bytes hash to what it says now."""
+        held = self._held.get(part.number)
+        if held is None or held.size != part.size:
+            return False
+        body = FileRange(
+            self._job.path, self._fingerprint, offset=part.offset, size=part.size, hashing=True
+        )
+        md5 = await body.hash()
+        by_etag = held.etag.lower() == md5
+        if not by_etag and held.md5 != md5:
+            return False
+        verified: Verified = "etag-md5" if by_etag else "size"
+        if self._call.config.integrity == "off":
+            verified = "none"
+        self._add(SentPart(part.number, part.size, md5, held.etag, verified))
+        self.reused += part.size
+        await self._call.events.emit(
+            PartReused(
+                upload=self._call.number,
+                at=time.monotonic(),
+                file=self._job.file,
+                part=part.number,
+                size=part.size,
+            )
+        )
+        return True
+
+    async def _send(self, part: Part) -> None:
+        call, job = self._call, self._job
+        body = send_range(call, job, self._fingerprint, part)
+
+        async def attempt() -> SentPart:
+            receipt = await call.store.upload_part(
+                job.key, self._upload.upload_id, part.number, body
+            )
+            verified = prove(receipt, body.md5, call.config.integrity, job.key)
+            return SentPart(part.number, part.size, body.md5, receipt.etag, verified)
+
+        self._add(await call.request(job, "UploadPart", attempt, size=part.size, part=part.number))
+
+    def _add(self, sent: SentPart) -> None:
+        self.sent[sent.number] = sent
+        if self._call.journal is not None and self._upload.row:
+            self._call.journal.add(self._upload.row, sent)

@@ -1,0 +1,200 @@
+"""Take up an upload that was interrupted: which one, and what the store still holds of it."""
+
+from dataclasses import dataclass, replace
+
+import anyio
+
+from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.journal import Journal, SentPart, UploadRecord
+from s3_uploader.engine.multipart import abort, tell_journal_problem
+from s3_uploader.engine.publish import Upload, expected_etag
+from s3_uploader.engine.publish import find as find_object
+from s3_uploader.errors import S3UploaderError, StoreError
+from s3_uploader.plan import PartPlan, StoreLimits
+from s3_uploader.source import Fingerprint
+from s3_uploader.store import ObjectInfo, StoredPart, UploadInfo
+
+_LOOKS = (0.5, 1.0, 2.0, 4.0, 0.0)
+"""Seconds between the looks for an object: RunPod's HEAD denies existing ones for a while."""
+
+_CLOCKS_APART = 15 * 60.0
+"""Seconds the store's clock may differ from ours: a signature allows no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an interrupted upload left.
+
+    Attributes:
+        upload: to go on with; its `known` parts are what the store, or else the journal, shows.
+        published: the object, where the interrupted upload had completed already.
+    """
+
+    upload: Upload
+    published: ObjectInfo | None = None
+
+
+async def take_up(call: Call, job: Job, fingerprint: Fingerprint) -> Found | None:
+    """Return what an interrupted upload of this file to this key left, None if there is nothing.
+
+    Uploads of ours that are of no more use, because the file has changed since, are aborted.
+    """
+    found = None
+    if call.journal is not None:
+        with anyio.CancelScope(shield=True):
+            claimed = await call.journal.claim(call.place(job.key))
+        await tell_journal_problem(call)
+        try:
+            for record in claimed:
+                if found is None and _fits(call, job, fingerprint, record):
+                    found = await _examine(call, job, record)
+                if found is None or found.upload.row != record.row:
+                    await discard(call, record)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                for record in claimed:
+                    await call.journal.release(record.row)
+            raise
+    if found is None and call.config.adopt:
+        found = await _adopt(call, job, fingerprint)
+    return found
+
+
+def _fits(call: Call, job: Job, fingerprint: Fingerprint, record: UploadRecord) -> bool:
+    same = record.fingerprint == fingerprint
+    return same and _possible(record.part_size, job.size, call.limits)
+
+
+async def discard(call: Call, record: UploadRecord) -> bool:
+    """Abort an upload of ours and forget it; return whether the store has let go of it."""
+    gone = not record.upload_id or await abort(call, record.key, record.upload_id)
+    if call.journal is not None:
+        await (call.journal.forget if gone else call.journal.release)(record.row)
+    return gone
+
+
+async def _examine(call: Call, job: Job, record: UploadRecord) -> Found | None:
+    """Ask the store what it holds of a noted upload; None if it cannot be gone on with."""
+    if not record.upload_id:
+        record = await _unanswered(call, job, record)
+        if not record.upload_id:
+            return None
+    upload = Upload(record.upload_id, record.token, record.row, record.part_size, record.parts)
+    try:
+        stored = await call.store.list_parts(job.key, record.upload_id)
+    except StoreError as error:
+        if error.s3_code != "NoSuchUpload":
+            # A listing may be unavailable for a while; the journal knows what was sent.
+            return Found(upload)
+        published = await _published(call, job, upload)
+        return Found(upload, published) if published else None
+    if not stored and record.parts:
+        published = await _published(call, job, upload)
+        if published:
+            return Found(upload, published)
+    return Found(replace(upload, known=_held(stored, record.parts)))
+
+
+async def _published(call: Call, job: Job, upload: Upload) -> ObjectInfo | None:
+    """Return the object if the interrupted upload had sent all and completed."""
+    plan = PartPlan(job.size, upload.part_size)
+    parts = [upload.known[part.number] for part in plan if part.number in upload.known]
+    if len(parts) != plan.count:
+        return None
+    for pause in _LOOKS:
+        found = await find_object(call, job, upload, expected_etag(parts), gone=True)
+        if found is not None:
+            return found
+        await anyio.sleep(pause)
+    return None
+
+
+async def _unanswered(call: Call, job: Job, record: UploadRecord) -> UploadRecord:
+    """Find the upload whose creation was never answered.
+
+    The S3 protocol shows nobody's metadata in a listing. Taken for ours is the one upload of this
+    key that no row of the journal names, holds no part, and began when we asked for it; if there
+    are several, none.
+    """
+    journal = call.journal
+    try:
+        uploads = await call.store.list_multipart_uploads(job.key)
+        known = await _ids(call, journal, job.key)
+        strangers = [
+            upload
+            for upload in uploads
+            if upload.key == job.key
+            and upload.upload_id not in known
+            and abs(upload.initiated - record.begun) < _CLOCKS_APART
+        ]
+        if len(strangers) != 1 or await call.store.list_parts(job.key, strangers[0].upload_id):
+            return record
+    except StoreError:
+        return record
+    if journal is not None:
+        await journal.created(record.row, strangers[0].upload_id)
+    return replace(record, upload_id=strangers[0].upload_id)
+
+
+async def _ids(call: Call, journal: Journal | None, key: str) -> set[str]:
+    if journal is None:
+        return set()
+    records = await journal.uploads(call.store.endpoint, call.store.bucket, key)
+    return {record.upload_id for record in records}
+
+
+async def _adopt(call: Call, job: Job, fingerprint: Fingerprint) -> Found | None:
+    """Take up an open upload of this key that the journal does not know, the newest first."""
+    try:
+        uploads = await call.store.list_multipart_uploads(job.key)
+    except StoreError:
+        return None
+    known = await _ids(call, call.journal, job.key)
+    candidates = [
+        upload for upload in uploads if upload.key == job.key and upload.upload_id not in known
+    ]
+    for candidate in sorted(candidates, key=lambda upload: -upload.initiated):
+        found = await _adoptable(call, job, fingerprint, candidate)
+        if found is not None:
+            return found
+    return None
+
+
+async def _adoptable(
+    call: Call, job: Job, fingerprint: Fingerprint, candidate: UploadInfo
+) -> Found | None:
+    try:
+        stored = await call.store.list_parts(job.key, candidate.upload_id)
+    except S3UploaderError:
+        return None
+    # All parts but the last are equal, and the last is not larger.
+    part_size = max((part.size for part in stored), default=0)
+    if not part_size or not _possible(part_size, job.size, call.limits):
+        return None
+    row = 0
+    if call.journal is not None:
+        place = call.place(job.key)
+        row = await call.journal.begin(place, "", job.path, fingerprint, part_size)
+        await call.journal.created(row, candidate.upload_id)
+    return Found(Upload(candidate.upload_id, "", row, part_size, _held(stored, {})))
+
+
+def _held(stored: list[StoredPart], noted: dict[int, SentPart]) -> dict[int, SentPart]:
+    """Return what the store shows of each part; with our own MD5 where the ETag is the noted one.
+
+    A store may also show older versions of a part that was sent again: the noted one is preferred.
+    """
+    held: dict[int, SentPart] = {}
+    for part in stored:
+        own = noted.get(part.number)
+        if own is not None and (own.etag, own.size) == (part.etag, part.size):
+            held[part.number] = own
+        elif part.number not in held:
+            held[part.number] = SentPart(part.number, part.size, "", part.etag, "none")
+    return held
+
+
+def _possible(part_size: int, size: int, limits: StoreLimits) -> bool:
+    """Whether the store takes a file of `size` in such parts."""
+    fits = limits.min_part <= part_size <= limits.max_part
+    return fits and -(-size // part_size) <= limits.max_parts
