@@ -13,7 +13,7 @@ from s3_uploader.messages import LANGUAGES, en, text, zh
 
 _PACKAGE = Path(s3_uploader.__file__).parent
 _CODE = re.compile(
-    r"(log|source|key|plan|config|store|integrity|upload|server|journal|outcome)\.(?!pem$|json$|db$)[a-z0-9_]+"
+    r"(log|source|key|plan|config|store|integrity|upload|server|journal|outcome|verify)\.(?!pem$|json$|db$)[a-z0-9_]+"
 )
 
 

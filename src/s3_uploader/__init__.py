@@ -8,13 +8,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from s3_uploader.api import upload_directory, upload_file
+    from s3_uploader.api import upload_directory, upload_file, verify_directory, verify_file
     from s3_uploader.config import UploadConfig
-    from s3_uploader.consumers import FileOutcome, LogConsumer, RecordConsumer, UploadReport
+    from s3_uploader.consumers import (
+        FileOutcome,
+        LogConsumer,
+        RecordConsumer,
+        UploadReport,
+        VerifyReport,
+    )
+    from s3_uploader.engine import PendingUpload
     from s3_uploader.errors import (
         ConfigError,
         IntegrityError,
         InvalidKeyError,
+        OutcomeUnknownError,
         S3UploaderError,
         SourceError,
         StoreError,
@@ -31,6 +39,8 @@ __all__ = [
     "IntegrityError",
     "InvalidKeyError",
     "LogConsumer",
+    "OutcomeUnknownError",
+    "PendingUpload",
     "Profile",
     "RecordConsumer",
     "S3UploaderError",
@@ -40,19 +50,30 @@ __all__ = [
     "UploadFailedError",
     "UploadReport",
     "Uploader",
+    "VerifyReport",
     "load_profile",
     "upload_directory",
     "upload_file",
+    "verify_directory",
+    "verify_file",
 ]
 
 _HOMES = {
-    "api": ("upload_directory", "upload_file"),
+    "api": ("upload_directory", "upload_file", "verify_directory", "verify_file"),
     "config": ("UploadConfig",),
-    "consumers": ("FileOutcome", "LogConsumer", "RecordConsumer", "UploadReport"),
+    "consumers": (
+        "FileOutcome",
+        "LogConsumer",
+        "RecordConsumer",
+        "UploadReport",
+        "VerifyReport",
+    ),
+    "engine": ("PendingUpload",),
     "errors": (
         "ConfigError",
         "IntegrityError",
         "InvalidKeyError",
+        "OutcomeUnknownError",
         "S3UploaderError",
         "SourceError",
         "StoreError",

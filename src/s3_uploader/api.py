@@ -15,7 +15,7 @@ import anyio
 import anyio.from_thread
 
 from s3_uploader.config import UploadConfig
-from s3_uploader.consumers import LogConsumer, RecordConsumer
+from s3_uploader.consumers import LogConsumer, RecordConsumer, VerifyReport
 from s3_uploader.engine import Consumer
 from s3_uploader.errors import ConfigError, S3UploaderError, SourceError
 from s3_uploader.events import UploadFailed
@@ -99,6 +99,75 @@ def upload_directory(
         return counts
     files = max(1, count_files(path))
     return {"total": files, "success": 0, "failed": files}
+
+
+def verify_file(
+    local_path: str | os.PathLike[str],
+    remote_key: str | None = None,
+    models_subdir: str = DEFAULT_SUBDIR,
+    profile: str = DEFAULT_PROFILE,
+    verbose: bool = True,
+) -> bool:
+    """Compare one file with the object that `upload_file` would make of it; upload nothing.
+
+    Args:
+        local_path: the file.
+        remote_key: as `upload_file`.
+        models_subdir: as `upload_file`.
+        profile: as `upload_file`.
+        verbose: as `upload_file`.
+
+    Returns:
+        Whether the object holds exactly the file's bytes.
+    """
+    path = os.fspath(local_path)
+
+    async def verify(uploader: Uploader, consumer: Consumer) -> bool:
+        key = file_key(models_subdir, remote_key, os.path.basename(path))
+        return (await uploader.verify_file(path, key, consumers=[consumer])).match == "same"
+
+    return bool(_upload(profile, verify, verbose=verbose))
+
+
+def verify_directory(
+    local_dir: str | os.PathLike[str],
+    remote_prefix: str | None = None,
+    models_subdir: str = DEFAULT_SUBDIR,
+    include_parent_dir: bool = False,
+    profile: str = DEFAULT_PROFILE,
+    verbose: bool = True,
+) -> dict[str, int]:
+    """Compare a directory with what `upload_directory` would make of it; upload nothing.
+
+    Args:
+        local_dir: the directory.
+        remote_prefix: as `upload_directory`.
+        models_subdir: as `upload_directory`.
+        include_parent_dir: as `upload_directory`.
+        profile: as `upload_directory`.
+        verbose: as `upload_directory`.
+
+    Returns:
+        {"total": …, "same": …, "different": …, "missing": …, "failed": …}, in files; "failed" ones
+        could not be compared. If the comparison could not start, every file counts as failed.
+    """
+    path = os.fspath(local_dir)
+
+    async def verify(uploader: Uploader, consumer: Consumer) -> dict[str, int]:
+        parent = _own_name(path) if include_parent_dir else ""
+        prefix = directory_prefix(models_subdir, remote_prefix, parent)
+        report = await uploader.verify_directory(path, prefix, consumers=[consumer])
+        return {"total": report.total} | _counts(report)
+
+    counts = _upload(profile, verify, verbose=verbose)
+    if counts is not None:
+        return counts
+    files = max(1, count_files(path))
+    return {"total": files, "same": 0, "different": 0, "missing": 0, "failed": files}
+
+
+def _counts(report: VerifyReport) -> dict[str, int]:
+    return {name: getattr(report, name) for name in ("same", "different", "missing", "failed")}
 
 
 def _own_name(path: str) -> str:

@@ -13,6 +13,8 @@ from s3_uploader.errors import Param
 
 Verified = Literal["etag-md5", "size", "none"]
 Lane = Literal["boto", "wire", "memory"]
+Match = Literal["same", "different", "missing", "failed"]
+Proof = Literal["etag-md5", "content", "size", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +145,24 @@ class FileUnknown(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileVerified(_Event):
+    """A local file was compared with the store.
+
+    `match` "failed" means that it could not be compared; `code` and `params` say why.
+    `verified_by` says what told: the ETag, the object's bytes read back, or the sizes.
+    """
+
+    file: int
+    name: str
+    key: str
+    size: int
+    match: Match
+    verified_by: Proof
+    code: str
+    params: Mapping[str, Param]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Warned(_Event):
     """Something a user should know that stops nothing."""
 
@@ -183,6 +203,7 @@ Event = (
     | FileUploaded
     | FileFailed
     | FileUnknown
+    | FileVerified
     | Warned
     | UploadFailed
     | UploadFinished

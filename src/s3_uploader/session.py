@@ -27,6 +27,10 @@ def _journal(config: UploadConfig) -> Journal | None:
     return None if config.journal == "off" else Journal(config.journal)
 
 
+Kind = Literal["file", "directory", "other"]
+"""What an upload is of; "other" tells neither its beginning nor its end."""
+
+
 async def _ready(store: ObjectStore) -> ObjectStore:
     return store
 
@@ -102,13 +106,13 @@ class Session:
         return self._store
 
 
-class Upload:
+class Task:
     """What a call was asked to do."""
 
     def __init__(
         self,
         number: int,
-        kind: Literal["file", "directory"],
+        kind: Kind,
         source: str,
         target: str,
         work: Callable[[Call], Awaitable[None]],
@@ -127,21 +131,26 @@ class Upload:
                 now = time.monotonic()
                 await events.emit(Warned(upload=self.number, at=now, code=code, params=params))
             store = await session.store()
-            await events.emit(self._started(store, runpod=session.runpod))
+            if self.kind != "other":
+                await events.emit(self._started(store, self.kind, runpod=session.runpod))
             await self.work(self._call(session, store, events))
         except S3UploaderError as error:
             now = time.monotonic()
             await events.emit(
                 UploadFailed(upload=self.number, at=now, code=error.code, params=error.params)
             )
+        if self.kind == "other":
+            return
         now = time.monotonic()
         await events.emit(UploadFinished(upload=self.number, at=now, seconds=now - began))
 
-    def _started(self, store: ObjectStore, *, runpod: bool) -> UploadStarted:
+    def _started(
+        self, store: ObjectStore, kind: Literal["file", "directory"], *, runpod: bool
+    ) -> UploadStarted:
         return UploadStarted(
             upload=self.number,
             at=time.monotonic(),
-            kind=self.kind,
+            kind=kind,
             source=self.source,
             target=self.target,
             endpoint=store.endpoint,

@@ -15,17 +15,32 @@ import anyio
 from anyio import to_thread
 
 from s3_uploader.config import UploadConfig
-from s3_uploader.consumers import FileOutcome, ReportBuilder, UploadReport, trace
-from s3_uploader.engine import Call, Consumer, dispatching, upload_directory, upload_file
+from s3_uploader.consumers import (
+    FileOutcome,
+    ReportBuilder,
+    UploadReport,
+    VerifyBuilder,
+    VerifyReport,
+    trace,
+)
+from s3_uploader.engine import (
+    Call,
+    Consumer,
+    PendingUpload,
+    abort_pending,
+    dispatching,
+    pending,
+    upload_directory,
+    upload_file,
+    verify_directory,
+    verify_file,
+)
 from s3_uploader.engine.subscription import Subscription
 from s3_uploader.errors import ConfigError, UploadFailedError
-from s3_uploader.events import (
-    Event,
-    UploadFailed,
-)
+from s3_uploader.events import Event, FileVerified, UploadFailed
 from s3_uploader.plan import check_key
 from s3_uploader.profile import DEFAULT_PROFILE, Profile, load_profile
-from s3_uploader.session import Session, Upload
+from s3_uploader.session import Session, Task
 from s3_uploader.source import count_files
 from s3_uploader.store import ObjectStore
 
@@ -45,7 +60,8 @@ class Uploader:
 
     Calls may run concurrently; all of them together keep to `UploadConfig.max_requests` requests
     in flight. Cancelling the task of a call cancels that call: nothing new starts, no task is
-    left, its multipart uploads are aborted.
+    left, its multipart uploads are aborted, or kept for the next time if `UploadConfig.on_cancel`
+    says so; within 5 seconds, also where the store no longer answers.
 
     Args:
         profile: name of a profile (see `load_profile`), or a `Profile`. Default "runpods3". One
@@ -202,6 +218,112 @@ class Uploader:
             self._subscriptions.discard(subscription)
             subscription.close()
 
+    # -------------------------------------------------------------------------- verification
+
+    async def verify_file(
+        self,
+        path: str | os.PathLike[str],
+        key: str | None = None,
+        *,
+        consumers: Sequence[Consumer] = (),
+    ) -> FileVerified:
+        """Compare a file with the object at `key`, without uploading anything.
+
+        The ETag tells where it is an MD5 of the object or of parts of a usual size; else the
+        object is read back and compared.
+
+        Args:
+            path: the file.
+            key: object key; default the file's name.
+            consumers: called with every event of this call.
+
+        Returns:
+            What was found; `match` is "same" if the object holds exactly the file's bytes.
+
+        Raises:
+            S3UploaderError: the store could not be opened; UploadFailedError: the Uploader is not
+                open, or was closed meanwhile.
+        """
+        source = os.fspath(path)
+        target = os.path.basename(source) if key is None else key
+        builder = VerifyBuilder()
+        work = partial(verify_file, path=source, key=target)
+        await self._perform(Task(next(self._numbers), "other", "", "", work), builder, consumers)
+        _raise_refusal(builder.refusal)
+        if builder.last is None:
+            raise AssertionError("a verification without a result")
+        return builder.last
+
+    async def verify_directory(
+        self,
+        path: str | os.PathLike[str],
+        prefix: str = "",
+        *,
+        consumers: Sequence[Consumer] = (),
+    ) -> VerifyReport:
+        """Compare every file below a directory with the object at `prefix`/<path below it>.
+
+        Objects without a file are not looked for.
+
+        Args, Raises: as `verify_file`; SourceError if the directory itself cannot be read.
+        """
+        builder = VerifyBuilder()
+        work = partial(verify_directory, root=os.fspath(path), prefix=prefix)
+        await self._perform(Task(next(self._numbers), "other", "", "", work), builder, consumers)
+        _raise_refusal(builder.refusal)
+        return builder.report()
+
+    # ----------------------------------------------------------------- interrupted uploads
+
+    async def pending_uploads(
+        self, prefix: str = "", *, foreign: bool = False
+    ) -> list[PendingUpload]:
+        """List the multipart uploads that were interrupted and kept, newest first.
+
+        Uploading the same file to the same key goes on with one; `abort_upload` discards it.
+
+        Args:
+            prefix: only keys that begin with it.
+            foreign: also list what others have open; only the store knows those.
+
+        Raises:
+            S3UploaderError: as `verify_file`, or the store cannot list.
+        """
+        found: list[PendingUpload] = []
+
+        async def work(call: Call) -> None:
+            found.extend(await pending(call, prefix, foreign=foreign))
+
+        await self._manage(work)
+        return found
+
+    async def abort_upload(self, key: str, upload_id: str, *, force: bool = False) -> bool:
+        """Abort an open multipart upload; what it holds at the store is freed.
+
+        Args:
+            key: as `pending_uploads` lists it.
+            upload_id: as `pending_uploads` lists it.
+            force: abort it although it is not in the journal, so perhaps not ours.
+
+        Returns:
+            Whether the store has let go of it; if not, try again later.
+
+        Raises:
+            UploadFailedError: it is under way, or not ours and `force` is not given.
+        """
+        gone: list[bool] = []
+
+        async def work(call: Call) -> None:
+            gone.append(await abort_pending(call, key, upload_id, force=force))
+
+        await self._manage(work)
+        return gone[0]
+
+    async def _manage(self, work: Callable[[Call], Awaitable[None]]) -> None:
+        builder = VerifyBuilder()
+        await self._perform(Task(next(self._numbers), "other", "", "", work), builder, ())
+        _raise_refusal(builder.refusal)
+
     # ------------------------------------------------------------------------------ one call
 
     async def _run(
@@ -214,19 +336,22 @@ class Uploader:
         *,
         keep_files: bool = True,
     ) -> tuple[UploadReport, UploadFailed | None]:
+        builder = ReportBuilder(keep_files=keep_files)
+        task = Task(next(self._numbers), kind, source, target, work)
+        await self._perform(task, builder, consumers)
+        return builder.report(), builder.refusal
+
+    async def _perform(self, task: Task, builder: Consumer, consumers: Sequence[Consumer]) -> None:
         session = self._session
         if session is None:
             raise UploadFailedError("upload.closed")
-        builder = ReportBuilder(keep_files=keep_files)
-        upload = Upload(next(self._numbers), kind, source, target, work)
-
         audience: list[Consumer] = [builder, *consumers, self._publish]
         if _logger.isEnabledFor(logging.DEBUG):
             audience.append(trace)
 
         async def dispatch_all() -> None:
             async with dispatching(audience) as events:
-                await upload.perform(session, events)
+                await task.perform(session, events)
 
         # The work runs in a child task: a cancellation of the caller's task then arrives as the
         # scope's, which the shields around create and abort hold off; asyncio's own they cannot.
@@ -240,11 +365,15 @@ class Uploader:
             ended.set()
         if tasks.cancel_scope.cancelled_caught:
             raise UploadFailedError("upload.closed_early")
-        return builder.report(), builder.refusal
 
     def _publish(self, event: Event) -> None:
         for subscription in self._subscriptions:
             subscription.put(event)
+
+
+def _raise_refusal(refusal: UploadFailed | None) -> None:
+    if refusal is not None:
+        raise UploadFailedError(refusal.code, **refusal.params)
 
 
 def _refused(

@@ -3,5 +3,16 @@
 from s3_uploader.consumers.log import LogConsumer
 from s3_uploader.consumers.records import RecordConsumer, trace
 from s3_uploader.consumers.report import FileOutcome, ReportBuilder, UploadReport
+from s3_uploader.consumers.verification import VerifyBuilder, VerifyReport, verdict
 
-__all__ = ["FileOutcome", "LogConsumer", "RecordConsumer", "ReportBuilder", "UploadReport", "trace"]
+__all__ = [
+    "FileOutcome",
+    "LogConsumer",
+    "RecordConsumer",
+    "ReportBuilder",
+    "UploadReport",
+    "VerifyBuilder",
+    "VerifyReport",
+    "trace",
+    "verdict",
+]

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from s3_uploader.consumers.verification import verdict
 from s3_uploader.events import (
     BytesSent,
     EntrySkipped,
@@ -12,6 +13,7 @@ from s3_uploader.events import (
     FileStarted,
     FileUnknown,
     FileUploaded,
+    FileVerified,
     PartReused,
     RequestRetried,
     ScanFinished,
@@ -96,6 +98,10 @@ class LogConsumer:
                 self._say("log.warning", reason=text(self._language, code, params))
             case UploadFailed(code=code, params=params):
                 self._say("log.failed", reason=text(self._language, code, params))
+            case FileVerified(match="same", name=name):
+                self._say("log.verified", name=name, reason=verdict(event, self._language))
+            case FileVerified(name=name):
+                self._say("log.not_verified", name=name, reason=verdict(event, self._language))
             case _ if self._started is None:
                 pass
             case _ if self._started.kind == "file":

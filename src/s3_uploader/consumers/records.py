@@ -2,11 +2,13 @@
 
 import logging
 
+from s3_uploader.consumers.verification import verdict
 from s3_uploader.events import (
     Event,
     FileFailed,
     FileUnknown,
     FileUploaded,
+    FileVerified,
     RequestRetried,
     UploadFailed,
     Warned,
@@ -38,6 +40,9 @@ class RecordConsumer:
             ):
                 if code != "upload.stopped":
                     logger.error("%s: %s", _plain(name), text(self._language, code, params))
+            case FileVerified(name=name, match=found):
+                if found != "same":
+                    logger.error("%s: %s", _plain(name), verdict(event, self._language))
             case UploadFailed(code=code, params=params):
                 logger.error("%s", text(self._language, code, params))
             case Warned(code=code, params=params):

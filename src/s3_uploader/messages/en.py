@@ -28,6 +28,17 @@ TEXTS = {
         "============================================================\n"
         "📊 Upload finished\n   Total: {total} files\n   Succeeded: {success}\n   Failed: {failed}"
     ),
+    # Verification.
+    "verify.same": "'{key}' is byte-identical at the store.",
+    "verify.different": "'{key}' at the store holds other bytes than the local file. Upload it again.",
+    "verify.missing": "'{key}' is not at the store. Upload it.",
+    "log.verified": "✅ {name}: {reason}",
+    "log.not_verified": "❌ {name}: {reason}",
+    "upload.foreign": (
+        "The multipart upload {upload_id} of '{key}' is not in the journal, so it may be somebody "
+        "else's. Pass force=True if it is to be aborted all the same."
+    ),
+    "upload.active": "The multipart upload {upload_id} of '{key}' is under way. Stop it first.",
     # Going on after an interruption, and what could not be found out.
     "log.unknown": "❔ Outcome unknown: {reason}",
     "log.item_unknown": "   ❔ Unknown: {reason}\n",

@@ -28,6 +28,14 @@ TEXTS = {
         "📊 上传完成\n   总计: {total} 个文件\n   成功: {success} 个\n   失败: {failed} 个"
     ),
     # 路径与文件
+    # Verification.
+    "verify.same": "“{key}”与存储中的内容逐字节一致。",
+    "verify.different": "存储中的“{key}”与本地文件内容不同。请重新上传。",
+    "verify.missing": "存储中没有“{key}”。请上传。",
+    "log.verified": "✅ {name}: {reason}",
+    "log.not_verified": "❌ {name}: {reason}",
+    "upload.foreign": "“{key}”的分段上传 {upload_id} 不在上传日志中，可能属于他人。如确需中止，请传入 force=True。",
+    "upload.active": "“{key}”的分段上传 {upload_id} 正在进行。请先停止它。",
     # Going on after an interruption, and what could not be found out.
     "log.unknown": "❔ 结果未知: {reason}",
     "log.item_unknown": "   ❔ 未知: {reason}\n",

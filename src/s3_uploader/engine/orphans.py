@@ -1,0 +1,93 @@
+"""Multipart uploads of ours that were left open: list them, abort them, and nobody else's."""
+
+from dataclasses import dataclass
+
+from s3_uploader.engine.call import Call
+from s3_uploader.engine.journal import UploadRecord
+from s3_uploader.engine.multipart import abort
+from s3_uploader.errors import UploadFailedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingUpload:
+    """A multipart upload that is neither completed nor aborted.
+
+    Attributes:
+        key, upload_id: what the store knows it by.
+        ours: it stands in the journal. Others' are listed only when asked for.
+        path: the file it is of, "" if not ours.
+        size: bytes of that file; `sent` of them are at the store, as far as is noted.
+        begun: seconds since 1970.
+        active: an upload is at work on it now, in this process or another.
+    """
+
+    key: str
+    upload_id: str
+    ours: bool
+    path: str = ""
+    size: int = 0
+    sent: int = 0
+    begun: float = 0.0
+    active: bool = False
+
+
+async def pending(call: Call, prefix: str, *, foreign: bool) -> list[PendingUpload]:
+    """List the open uploads whose key begins with `prefix`: ours, and with `foreign` the others'.
+
+    Raises:
+        StoreError: the store cannot list, and `foreign` asks for what only it knows.
+    """
+    found = [await _ours(call, record) for record in await _records(call, prefix)]
+    if foreign:
+        ids = {upload.upload_id for upload in found}
+        found += [
+            PendingUpload(
+                key=upload.key, upload_id=upload.upload_id, ours=False, begun=upload.initiated
+            )
+            for upload in await call.store.list_multipart_uploads(prefix)
+            if upload.upload_id not in ids
+        ]
+    return found
+
+
+async def abort_pending(call: Call, key: str, upload_id: str, *, force: bool) -> bool:
+    """Abort an open upload; return whether the store has let go of it.
+
+    Raises:
+        UploadFailedError: it is under way, or not ours and `force` is not given.
+    """
+    for record in await _records(call, key):
+        if (record.key, record.upload_id) == (key, upload_id) and call.journal is not None:
+            if not await call.journal.claim_row(record.row):
+                raise UploadFailedError("upload.active", key=key, upload_id=upload_id)
+            gone = await abort(call, key, upload_id)
+            await (call.journal.forget if gone else call.journal.release)(record.row)
+            return gone
+    if not force:
+        raise UploadFailedError("upload.foreign", key=key, upload_id=upload_id)
+    return await abort(call, key, upload_id)
+
+
+async def _records(call: Call, prefix: str) -> list[UploadRecord]:
+    if call.journal is None:
+        return []
+    place = (call.store.endpoint, call.store.bucket, prefix)
+    return [record for record in await call.journal.uploads(*place) if record.upload_id]
+
+
+async def _ours(call: Call, record: UploadRecord) -> PendingUpload:
+    active = False
+    if call.journal is not None:
+        active = not await call.journal.claim_row(record.row)
+        if not active:
+            await call.journal.release(record.row)
+    return PendingUpload(
+        key=record.key,
+        upload_id=record.upload_id,
+        ours=True,
+        path=record.path,
+        size=record.fingerprint.size,
+        sent=sum(part.size for part in record.parts.values()),
+        begun=record.begun,
+        active=active,
+    )

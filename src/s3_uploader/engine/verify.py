@@ -1,0 +1,204 @@
+"""Compare local files with what the store holds, without uploading anything."""
+
+import os
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from typing import cast
+
+from anyio import to_thread
+
+from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.crew import work_through
+from s3_uploader.engine.proof import composite_etag, is_md5
+from s3_uploader.errors import S3UploaderError, StoreError
+from s3_uploader.events import FileVerified, Match, Proof
+from s3_uploader.plan import MIB, Part, PartPlan, check_key, plan_parts
+from s3_uploader.source import (
+    Entry,
+    FileRange,
+    Fingerprint,
+    Problem,
+    Skipped,
+    SourceFile,
+    open_source,
+    recheck,
+    walk,
+)
+from s3_uploader.store import ObjectInfo
+
+_USUAL_PART_SIZES = tuple(
+    mib * MIB for mib in (5, 8, 10, 15, 16, 25, 32, 50, 64, 100, 128, 256, 512)
+)
+"""Part sizes that other tools use by default or in their manuals."""
+
+_LOOKS = 3
+"""HEADs before an object is taken for missing: RunPod's denies existing ones for a while."""
+
+
+async def verify_file(call: Call, path: str, key: str) -> None:
+    """Compare one file with the object at `key`; what was found is an event."""
+    await _verify(call, Job(0, os.path.basename(path), path, key, 0))
+
+
+async def verify_directory(call: Call, root: str, prefix: str) -> None:
+    """Compare every file below `root` with the object at `prefix`/<relative path>.
+
+    Raises:
+        SourceError: `root` itself is missing, not a directory or unreadable.
+    """
+    batches = walk(root)
+    key_prefix = f"{prefix}/" if prefix else ""
+    number = 0
+    while batch := await to_thread.run_sync(_next, batches):
+        jobs: list[Job] = []
+        for entry in batch:
+            if isinstance(entry, Skipped):
+                continue
+            path, key = os.path.join(root, entry.name), key_prefix + entry.name
+            size = entry.size if isinstance(entry, SourceFile) else 0
+            job = Job(number, entry.name, path, key, size)
+            number += 1
+            if isinstance(entry, Problem):
+                await _tell(call, job, "failed", error=entry.error)
+            else:
+                jobs.append(job)
+        left = iter(jobs)
+
+        async def take(left: Iterator[Job] = left) -> Job | None:
+            return next(left, None)
+
+        await work_through(take, lambda job: _verify(call, job), call.limiter)
+
+
+def _next(batches: Iterator[list[Entry]]) -> list[Entry]:
+    return next(batches, [])
+
+
+async def _verify(call: Call, job: Job) -> None:
+    try:
+        check_key(job.key)
+        fingerprint = await to_thread.run_sync(open_source, job.path)
+        job = Job(job.file, job.name, job.path, job.key, fingerprint.size)
+        info = await _look(call, job)
+        if info is None:
+            await _tell(call, job, "missing")
+        elif info.size != job.size:
+            await _tell(call, job, "different", verified_by="size")
+        else:
+            proof = await _compare(call, job, fingerprint, info)
+            await to_thread.run_sync(recheck, job.path, fingerprint)
+            await _tell(call, job, "same" if proof else "different", verified_by=proof or "content")
+    except S3UploaderError as error:
+        await _tell(call, job, "failed", error=error)
+
+
+async def _tell(
+    call: Call,
+    job: Job,
+    match: Match,
+    *,
+    verified_by: Proof = "none",
+    error: S3UploaderError | None = None,
+) -> None:
+    await call.events.emit(
+        FileVerified(
+            upload=call.number,
+            at=time.monotonic(),
+            file=job.file,
+            name=job.name,
+            key=job.key,
+            size=job.size,
+            match=match,
+            verified_by=verified_by,
+            code=error.code if error else "",
+            params=error.params if error else {},
+        )
+    )
+
+
+async def _look(call: Call, job: Job) -> ObjectInfo | None:
+    """Return what the store says of the object, None if it says that there is none."""
+    looks = 0
+
+    async def head() -> ObjectInfo | None:
+        nonlocal looks
+        looks += 1
+        try:
+            return await call.store.head_object(job.key)
+        except StoreError as error:
+            absent = error.code == "store.not_found"
+            if absent and looks >= _LOOKS:
+                return None
+            if absent or error.code == "store.access_denied":
+                raise error.as_retryable() from error
+            raise
+
+    return await call.request(job, "HeadObject", head)
+
+
+async def _compare(
+    call: Call, job: Job, fingerprint: Fingerprint, info: ObjectInfo
+) -> Proof | None:
+    """Return what proves that file and object hold the same bytes, None if they do not."""
+    etag = info.etag.lower()
+    if is_md5(etag):
+        whole = FileRange(job.path, fingerprint, size=job.size, hashing=True)
+        if await whole.hash() == etag:
+            return "etag-md5"
+    count = etag.rpartition("-")[2] if "-" in etag else ""
+    for part_size in _part_sizes(call, job.size, int(count)) if count.isdigit() else ():
+        if await _composite(call, job, fingerprint, part_size) == etag:
+            return "etag-md5"
+    # An encrypted object's ETag, or parts of unknown sizes: only the bytes themselves can tell.
+    return await call.request(job, "GetObject", lambda: _same_bytes(call, job, fingerprint))
+
+
+def _part_sizes(call: Call, size: int, count: int) -> list[int]:
+    """Return the part sizes to try for an object of so many parts, the likeliest first."""
+    if not size or not count:
+        return []
+    limits = call.limits
+    exact = -(-size // count)
+    sizes = (
+        plan_parts(size, limits.part_size, limits).part_size,
+        *_USUAL_PART_SIZES,
+        -(-exact // MIB) * MIB,
+        exact,
+    )
+    return [part for part in dict.fromkeys(sizes) if PartPlan(size, part).count == count]
+
+
+async def _composite(call: Call, job: Job, fingerprint: Fingerprint, part_size: int) -> str:
+    plan = PartPlan(job.size, part_size)
+    md5s: dict[int, str] = {}
+    parts = iter(plan)
+
+    async def take() -> Part | None:
+        return next(parts, None)
+
+    async def hash_part(part: Part) -> None:
+        body = FileRange(job.path, fingerprint, offset=part.offset, size=part.size, hashing=True)
+        md5s[part.number] = await body.hash()
+
+    await work_through(take, hash_part, call.limiter)
+    return composite_etag(md5s[part.number] for part in plan)
+
+
+async def _same_bytes(call: Call, job: Job, fingerprint: Fingerprint) -> Proof | None:
+    body = FileRange(job.path, fingerprint, size=job.size, hashing=False)
+    local = cast("AsyncGenerator[bytes]", body.chunks())
+    remote = cast("AsyncGenerator[bytes]", call.store.get_object(job.key))
+    waiting = b""
+    async with aclosing(local), aclosing(remote):
+        async for block in remote:
+            while len(waiting) < len(block):
+                more = await anext(local, b"")
+                if not more:
+                    return None
+                waiting += more
+            if waiting[: len(block)] != block:
+                return None
+            waiting = waiting[len(block) :]
+        rest = waiting or await anext(local, b"")
+    return None if rest else "content"
