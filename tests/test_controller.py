@@ -59,22 +59,29 @@ def test_a_capped_connection_makes_the_limit_grow_until_the_line_is_full() -> No
 def test_connections_that_take_long_to_open_make_the_first_growth_come_before_an_answer() -> None:
     controller = Controller(16, 256)
     for _ in range(3):
-        controller.connect(0.06)
+        controller.connect(0.06, small=True)
     assert controller.limit == 16
-    controller.connect(0.06)
+    controller.connect(0.06, small=True)
     assert controller.limit == 256
+
+
+def test_large_bodies_for_a_near_store_begin_with_few() -> None:
+    near, far = Controller(16, 256), Controller(16, 256)
+    near.connect(0.001, small=False)
+    far.connect(0.06, small=False)
+    assert (near.limit, far.limit) == (8, 16)
 
 
 def test_a_near_store_and_a_known_one_are_not_judged_by_their_connections() -> None:
     near = Controller(16, 256)
-    near.connect(0.001)
+    near.connect(0.001, small=True)
     for _ in range(20):
-        near.connect(0.06)
+        near.connect(0.06, small=True)
     assert near.limit == 16
     known = Controller(16, 256)
     known.overload(1.0)
     for _ in range(20):
-        known.connect(0.06)
+        known.connect(0.06, small=True)
     assert known.limit == 8
 
 

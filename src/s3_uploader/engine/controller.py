@@ -2,8 +2,8 @@
 
 The shape is that of congestion control. Start-up multiplies the limit each round while that raises
 goodput by a fifth: by two, or by more for small bodies, which cost little to try. Then the limit
-stays, probed up and down in turn at growing intervals, and a probe is kept only where goodput
-rises. A sign of overload halves the limit.
+stays, probed down and up in turn at growing intervals, and a probe is kept only where goodput
+rises, or does not fall where the probe was of fewer. A sign of overload halves the limit.
 
 A round is as many finished requests as the limit was at its beginning, and lasts at least as long
 as its requests took on average, so that each measurement covers every connection about once.
@@ -21,6 +21,9 @@ FAR_SECONDS, FAR_GROWTH = 0.02, 16
 """Small bodies whose answers take this long wait for the line, not for a processor: then start-up
 grows by as much at once, for every round costs a round trip of the whole line."""
 
+NEAR_START = 8
+"""Large bodies in flight to begin with where a connection opens sooner than that."""
+
 FAR_SAMPLES = 4
 """Connections that must have taken as long to open: one alone may have waited for a processor."""
 
@@ -30,7 +33,7 @@ STARTUP_GAIN = 1.2
 PROBE_GAIN = 1.05
 """Goodput must rise by this factor for a probe to be kept: more than the usual noise."""
 
-FIRST_WAIT, LONGEST_WAIT = 4, 64
+FIRST_WAIT, LONGEST_WAIT = 2, 64
 """Rounds between probes; doubled after each probe that brought nothing."""
 
 CUT_SECONDS = 1.0
@@ -71,22 +74,34 @@ class Controller:
         self._settled = self.limit
         self._goodput = 0.0
         self._probing = False
-        self._upward = True
+        self._upward = False
         self._wait = self._rounds_left = FIRST_WAIT
         self._cut_at = float("-inf")
         self._round: _Round | None = None
         self._opened = 0
         self._fastest = float("inf")
 
-    def connect(self, seconds: float) -> None:
-        """Note how long a connection for a small body took to open: a round trip of the line.
+    def connect(self, seconds: float, *, small: bool) -> None:
+        """Note how long a connection took to open: a round trip of the line.
 
-        Far away the first growth need not wait for the first answers.
+        Far away the first growth of small bodies need not wait for the first answers. Near by,
+        large bodies begin with fewer: a store on the same machine or rack is limited by its
+        processors and disks, and too many at once slow it down.
+
+        Args:
+            seconds: how long.
+            small: it is for a small body; else for the creation of a multipart upload.
         """
+        untried = self._startup and self._round is None and not self._goodput
+        if not untried:
+            return
+        if not small:
+            if seconds < FAR_SECONDS:
+                self.limit = self._settled = min(self._settled, NEAR_START)
+            return
         self._opened += 1
         self._fastest = min(self._fastest, seconds)
-        untried = self._startup and self._round is None and not self._goodput
-        if untried and self._opened >= FAR_SAMPLES and self._fastest >= FAR_SECONDS:
+        if self._opened >= FAR_SAMPLES and self._fastest >= FAR_SECONDS:
             self.limit = min(FAR_GROWTH * self._settled, self._ceiling)
 
     def succeed(self, now: float, size: int, in_flight: int, seconds: float = 0.0) -> None:
@@ -152,7 +167,8 @@ class Controller:
 
     def _judge_probe(self, goodput: float) -> None:
         self._probing = False
-        if goodput >= PROBE_GAIN * self._goodput:
+        # Fewer in flight that bring as much are better: they leave the store and the line idle.
+        if goodput >= (PROBE_GAIN if self._upward else 1.0) * self._goodput:
             self._settle(self.limit, goodput)
             self._wait = FIRST_WAIT
             self._rounds_left = 1

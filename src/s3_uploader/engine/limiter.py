@@ -46,9 +46,9 @@ class Limiter:
         self._capacity.release_on_behalf_of(token)
         self._apply()
 
-    def connected(self, seconds: float) -> None:
-        """Note how long a connection for a small body took to open."""
-        self._controller.connect(seconds)
+    def connected(self, seconds: float, *, small: bool) -> None:
+        """Note how long a connection took to open, and whether for a small body or for none."""
+        self._controller.connect(seconds, small=small)
         self._apply()
 
     def succeeded(self, size: int, began: float) -> None:

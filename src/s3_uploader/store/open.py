@@ -19,10 +19,14 @@ from s3_uploader.profile import Profile
 from s3_uploader.store.answers import check_bucket
 from s3_uploader.store.base import ObjectStore
 from s3_uploader.store.sigv4 import Credentials
-from s3_uploader.store.wire import Identity, WireStore
+from s3_uploader.store.wire import Connected, Identity, WireStore
 
 if TYPE_CHECKING:
     from s3_uploader.store.boto import BotoStore
+
+
+def _ignore(seconds: float, *, small: bool) -> None:
+    del seconds, small
 
 
 @asynccontextmanager
@@ -30,15 +34,15 @@ async def open_store(
     profile: Profile,
     config: UploadConfig,
     *,
-    connected: Callable[[float], None] = lambda _seconds: None,
+    connected: Connected = _ignore,
     reload: Callable[[], Profile] | None = None,
 ) -> AsyncGenerator[ObjectStore]:
     """Open the profile's bucket and close it at the end.
 
     The wire lane serves unless `config.lane` says otherwise, a proxy is configured for the
     endpoint, or the requests are not to be signed. aioboto3 is then imported at the first call
-    that needs it: a directory of small files never does. `connected` is told the seconds that each
-    connection for a small body took to open, in the wire lane. `reload` gives the profile anew
+    that needs it: a directory of small files never does. `connected` is told of each connection the
+    wire lane opened for a small request. `reload` gives the profile anew
     when its credentials have expired.
 
     Raises:

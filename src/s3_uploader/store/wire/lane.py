@@ -34,7 +34,7 @@ from s3_uploader.store.wire import listing
 from s3_uploader.store.wire.answer import Answer
 from s3_uploader.store.wire.dial import Origin
 from s3_uploader.store.wire.large import LargeSender
-from s3_uploader.store.wire.small import SmallSender
+from s3_uploader.store.wire.small import Connected, SmallSender
 
 _USER_AGENT = "s3-uploader"
 _REDIRECTS = frozenset({301, 302, 307, 308})
@@ -86,7 +86,7 @@ class WireStore:
         context: TLS, None for plain http.
         config: settings.
         control: opens the boto lane.
-        connected: called with the seconds that each connection for a small body took to open.
+        connected: told of each connection for a small request.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class WireStore:
         context: ssl.SSLContext | None,
         config: UploadConfig,
         control: Callable[[], Awaitable[ObjectStore]],
-        connected: Callable[[float], None],
+        connected: Connected,
     ) -> None:
         self.bucket = identity.bucket
         self.endpoint = identity.endpoint

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import cast
+from typing import Protocol, cast
 
 from s3_uploader.store.wire.answer import Answer, AnswerReader, MalformedAnswerError
 from s3_uploader.store.wire.dial import Origin
@@ -12,6 +11,14 @@ from s3_uploader.store.wire.pool import Pool
 _SWEEP_SECONDS = 0.5
 _JOIN_LIMIT = 64 * 1024
 """Bodies up to this many bytes are copied behind the head, so both leave in one write."""
+
+
+class Connected(Protocol):
+    """Told the seconds a connection took to open, and whether it is for a request with a body."""
+
+    def __call__(self, seconds: float, *, small: bool) -> None:
+        """Take note."""
+        ...
 
 
 class StaleConnectionError(ConnectionError):
@@ -132,7 +139,7 @@ class SmallSender:
     Args:
         origin: where to.
         stall_timeout, response_timeout: seconds.
-        connected: called with the seconds that each connection for a body took to open.
+        connected: told of each connection that was opened.
     """
 
     def __init__(
@@ -140,7 +147,7 @@ class SmallSender:
         origin: Origin,
         stall_timeout: float,
         response_timeout: float,
-        connected: Callable[[float], None],
+        connected: Connected,
     ) -> None:
         self._origin = origin
         self._connected = connected
@@ -164,7 +171,7 @@ class SmallSender:
                 # A POST may have taken effect (RFC 9110, section 9.2.2): not sent again unseen.
                 if head.startswith(b"POST "):
                     raise
-        return await self._use(await self._connect(sized=bool(body)), head, body)
+        return await self._use(await self._connect(small=bool(body)), head, body)
 
     def close(self) -> None:
         """Close every connection."""
@@ -187,12 +194,11 @@ class SmallSender:
             connection.close()
         return answer
 
-    async def _connect(self, *, sized: bool) -> SmallConnection:
+    async def _connect(self, *, small: bool) -> SmallConnection:
         origin = self._origin
         began = time.monotonic()
         raw = await origin.dial()
-        if sized:
-            self._connected(time.monotonic() - began)
+        self._connected(time.monotonic() - began, small=small)
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
                 SmallConnection,
