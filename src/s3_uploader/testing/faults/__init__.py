@@ -1,0 +1,47 @@
+"""Faults on the way to a real S3 server: a scriptable proxy, for tests of anything that uploads."""
+
+from s3_uploader.testing.faults.effects import (
+    Answer,
+    ClockSkew,
+    Drip,
+    DropMetadata,
+    Effect,
+    ExpireCredentials,
+    FlipBit,
+    LimitBody,
+    LoseAnswer,
+    MissingPart,
+    RepeatToken,
+    Reset,
+    ShortPart,
+    SkewDate,
+    Stall,
+    WrongETag,
+)
+from s3_uploader.testing.faults.fault import Fault
+from s3_uploader.testing.faults.journal import Record
+from s3_uploader.testing.faults.proxy import FaultProxy
+from s3_uploader.testing.faults.spec import parse_fault
+
+__all__ = [
+    "Answer",
+    "ClockSkew",
+    "Drip",
+    "DropMetadata",
+    "Effect",
+    "ExpireCredentials",
+    "Fault",
+    "FaultProxy",
+    "FlipBit",
+    "LimitBody",
+    "LoseAnswer",
+    "MissingPart",
+    "Record",
+    "RepeatToken",
+    "Reset",
+    "ShortPart",
+    "SkewDate",
+    "Stall",
+    "WrongETag",
+    "parse_fault",
+]
