@@ -19,6 +19,7 @@ from s3_uploader.testing.faults import (
     ShortPart,
     SkewDate,
     Stall,
+    StartFaultProxy,
     WrongETag,
     parse_fault,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "ShortPart",
     "SkewDate",
     "Stall",
+    "StartFaultProxy",
     "WrongETag",
     "parse_fault",
 ]

@@ -2,22 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
-from s3_uploader.testing.faults import Fault, FaultProxy
+from s3_uploader.testing.faults import Fault, FaultProxy, StartFaultProxy
 from s3_uploader.testing.server import LocalS3Server
-
-
-class StartFaultProxy(Protocol):
-    """What the fixture `s3_fault_proxy` is."""
-
-    def __call__(
-        self, server: LocalS3Server | str, *faults: Fault | str, **options: Any
-    ) -> FaultProxy:
-        """Return a running proxy before `server`; `options` are those of `FaultProxy`."""
-        ...
 
 
 @pytest.fixture

@@ -1,17 +1,12 @@
-"""What faults do to a request, to its answer, and to the connection.
-
-An effect of one's own derives from `Effect` and overrides what it needs.
-"""
+"""What faults do to requests and connections; `edits` has what they do to the server's answers."""
 
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from email.utils import formatdate, parsedate_to_datetime
-from random import Random
+from email.utils import formatdate
 from typing import ClassVar, Literal
 
-from s3_uploader.testing.faults import listing
 from s3_uploader.testing.faults.http import Head
 from s3_uploader.testing.faults.reply import Reply
 from s3_uploader.testing.faults.request import OPERATIONS, Request
@@ -24,7 +19,7 @@ _SKEW_ALLOWED = 900.0
 
 
 class Effect:
-    """Does nothing; the base of all effects.
+    """Does nothing; the base of all effects, and of one's own: frozen dataclasses like these.
 
     Attributes:
         operations: the operations it makes sense for; others do not match its fault.
@@ -45,10 +40,10 @@ class Effect:
     def replace(self) -> Reply | None:
         """Return what is answered instead of the server's answer."""
 
-    def edit(self, head: Head, draw: Random) -> None:
-        """Change the head of the server's answer."""
+    def edit(self, head: Head, draw: int) -> None:
+        """Change the head of the server's answer; `draw` is a number of 128 bits from the seed."""
 
-    def edit_body(self, body: bytes, request: Request, draw: Random) -> bytes:
+    def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
         """Return the changed body of the server's answer."""
         del request, draw
         return body
@@ -167,121 +162,9 @@ class FlipBit(Effect):
         del memory
         return request.size is None or request.size > (self.at or 0)
 
-    def offset(self, size: int | None, draw: Random) -> int:
+    def offset(self, size: int | None, draw: int) -> int:
         """Return the byte to change, of a body of `size` bytes; the first if that is unknown."""
-        return draw.randrange(size or 1) if self.at is None else self.at
-
-
-@dataclass(frozen=True)
-class WrongETag(Effect):
-    """Changes the ETag that is answered, in head and XML; None draws one."""
-
-    etag: str | None = None
-    operations = (
-        *("PutObject", "UploadPart", "CompleteMultipartUpload", "CopyObject", "UploadPartCopy"),
-        *("HeadObject", "GetObject"),
-    )
-    bodies = ("CompleteMultipartUpload", "CopyObject", "UploadPartCopy")
-
-    def edit(self, head: Head, draw: Random) -> None:
-        """Change the header, where there is one."""
-        if head.get("etag"):
-            head.set("ETag", f'"{self._etag(draw)}"')
-
-    def edit_body(self, body: bytes, request: Request, draw: Random) -> bytes:
-        """Change the element."""
-        del request
-        return listing.with_etag(body, self._etag(draw))
-
-    def _etag(self, draw: Random) -> str:
-        return draw.randbytes(16).hex() if self.etag is None else self.etag
-
-
-@dataclass(frozen=True)
-class DropMetadata(Effect):
-    """Leaves x-amz-meta-* out of answers, as a store does that does not keep it."""
-
-    operations = ("HeadObject", "GetObject")
-
-    def edit(self, head: Head, draw: Random) -> None:
-        """Remove the headers."""
-        del draw
-        head.drop("x-amz-meta-")
-
-
-@dataclass(frozen=True)
-class MissingPart(Effect):
-    """Leaves a part out of ListParts."""
-
-    part: int
-    operations = bodies = ("ListParts",)
-
-    def edit_body(self, body: bytes, request: Request, draw: Random) -> bytes:
-        """Remove the part."""
-        del request, draw
-        return listing.with_part(body, self.part, shorter_by=None)
-
-
-@dataclass(frozen=True)
-class ShortPart(Effect):
-    """Makes a part in ListParts `by` bytes smaller than it is."""
-
-    part: int
-    by: int = 1
-    operations = bodies = ("ListParts",)
-
-    def edit_body(self, body: bytes, request: Request, draw: Random) -> bytes:
-        """Change the part's size."""
-        del request, draw
-        return listing.with_part(body, self.part, shorter_by=self.by)
-
-
-@dataclass(frozen=True)
-class RepeatToken(Effect):
-    """Makes listings endless: each says that there is more, and names the same token again."""
-
-    operations = bodies = ("ListParts", "ListMultipartUploads", "ListObjects")
-
-    def edit_body(self, body: bytes, request: Request, draw: Random) -> bytes:
-        """Name the token the request came with, or the first thing listed."""
-        del draw
-        body = listing.with_text(body, "IsTruncated", "true")
-        v2 = request.query.get("list-type") == "2"
-        for parameter, element, first in _TOKENS[request.operation]:
-            if v2 != (parameter == "continuation-token") and request.operation == "ListObjects":
-                continue
-            token = request.query.get(parameter, "0")
-            token = token if token not in {"", "0"} else listing.text_of(body, first) or "1"
-            body = listing.with_text(body, element, token)
-        return body
-
-
-_TOKENS = {
-    "ListParts": [("part-number-marker", "NextPartNumberMarker", "PartNumber")],
-    "ListMultipartUploads": [
-        ("key-marker", "NextKeyMarker", "Key"),
-        ("upload-id-marker", "NextUploadIdMarker", "UploadId"),
-    ],
-    "ListObjects": [
-        ("marker", "NextMarker", "Key"),
-        ("continuation-token", "NextContinuationToken", "Key"),
-    ],
-}
-"""Of each listing: the parameter that continues it, the element that names it, and where a first
-value is taken from."""
-
-
-@dataclass(frozen=True)
-class SkewDate(Effect):
-    """Shifts the Date of answers by `seconds`."""
-
-    seconds: float
-
-    def edit(self, head: Head, draw: Random) -> None:
-        """Change the header."""
-        del draw
-        date = parsedate_to_datetime(head.get("date")).timestamp()
-        head.set("Date", formatdate(date + self.seconds, usegmt=True))
+        return draw % (size or 1) if self.at is None else self.at
 
 
 @dataclass(frozen=True)

@@ -77,10 +77,10 @@ class Fault:
 
 @dataclass(slots=True)
 class Due:
-    """A fault that happens to a request, and the numbers it draws."""
+    """A fault that happens to a request, and the number of 128 bits that was drawn for it."""
 
     fault: Fault
-    draw: Random
+    draw: int
 
 
 @dataclass(slots=True)
@@ -121,7 +121,7 @@ class Schedule:
         watch.applied += 1
         return Due(watch.fault, draw)
 
-    def _due(self, request: Request, identity: object) -> Iterator[tuple[_Watch, Random]]:
+    def _due(self, request: Request, identity: object) -> Iterator[tuple[_Watch, int]]:
         for watch in self._watches:
             fault = watch.fault
             if not _matches(fault, request) or not fault.effect.concerns(request, watch.memory):
@@ -133,7 +133,7 @@ class Schedule:
             # With the fault itself among the seeds, two faults of one list draw apart.
             draw = Random(repr((self._seed, fault, identity, self._seen[identity])))  # noqa: S311
             if fault.probability == 1 or draw.random() < fault.probability:
-                yield watch, draw
+                yield watch, draw.getrandbits(128)
 
 
 def _matches(fault: Fault, request: Request) -> bool:

@@ -158,7 +158,7 @@ class BodyReader:
         """
         lead = trail = b""
         if self._chunked and not self._left:
-            lead = await self._reader.readuntil(b"\r\n")
+            lead = await self._line()
             try:
                 self._left = int(lead.split(b";")[0], 16)
             except ValueError as error:
@@ -192,7 +192,13 @@ class BodyReader:
             await self.read()
 
     async def _trailers(self) -> bytes:
-        lines = [await self._reader.readuntil(b"\r\n")]
+        lines = [await self._line()]
         while lines[-1] != b"\r\n":
-            lines.append(await self._reader.readuntil(b"\r\n"))
+            lines.append(await self._line())
         return b"".join(lines)
+
+    async def _line(self) -> bytes:
+        try:
+            return await self._reader.readuntil(b"\r\n")
+        except asyncio.LimitOverrunError as error:
+            raise MalformedError("line too long") from error

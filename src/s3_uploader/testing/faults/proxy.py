@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -10,16 +9,16 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import Any, Protocol, Self
 
 from s3_uploader.profile import Profile
-from s3_uploader.testing.faults.exchange import Exchange, Upstream, Visit, wire
+from s3_uploader.testing.faults.exchange import Exchange, Visit
 from s3_uploader.testing.faults.fault import ANY, Fault, Schedule
 from s3_uploader.testing.faults.http import CHUNK
 from s3_uploader.testing.faults.journal import Journal, Listener, Record
 from s3_uploader.testing.faults.request import Request
 from s3_uploader.testing.faults.spec import fault_text, parse_fault
+from s3_uploader.testing.faults.wire import Upstream, Wire
 from s3_uploader.testing.server import LocalS3Server
 
 _HOST = "127.0.0.1"
@@ -72,12 +71,13 @@ class FaultProxy:
         self.hook = hook
         self.on_request = on_request
         url = server if isinstance(server, str) else server.http_url
-        self._upstream = _upstream(url, ca_bundle)
+        self._upstream = Upstream.at(url, ca_bundle)
         self._port = port
         self._url = ""
         self._journal = Journal()
         self._schedule = Schedule(seed)
         self._lock = threading.Lock()
+        self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -88,6 +88,7 @@ class FaultProxy:
     def start(self) -> None:
         """Listen; `with` calls this."""
         ready: Future[str] = Future()
+        self._ended.clear()
         self._thread = threading.Thread(
             target=self._run, args=(ready,), name="fault-proxy", daemon=True
         )
@@ -108,6 +109,8 @@ class FaultProxy:
     def join(self) -> None:
         """Block until the proxy has ended; raises as `stop`."""
         if self._thread is not None:
+            # Thread.join, once interrupted, takes the thread for ended.
+            self._ended.wait()
             self._thread.join()
             self._thread = None
         failure, self._failure = self._failure, None
@@ -200,29 +203,30 @@ class FaultProxy:
         try:
             asyncio.run(self._main(ready))
         except BaseException as error:  # noqa: BLE001  (raised by stop, or by start)
-            if ready.done():
-                self._failure = error
-            else:
+            if not ready.done():
                 ready.set_exception(error)
+            else:
+                self._failure = error
+        finally:
+            self._ended.set()
 
     async def _main(self, ready: "Future[str]") -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._released = asyncio.Event()
         connections: set[asyncio.Task[None]] = set()
-        failed: Future[BaseException] = Future()
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            exchange = Exchange(wire(reader, writer), self._upstream, self._arrived, self._stalled)
+            client = Wire(reader, writer)
+            exchange = Exchange(client, self._upstream, self._arrived, self._when_released)
             task = asyncio.create_task(exchange.serve())
             connections.add(task)
             task.add_done_callback(ended)
 
         def ended(task: asyncio.Task[None]) -> None:
             connections.discard(task)
-            if not task.cancelled() and (error := task.exception()) and not failed.done():
-                failed.set_result(error)
-                self._stopping.set()
+            if not task.cancelled() and (error := task.exception()):
+                self._fail(error)
 
         listener = await asyncio.start_server(accept, _HOST, self._port, limit=CHUNK)
         ready.set_result(f"http://{_HOST}:{listener.sockets[0].getsockname()[1]}")
@@ -234,13 +238,10 @@ class FaultProxy:
                 task.cancel()
             await asyncio.gather(*connections, return_exceptions=True)
             await listener.wait_closed()
-        if failed.done():
-            raise failed.result()
 
     def _arrived(self, request: Request) -> Visit:
         record = self._journal.arrive(request)
-        if self.hook is not None:
-            self.hook(record)
+        self._tell(self.hook, record)
         with self._lock:
             due = self._schedule.due(request)
         if due is not None:
@@ -249,10 +250,21 @@ class FaultProxy:
 
     def _note(self, sequence: int, *, done: bool = False, **changes: Any) -> None:
         record = self._journal.update(sequence, **changes)
-        if done and self.on_request is not None:
-            self.on_request(record)
+        if done:
+            self._tell(self.on_request, record)
 
-    async def _stalled(self) -> None:
+    def _tell(self, listener: Listener | None, record: Record) -> None:
+        try:
+            if listener is not None:
+                listener(record)
+        except Exception as error:  # noqa: BLE001  (raised by stop)
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+        self._stopping.set()
+
+    async def _when_released(self) -> None:
         await self._released.wait()
 
     def _release(self) -> None:
@@ -267,11 +279,11 @@ class FaultProxy:
                 self._loop.call_soon_threadsafe(function)
 
 
-def _upstream(url: str, ca_bundle: str) -> Upstream:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"server={url!r}: allowed: a running LocalS3Server, http:// or https://")
-    if parts.scheme == "http":
-        return Upstream(parts.hostname, parts.port or 80)
-    tls = ssl.create_default_context(cafile=ca_bundle or None)
-    return Upstream(parts.hostname, parts.port or 443, tls)
+class StartFaultProxy(Protocol):
+    """What the fixture `s3_fault_proxy` of `s3_uploader.testing.pytest_plugin` is."""
+
+    def __call__(
+        self, server: LocalS3Server | str, *faults: Fault | str, **options: Any
+    ) -> FaultProxy:
+        """Return a running proxy before `server`; `options` are those of `FaultProxy`."""
+        ...

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from s3_uploader.testing.faults import effects
+from s3_uploader.testing.faults import edits, effects
 from s3_uploader.testing.faults.effects import Answer, Effect
 from s3_uploader.testing.faults.fault import Fault
 
@@ -16,12 +16,12 @@ EFFECTS: dict[str, type[Effect]] = {
     "stall": effects.Stall,
     "drip": effects.Drip,
     "flip": effects.FlipBit,
-    "etag": effects.WrongETag,
-    "drop-metadata": effects.DropMetadata,
-    "missing-part": effects.MissingPart,
-    "short-part": effects.ShortPart,
-    "repeat-token": effects.RepeatToken,
-    "skew-date": effects.SkewDate,
+    "etag": edits.WrongETag,
+    "drop-metadata": edits.DropMetadata,
+    "missing-part": edits.MissingPart,
+    "short-part": edits.ShortPart,
+    "repeat-token": edits.RepeatToken,
+    "skew-date": edits.SkewDate,
     "clock-skew": effects.ClockSkew,
     "expire": effects.ExpireCredentials,
 }
