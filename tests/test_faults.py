@@ -158,6 +158,18 @@ def statuses(proxy: FaultProxy) -> list[tuple[int | None, int | None]]:
     return [(record.status, record.upstream_status) for record in proxy.log]
 
 
+def test_the_readme_s_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = Path(__file__).parent.parent.joinpath("README.md").read_text(encoding="utf-8")
+    found = re.search(r"### Injecting faults.*?```python\n(.*?)```", readme, re.DOTALL)
+    assert found
+    tmp_path.joinpath("model.bin").write_bytes(b"abc")
+    monkeypatch.chdir(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", found[1]], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 # -------------------------------------------------------------------------------- what passes
 
 
@@ -421,6 +433,19 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(
     got = client.ask("PutObject", bytes(5_000_000), Key=prefix)
     assert (got.status, got.code, got.headers["connection"]) == (413, "EntityTooLarge", "close")
     assert [record.body_bytes for record in proxy.log] == [1000, 0]
+
+
+def test_an_early_answer_comes_while_the_client_still_sends(
+    server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect
+) -> None:
+    proxy = s3_fault_proxy(server, Fault("PutObject", Answer(503, when="early")))
+    client = client_of(proxy)
+    with closing(client.connect()) as connection:
+        connection.putrequest(*client.target("PutObject", Key="k"))
+        connection.putheader("Content-Length", "100000000")
+        connection.endheaders()
+        assert connection.getresponse().status == 503
+    assert statuses(proxy) == [(503, None)]
 
 
 @pytest.mark.parametrize("after", [0, 1000, 10**9])

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from s3_uploader.testing.faults.http import Head
 
@@ -84,10 +84,10 @@ class Request:
 
 def read_request(head: Head) -> Request:
     """Return the S3 request that begins with `head`."""
-    parts = urlsplit(head.url.decode("latin-1"))
-    values = parse_qs(parts.query, keep_blank_values=True)
+    path, _, parameters = head.url.decode("latin-1").partition("?")
+    values = parse_qs(parameters, keep_blank_values=True)
     query = {name: found[0] for name, found in values.items()}
-    key = unquote(parts.path.removeprefix("/").partition("/")[2], "utf-8", "surrogateescape")
+    key = unquote(path.removeprefix("/").partition("/")[2], "utf-8", "surrogateescape")
     part = query.get("partNumber", "")
     return Request(
         operation=_operation(head, key, query),
