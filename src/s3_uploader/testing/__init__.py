@@ -1,6 +1,53 @@
 """Real and fake stores for tests: ours, and those of the code that uses this library."""
 
+from s3_uploader.testing.faults import (
+    Answer,
+    ClockSkew,
+    Drip,
+    DropMetadata,
+    Effect,
+    ExpireCredentials,
+    Fault,
+    FaultProxy,
+    FlipBit,
+    LimitBody,
+    LoseAnswer,
+    MissingPart,
+    Record,
+    RepeatToken,
+    Reset,
+    ShortPart,
+    SkewDate,
+    Stall,
+    StartFaultProxy,
+    WrongETag,
+    parse_fault,
+)
 from s3_uploader.testing.memory import MemoryStore
 from s3_uploader.testing.server import LocalS3Server
 
-__all__ = ["LocalS3Server", "MemoryStore"]
+__all__ = [
+    "Answer",
+    "ClockSkew",
+    "Drip",
+    "DropMetadata",
+    "Effect",
+    "ExpireCredentials",
+    "Fault",
+    "FaultProxy",
+    "FlipBit",
+    "LimitBody",
+    "LocalS3Server",
+    "LoseAnswer",
+    "MemoryStore",
+    "MissingPart",
+    "Record",
+    "RepeatToken",
+    "Reset",
+    "ShortPart",
+    "SkewDate",
+    "Stall",
+    "StartFaultProxy",
+    "WrongETag",
+    "parse_fault",
+]

@@ -1,0 +1,212 @@
+"""What faults do to requests and connections; `edits` has what they do to the server's answers."""
+
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import ClassVar, Literal
+
+from s3_uploader.testing.faults.http import Head
+from s3_uploader.testing.faults.reply import Reply
+from s3_uploader.testing.faults.request import OPERATIONS, Request
+
+Side = Literal["request", "answer"]
+When = Literal["early", "before", "after"]
+
+_SKEW_ALLOWED = 900.0
+"""Seconds S3 lets a client's clock be wrong."""
+
+
+class Effect:
+    """Does nothing; the base of all effects, and of one's own: frozen dataclasses like these.
+
+    Attributes:
+        operations: the operations it makes sense for; others do not match its fault.
+        bodies: those of them whose answer's body `edit_body` wants, whole.
+    """
+
+    operations: ClassVar[Collection[str]] = OPERATIONS
+    bodies: ClassVar[Collection[str]] = ()
+
+    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+        """Return whether it applies to `request`; `memory` is kept for the fault."""
+        del request, memory
+        return True
+
+    def refuse(self) -> Reply | None:
+        """Return what is answered without asking the server."""
+
+    def replace(self) -> Reply | None:
+        """Return what is answered instead of the server's answer."""
+
+    def edit(self, head: Head, draw: int) -> None:
+        """Change the head of the server's answer; `draw` is a number of 128 bits from the seed."""
+
+    def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
+        """Return the changed body of the server's answer."""
+        del request, draw
+        return body
+
+
+@dataclass(frozen=True)
+class Answer(Effect):
+    """Answers itself: any status, S3 error code and headers; also 200 with an error in the body.
+
+    Attributes:
+        status: HTTP status.
+        code: S3 error code in the body; None takes the usual one of the status, "" sends no body.
+        when: "before" reads the request and does not pass it on; "after" passes it on and throws
+            the server's answer away; "early" answers before the body is read, and closes. Default
+            "before".
+        headers: further headers of the answer, such as Retry-After or Location.
+        body: the body, instead of the XML error.
+    """
+
+    status: int
+    code: str | None = None
+    when: When = "before"
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    body: str | None = None
+
+    def refuse(self) -> Reply | None:
+        """Return the answer, unless it comes after the server's."""
+        return self._reply() if self.when != "after" else None
+
+    def replace(self) -> Reply | None:
+        """Return the answer, if it comes after the server's."""
+        return self._reply() if self.when == "after" else None
+
+    def _reply(self) -> Reply:
+        early = self.when == "early"
+        return Reply(self.status, self.code, self.headers, self.body, early=early)
+
+
+@dataclass(frozen=True)
+class LoseAnswer(Effect):
+    """Passes the request on in full, then closes the connection without an answer."""
+
+
+@dataclass(frozen=True)
+class LimitBody(Effect):
+    """Answers 413 to a request that announces more than `bytes`, before reading its body."""
+
+    bytes: int
+
+    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+        """Return whether the body is announced as too long."""
+        del memory
+        return (request.size or 0) > self.bytes
+
+    def refuse(self) -> Reply | None:
+        """Return the 413."""
+        return Reply(413, early=True)
+
+
+@dataclass(frozen=True)
+class Reset(Effect):
+    """Resets the connection (RST) within the body of the request or of the answer.
+
+    Attributes:
+        after: bytes of the body that pass; at most all but one. 0 comes before the head, also
+            where there is no body.
+        side: "request": the server never gets all of it; "answer": it has done what was asked.
+    """
+
+    after: int = 0
+    side: Side = "request"
+
+
+@dataclass(frozen=True)
+class Stall(Effect):
+    """Stops within a body, with the connection open, until `release` or the proxy's end.
+
+    Attributes:
+        after, side: where, as `Reset`.
+        seconds: goes on after so many; None does not.
+    """
+
+    after: int = 0
+    side: Side = "request"
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Drip(Effect):
+    """Lets a body through at `bytes_per_second`."""
+
+    bytes_per_second: float
+    side: Side = "request"
+
+
+@dataclass(frozen=True)
+class FlipBit(Effect):
+    """Flips one bit of the request's body on its way to the server.
+
+    A server that is given a digest of the body answers BadDigest or the like.
+
+    Attributes:
+        at: offset of the byte; None draws it.
+        bit: 0 (lowest) to 7.
+    """
+
+    at: int | None = None
+    bit: int = 0
+
+    def __post_init__(self) -> None:
+        if self.bit not in range(8):
+            raise ValueError(f"bit={self.bit}: allowed: 0 to 7")
+
+    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+        """Return whether the body has that byte, as far as it is known."""
+        del memory
+        return request.size is None or request.size > (self.at or 0)
+
+    def offset(self, size: int | None, draw: int) -> int:
+        """Return the byte to change, of a body of `size` bytes; the first if that is unknown."""
+        return draw % (size or 1) if self.at is None else self.at
+
+
+@dataclass(frozen=True)
+class ClockSkew(Effect):
+    """Answers RequestTimeTooSkewed to requests signed over 15 minutes from now + `seconds`.
+
+    Others pass, and the server behind compares with its own clock: use 0 for a client whose clock
+    is wrong, and more than 900 for a server's that refuses everybody.
+    """
+
+    seconds: float = 0.0
+
+    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+        """Return whether the client's clock is too far off."""
+        del memory
+        signed = request.signed_at
+        now = time.time() + self.seconds
+        return signed is not None and abs(signed.timestamp() - now) > _SKEW_ALLOWED
+
+    def refuse(self) -> Reply | None:
+        """Return the 403, with the time as Date."""
+        date = formatdate(time.time() + self.seconds, usegmt=True)
+        return Reply(403, "RequestTimeTooSkewed", {"Date": date})
+
+
+@dataclass(frozen=True)
+class ExpireCredentials(Effect):
+    """Answers ExpiredToken once the first access key seen has signed `after` requests.
+
+    Requests signed with another key pass.
+    """
+
+    after: int = 0
+
+    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+        """Return whether the key that signed it has expired."""
+        key = request.access_key
+        if not key or next(iter(memory), key) != key:
+            return False
+        memory[key] += 1
+        return memory[key] > self.after
+
+    def refuse(self) -> Reply | None:
+        """Return the 400."""
+        return Reply(400, "ExpiredToken")

@@ -1,0 +1,130 @@
+"""Faults as text: `OPERATION:EFFECT[:NAME=VALUE]...`."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from s3_uploader.testing.faults import edits, effects
+from s3_uploader.testing.faults.effects import Answer, Effect
+from s3_uploader.testing.faults.fault import Fault
+
+EFFECTS: dict[str, type[Effect]] = {
+    "lose": effects.LoseAnswer,
+    "limit": effects.LimitBody,
+    "reset": effects.Reset,
+    "stall": effects.Stall,
+    "drip": effects.Drip,
+    "flip": effects.FlipBit,
+    "etag": edits.WrongETag,
+    "drop-metadata": edits.DropMetadata,
+    "missing-part": edits.MissingPart,
+    "short-part": edits.ShortPart,
+    "repeat-token": edits.RepeatToken,
+    "skew-date": edits.SkewDate,
+    "clock-skew": effects.ClockSkew,
+    "expire": effects.ExpireCredentials,
+}
+"""The effects by their names in text; an HTTP status stands for `Answer`."""
+
+_HEADER = "header."
+_OPTION = re.compile(r":(?=[A-Za-z][\w.-]*=)")
+"""A colon is part of a value unless a name and = follow."""
+
+
+def parse_fault(text: str) -> Fault:
+    """Return the fault that `text` describes, such as "UploadPart:503:first=2".
+
+    EFFECT is an HTTP status or one of `EFFECTS`; the names are the attributes of the effect, then
+    those of `Fault`; `header.NAME=VALUE` gives an answer a header.
+
+    Raises:
+        ValueError: says what is wrong and what is allowed.
+    """
+    try:
+        return _parse(text)
+    except ValueError as error:
+        raise ValueError(f"fault {text!r}: {error}") from None
+
+
+def fault_text(fault: Fault) -> str:
+    """Return the text that `parse_fault` takes; a class's name for an effect of one's own."""
+    effect = fault.effect
+    kinds = {kind: name for name, kind in EFFECTS.items()}
+    name = kinds.get(type(effect), type(effect).__name__)
+    if isinstance(effect, Answer):
+        name = str(effect.status)
+    return ":".join([fault.operation, name, *_options(effect), *_options(fault)])
+
+
+def describe_effects() -> Iterator[str]:
+    """Yield one line for each effect: its name in text, its options, and what it does."""
+    kinds: dict[str, type[Effect]] = {"STATUS": Answer, **EFFECTS}
+    for name, kind in kinds.items():
+        options = ":".join(["", *(f"{field}=" for field in _names(kind))])
+        yield f"{name + options:<48}{(kind.__doc__ or '').splitlines()[0]}"
+
+
+def _parse(text: str) -> Fault:
+    target, *options = _OPTION.split(text)
+    operation, colon, name = target.partition(":")
+    if not colon:
+        raise ValueError("allowed: OPERATION:EFFECT[:NAME=VALUE]...")
+    kind: type[Effect] | None = Answer if re.fullmatch("[1-9][0-9]{2}", name) else EFFECTS.get(name)
+    if kind is None:
+        raise ValueError(f"effect {name!r}: allowed: an HTTP status, {', '.join(EFFECTS)}")
+    of_effect: dict[str, Any] = {"status": int(name)} if kind is Answer else {}
+    of_fault: dict[str, Any] = {}
+    for option in options:
+        field, _, value = option.partition("=")
+        if kind is Answer and field.startswith(_HEADER):
+            of_effect.setdefault("headers", {})[field.removeprefix(_HEADER)] = value
+        elif field in _names(kind):
+            of_effect[field] = _value(kind, field, value)
+        elif field in _names(Fault):
+            of_fault[field] = _value(Fault, field, value)
+        else:
+            allowed = ", ".join([*_names(kind), *_names(Fault)])
+            raise ValueError(f"option {field!r}: allowed with {name}: {allowed}")
+    missing = [item.name for item in _fields(kind) if _needed(item) and item.name not in of_effect]
+    if missing:
+        raise ValueError(f"{name} needs {'=, '.join(missing)}=")
+    return Fault(operation, kind(**of_effect), **of_fault)
+
+
+def _value(kind: type, field: str, text: str) -> Any:
+    hint = get_type_hints(kind)[field]
+    if get_origin(hint) is Literal:
+        choices = get_args(hint)
+        if text not in choices:
+            raise ValueError(f"{field}={text}: allowed: {', '.join(choices)}")
+        return text
+    convert = next(iter(get_args(hint)), hint)
+    try:
+        return convert(text)
+    except ValueError:
+        raise ValueError(f"{field}={text}: allowed: {convert.__name__}") from None
+
+
+def _options(described: Any) -> Iterator[str]:
+    for item in _fields(type(described)):
+        value = getattr(described, item.name)
+        if item.name not in _names(type(described)):
+            if item.name == "headers":
+                yield from (f"{_HEADER}{name}={text}" for name, text in value.items())
+        elif value != item.default:
+            yield f"{item.name}={value}"
+
+
+def _names(kind: type) -> list[str]:
+    """Return the attributes that are written NAME=VALUE."""
+    apart = {"status", "headers"} if kind is Answer else {"operation", "effect"}
+    return [item.name for item in _fields(kind) if item.name not in apart]
+
+
+def _fields(kind: Any) -> tuple[Field[Any], ...]:
+    return fields(kind) if hasattr(kind, "__dataclass_fields__") else ()
+
+
+def _needed(item: Field[Any]) -> bool:
+    return item.default is MISSING and item.default_factory is MISSING
