@@ -56,33 +56,29 @@ def test_a_capped_connection_makes_the_limit_grow_until_the_line_is_full() -> No
     assert goodput >= 0.75 * 250 * MB
 
 
-def test_connections_that_take_long_to_open_make_the_first_growth_come_before_an_answer() -> None:
+def test_silence_after_small_bodies_brings_the_first_growth_before_an_answer() -> None:
     controller = Controller(16, 256)
-    for _ in range(3):
-        controller.connect(0.06, small=True)
-    assert controller.limit == 16
-    controller.connect(0.06, small=True)
+    controller.silent()
     assert controller.limit == 256
 
 
+def test_what_was_measured_is_not_overruled_by_silence_or_a_quick_create() -> None:
+    controller = Controller(16, 256)
+    controller.overload(1.0)
+    controller.silent()
+    controller.near()
+    assert controller.limit == 8
+    measured = Controller(16, 256)
+    measured.succeed(1.0, 4096, 16, 0.5)
+    measured.silent()
+    measured.near()
+    assert measured.limit == 16
+
+
 def test_large_bodies_for_a_near_store_begin_with_few() -> None:
-    near, far = Controller(16, 256), Controller(16, 256)
-    near.connect(0.001, small=False)
-    far.connect(0.06, small=False)
-    assert (near.limit, far.limit) == (8, 16)
-
-
-def test_a_near_store_and_a_known_one_are_not_judged_by_their_connections() -> None:
-    near = Controller(16, 256)
-    near.connect(0.001, small=True)
-    for _ in range(20):
-        near.connect(0.06, small=True)
-    assert near.limit == 16
-    known = Controller(16, 256)
-    known.overload(1.0)
-    for _ in range(20):
-        known.connect(0.06, small=True)
-    assert known.limit == 8
+    controller = Controller(16, 256)
+    controller.near()
+    assert controller.limit == 8
 
 
 def test_small_files_far_away_use_the_whole_ceiling_soon() -> None:

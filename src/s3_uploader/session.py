@@ -42,7 +42,7 @@ class Session:
         self,
         config: UploadConfig,
         limits: StoreLimits,
-        open_store: Callable[[AsyncExitStack, Limiter], Awaitable[ObjectStore]],
+        open_store: Callable[[AsyncExitStack], Awaitable[ObjectStore]],
         warnings: Sequence[tuple[str, Mapping[str, Param]]],
         *,
         runpod: bool,
@@ -69,7 +69,7 @@ class Session:
         return cls(
             config,
             store.limits,
-            lambda _stack, _limiter: _ready(store),
+            lambda _stack: _ready(store),
             (),
             runpod=False,
             journal=_journal(config) if config.journal else None,
@@ -90,9 +90,7 @@ class Session:
         return cls(
             config,
             config.limits(profile.endpoint_url),
-            lambda stack, limiter: stack.enter_async_context(
-                open_store(profile, config, connected=limiter.connected, reload=reload)
-            ),
+            lambda stack: stack.enter_async_context(open_store(profile, config, reload=reload)),
             profile.warnings,
             runpod=profile.is_runpod,
             journal=_journal(config),
@@ -102,7 +100,7 @@ class Session:
         """Return the store, opened at the first need."""
         async with self._opening:
             if self._store is None:
-                self._store = await self._open_store(self.stack, self.limiter)
+                self._store = await self._open_store(self.stack)
         return self._store
 
 

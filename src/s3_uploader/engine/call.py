@@ -109,12 +109,13 @@ class Call:
         operation: str,
         attempt: Callable[[], Awaitable[T]],
         *,
-        size: int = 0,
+        size: int | None = None,
         part: int | None = None,
     ) -> T:
         """Make a request: a limiter token, then the attempt; after a failure the retry policy.
 
-        The token is given back while waiting to try again. `size` is the body's, in bytes.
+        The token is given back while waiting to try again. `size` is the body's, in bytes, None for
+        no body.
 
         Raises:
             S3UploaderError: what the last attempt raised.
@@ -130,9 +131,9 @@ class Call:
             await self.back_off(job, operation, number, failure, delay, part=part)
         raise AssertionError("unreachable: the loop has no end")
 
-    async def attempt(self, attempt: Callable[[], Awaitable[T]], *, size: int = 0) -> T:
+    async def attempt(self, attempt: Callable[[], Awaitable[T]], *, size: int | None = None) -> T:
         """Make one attempt under a token of the limiter, which learns how it went."""
-        token = await self.limiter.acquire()
+        token = await self.limiter.acquire(size)
         began = time.monotonic()
         try:
             result = await attempt()

@@ -22,10 +22,7 @@ FAR_SECONDS, FAR_GROWTH = 0.02, 16
 grows by as much at once, for every round costs a round trip of the whole line."""
 
 NEAR_START = 8
-"""Large bodies in flight to begin with where a connection opens sooner than that."""
-
-FAR_SAMPLES = 4
-"""Connections that must have taken as long to open: one alone may have waited for a processor."""
+"""Large bodies in flight to begin with where the store answers sooner than that."""
 
 STARTUP_GAIN = 1.2
 """Goodput must rise by this factor for a doubling to go on; a full success would be 2."""
@@ -33,7 +30,7 @@ STARTUP_GAIN = 1.2
 PROBE_GAIN = 1.05
 """Goodput must rise by this factor for a probe to be kept: more than the usual noise."""
 
-FIRST_WAIT, LONGEST_WAIT = 2, 64
+FIRST_WAIT, LONGEST_WAIT = 4, 64
 """Rounds between probes; doubled after each probe that brought nothing."""
 
 CUT_SECONDS = 1.0
@@ -78,31 +75,28 @@ class Controller:
         self._wait = self._rounds_left = FIRST_WAIT
         self._cut_at = float("-inf")
         self._round: _Round | None = None
-        self._opened = 0
-        self._fastest = float("inf")
 
-    def connect(self, seconds: float, *, small: bool) -> None:
-        """Note how long a connection took to open: a round trip of the line.
+    @property
+    def untried(self) -> bool:
+        """Whether nothing has been measured yet."""
+        return self._startup and self._round is None and not self._goodput
 
-        Far away the first growth of small bodies need not wait for the first answers. Near by,
-        large bodies begin with fewer: a store on the same machine or rack is limited by its
-        processors and disks, and too many at once slow it down.
+    def silent(self) -> None:
+        """Note that small bodies sent `FAR_SECONDS` ago are unanswered: the store is far away.
 
-        Args:
-            seconds: how long.
-            small: it is for a small body; else for the creation of a multipart upload.
+        The growth that their answers would bring need not wait for them.
         """
-        untried = self._startup and self._round is None and not self._goodput
-        if not untried:
-            return
-        if not small:
-            if seconds < FAR_SECONDS:
-                self.limit = self._settled = min(self._settled, NEAR_START)
-            return
-        self._opened += 1
-        self._fastest = min(self._fastest, seconds)
-        if self._opened >= FAR_SAMPLES and self._fastest >= FAR_SECONDS:
+        if self.untried:
             self.limit = min(FAR_GROWTH * self._settled, self._ceiling)
+
+    def near(self) -> None:
+        """Note that a multipart upload was created sooner than `FAR_SECONDS`.
+
+        Then large bodies begin with fewer: what limits a store on the same machine or rack are
+        its processors and disks, and too many bodies at once slow it down.
+        """
+        if self.untried:
+            self.limit = self._settled = min(self._settled, NEAR_START)
 
     def succeed(self, now: float, size: int, in_flight: int, seconds: float = 0.0) -> None:
         """Note a request that succeeded.

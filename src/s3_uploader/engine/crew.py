@@ -22,19 +22,32 @@ async def work_through(
     """
     workers = 1
     ended = False
+    watch = anyio.CancelScope()
 
     async with anyio.create_task_group() as tasks:
 
+        def start_one_more() -> None:
+            nonlocal workers
+            if workers < limiter.limit and not ended:
+                workers += 1
+                tasks.start_soon(work)
+
+        async def start_when_the_limit_grows() -> None:
+            with watch:
+                while True:
+                    await limiter.grown()
+                    start_one_more()
+
         async def work() -> None:
-            nonlocal workers, ended
+            nonlocal ended
             while not ended:
                 item = await take()
                 if item is None:
                     ended = True
+                    watch.cancel()
                     return
-                if workers < limiter.limit and not ended:
-                    workers += 1
-                    tasks.start_soon(work)
+                start_one_more()
                 await do(item)
 
+        tasks.start_soon(start_when_the_limit_grows)
         tasks.start_soon(work)

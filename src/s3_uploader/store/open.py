@@ -19,14 +19,10 @@ from s3_uploader.profile import Profile
 from s3_uploader.store.answers import check_bucket
 from s3_uploader.store.base import ObjectStore
 from s3_uploader.store.sigv4 import Credentials
-from s3_uploader.store.wire import Connected, Identity, WireStore
+from s3_uploader.store.wire import Identity, WireStore
 
 if TYPE_CHECKING:
     from s3_uploader.store.boto import BotoStore
-
-
-def _ignore(seconds: float, *, small: bool) -> None:
-    del seconds, small
 
 
 @asynccontextmanager
@@ -34,16 +30,14 @@ async def open_store(
     profile: Profile,
     config: UploadConfig,
     *,
-    connected: Connected = _ignore,
     reload: Callable[[], Profile] | None = None,
 ) -> AsyncGenerator[ObjectStore]:
     """Open the profile's bucket and close it at the end.
 
     The wire lane serves unless `config.lane` says otherwise, a proxy is configured for the
     endpoint, or the requests are not to be signed. aioboto3 is then imported at the first call
-    that needs it: a directory of small files never does. `connected` is told of each connection the
-    wire lane opened for a small request. `reload` gives the profile anew
-    when its credentials have expired.
+    that needs it: a directory of small files never does. `reload` gives the profile anew when
+    its credentials have expired.
 
     Raises:
         ConfigError: a setting is outside what the store allows.
@@ -62,7 +56,7 @@ async def open_store(
         context = None
         if identity.endpoint.startswith("https:"):
             context = await to_thread.run_sync(_tls_context, config)
-        wire = WireStore(identity, context, config, control, connected)
+        wire = WireStore(identity, context, config, control)
         stack.push_async_callback(wire.close)
         yield wire
 

@@ -34,7 +34,7 @@ from s3_uploader.store.wire import listing
 from s3_uploader.store.wire.answer import Answer
 from s3_uploader.store.wire.dial import Origin
 from s3_uploader.store.wire.large import LargeSender
-from s3_uploader.store.wire.small import Connected, SmallSender
+from s3_uploader.store.wire.small import SmallSender
 
 _USER_AGENT = "s3-uploader"
 _REDIRECTS = frozenset({301, 302, 307, 308})
@@ -86,7 +86,6 @@ class WireStore:
         context: TLS, None for plain http.
         config: settings.
         control: opens the boto lane.
-        connected: told of each connection for a small request.
     """
 
     def __init__(
@@ -95,7 +94,6 @@ class WireStore:
         context: ssl.SSLContext | None,
         config: UploadConfig,
         control: Callable[[], Awaitable[ObjectStore]],
-        connected: Connected,
     ) -> None:
         self.bucket = identity.bucket
         self.endpoint = identity.endpoint
@@ -103,7 +101,7 @@ class WireStore:
         self.limits = config.limits(self.endpoint)
         origin = Origin.of(self.endpoint, context, config.connect_timeout)
         timeouts = (config.stall_timeout, config.response_timeout)
-        self._small = SmallSender(origin, *timeouts, connected)
+        self._small = SmallSender(origin, *timeouts)
         self._large = LargeSender(origin, self.limits.max_requests, *timeouts)
         self._authority = origin.authority
         self._base_path = f"{urlsplit(self.endpoint).path.rstrip('/')}/{quote_path(self.bucket)}"

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Protocol, cast
+from typing import cast
 
 from s3_uploader.store.wire.answer import Answer, AnswerReader, MalformedAnswerError
 from s3_uploader.store.wire.dial import Origin
@@ -11,14 +11,6 @@ from s3_uploader.store.wire.pool import Pool
 _SWEEP_SECONDS = 0.5
 _JOIN_LIMIT = 64 * 1024
 """Bodies up to this many bytes are copied behind the head, so both leave in one write."""
-
-
-class Connected(Protocol):
-    """Told the seconds a connection took to open, and whether it is for a request with a body."""
-
-    def __call__(self, seconds: float, *, small: bool) -> None:
-        """Take note."""
-        ...
 
 
 class StaleConnectionError(ConnectionError):
@@ -139,18 +131,10 @@ class SmallSender:
     Args:
         origin: where to.
         stall_timeout, response_timeout: seconds.
-        connected: told of each connection that was opened.
     """
 
-    def __init__(
-        self,
-        origin: Origin,
-        stall_timeout: float,
-        response_timeout: float,
-        connected: Connected,
-    ) -> None:
+    def __init__(self, origin: Origin, stall_timeout: float, response_timeout: float) -> None:
         self._origin = origin
-        self._connected = connected
         self._stall = stall_timeout
         self._response = response_timeout
         self._pool: Pool[SmallConnection] = Pool()
@@ -171,7 +155,7 @@ class SmallSender:
                 # A POST may have taken effect (RFC 9110, section 9.2.2): not sent again unseen.
                 if head.startswith(b"POST "):
                     raise
-        return await self._use(await self._connect(small=bool(body)), head, body)
+        return await self._use(await self._connect(), head, body)
 
     def close(self) -> None:
         """Close every connection."""
@@ -194,11 +178,9 @@ class SmallSender:
             connection.close()
         return answer
 
-    async def _connect(self, *, small: bool) -> SmallConnection:
+    async def _connect(self) -> SmallConnection:
         origin = self._origin
-        began = time.monotonic()
         raw = await origin.dial()
-        self._connected(time.monotonic() - began, small=small)
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
                 SmallConnection,
