@@ -56,6 +56,7 @@ _SETTINGS = {
     "part_size": _at_least(1, _size, "a size such as 64MiB"),
     "multipart_threshold": _at_least(0, _size, "a size such as 64MiB"),
     "max_parts": _at_least(1, int, "a whole number"),
+    "min_part_size": _at_least(1, _size, "a size such as 5MiB"),
     "max_part_size": _at_least(1, _size, "a size such as 95MiB"),
     "integrity": _one_of(Integrity),
     "lane": _one_of(LaneChoice),
@@ -88,6 +89,7 @@ class UploadConfig:
         part_size: bytes of a part; grows where the store's part limit demands it.
         multipart_threshold: files of more bytes than this are sent in parts.
         max_parts: parts the store allows in one upload.
+        min_part_size: bytes a part must have, the last one excepted.
         max_part_size: bytes the store allows in one part or single PUT.
         integrity: "auto" compares MD5 with the ETag where the store's ETags are MD5 and falls
             back to the size elsewhere; "md5" demands the ETag proof; "off" hashes nothing.
@@ -125,6 +127,7 @@ class UploadConfig:
     part_size: int | None = None
     multipart_threshold: int | None = None
     max_parts: int | None = None
+    min_part_size: int | None = None
     max_part_size: int | None = None
     integrity: Integrity = "auto"
     lane: LaneChoice = "auto"
@@ -178,6 +181,7 @@ class UploadConfig:
         limits = replace(
             limits,
             max_parts=self.max_parts or limits.max_parts,
+            min_part=self.min_part_size or limits.min_part,
             max_part=max_part,
             max_put=min(limits.max_put, max_part) if self.max_part_size else limits.max_put,
             part_size=self.part_size or min(limits.part_size, max_part),

@@ -1,5 +1,7 @@
 """What an open Uploader holds, and one upload performed with it."""
 
+import resource
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -23,9 +25,20 @@ from s3_uploader.store import ObjectStore
 from s3_uploader.store.open import open_store
 
 
+def _descriptors_allow() -> int:
+    """Return how many requests the process may have descriptors for: a socket and a file each."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(1, (soft - _OTHER_DESCRIPTORS) // 2)
+
+
 def _journal(config: UploadConfig) -> Journal | None:
     return None if config.journal == "off" else Journal(config.journal)
 
+
+_OTHER_DESCRIPTORS = 32
+"""The interpreter's, the event loop's, the journal's, the walk's, and the application's own."""
 
 Kind = Literal["file", "directory", "other"]
 """What an upload is of; "other" tells neither its beginning nor its end."""
@@ -49,7 +62,8 @@ class Session:
         journal: Journal | None,
     ) -> None:
         self.config = config
-        self.limiter = Limiter(limits.requests, config.max_requests or limits.max_requests)
+        ceiling = config.max_requests or limits.max_requests
+        self.limiter = Limiter(limits.requests, min(ceiling, _descriptors_allow()))
         self.lessons = Lessons()
         self.journal = journal
         self.reader = SmallFileReader(limit=SMALL, hashing=config.integrity != "off")

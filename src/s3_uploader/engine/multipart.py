@@ -82,16 +82,7 @@ async def ending(call: Call, job: Job, upload: Upload) -> AsyncGenerator[None]:
 
 async def _end(call: Call, job: Job, upload: Upload, error: BaseException) -> None:
     """Keep what the next upload can go on with, and abort the rest."""
-    noted = call.journal is not None and upload.row and not call.journal.problem
-    if isinstance(error, OutcomeUnknownError):
-        # The store may still be at work on it.
-        keep = True
-    elif isinstance(error, S3UploaderError):
-        keep = bool(noted) and isinstance(error, StoreError) and error.code != "store.too_large"
-    else:
-        keep = bool(noted) and call.config.on_cancel == "keep"
-    if isinstance(error, StoreError) and error.code == "store.no_such_upload":
-        keep = False
+    keep = _worth_keeping(call, upload, error)
     if not keep:
         await abort(call, job.key, upload.upload_id)
         if call.journal is not None:
@@ -101,6 +92,21 @@ async def _end(call: Call, job: Job, upload: Upload, error: BaseException) -> No
         await call.journal.release(upload.row)
     if isinstance(error, S3UploaderError) and not isinstance(error, OutcomeUnknownError):
         await call.warn("upload.kept", key=job.key)
+
+
+def _worth_keeping(call: Call, upload: Upload, error: BaseException) -> bool:
+    if isinstance(error, OutcomeUnknownError):
+        # The store may still be at work on it.
+        return True
+    if call.journal is None or not upload.row or call.journal.problem:
+        return False
+    if isinstance(error, StoreError):
+        # What a later upload may not meet again: a store that is down, full, or refuses the keys.
+        return error.retryable or error.fatal
+    if isinstance(error, S3UploaderError):
+        return False
+    cancelled = isinstance(error, anyio.get_cancelled_exc_class())
+    return cancelled and call.config.on_cancel == "keep"
 
 
 async def _finish(work: Callable[[], Awaitable[None]], deadline: list[float]) -> None:

@@ -5,13 +5,16 @@ InvalidPart. Then HEAD decides: the object is ours if it carries our token, or h
 our parts add up to and the store no longer knows the upload. Never its size alone.
 """
 
+import hashlib
 import itertools
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
 import anyio
+from anyio import to_thread
 
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.journal import SentPart
@@ -71,6 +74,7 @@ class Upload:
     row: int = 0
     part_size: int = 0
     known: Mapping[int, SentPart] = field(default_factory=dict)
+    md5s: dict[str, str] = field(default_factory=dict, compare=False)
 
 
 async def publish(
@@ -164,9 +168,23 @@ async def _compare(
     if info.size == job.size:
         if info.metadata.get(TOKEN) == upload.token:
             return "ours", info
-        if expected and info.etag.lower() == expected:
+        etag = info.etag.lower()
+        if etag == expected or (is_md5(etag) and etag == await _whole_md5(job, upload)):
             return "same", info
     return "other", None
+
+
+async def _whole_md5(job: Job, upload: Upload) -> str:
+    """Return the MD5 of the whole file: some stores' ETag of an object that was sent in parts."""
+    if "whole" not in upload.md5s:
+        with suppress(OSError):
+            upload.md5s["whole"] = await to_thread.run_sync(_md5_of_file, job.path)
+    return upload.md5s.get("whole", "")
+
+
+def _md5_of_file(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 async def _look(
