@@ -24,6 +24,7 @@ _ROOM_LEVEL = {
     "store": 2,
     "engine": 3,
     "consumers": 3,
+    "interruption": 4,
     "session": 4,
     "uploader": 4,
     "api": 5,

@@ -14,6 +14,7 @@ from typing import TypeVar
 import anyio
 import anyio.from_thread
 
+from s3_uploader import interruption
 from s3_uploader.config import UploadConfig
 from s3_uploader.consumers import LogConsumer, RecordConsumer, VerifyReport
 from s3_uploader.engine import Consumer
@@ -217,7 +218,10 @@ def _run(main: Callable[[], Awaitable[T]]) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return anyio.run(main, backend="asyncio", backend_options=options)
+        signals = interruption.ours()
+        return anyio.run(
+            interruption.interruptible, main, signals, backend="asyncio", backend_options=options
+        )
     # A loop runs in this thread already: use one of our own in another. Leaving the portal
     # because of Ctrl-C cancels the upload.
     with anyio.from_thread.start_blocking_portal("asyncio", options) as portal:

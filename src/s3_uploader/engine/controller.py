@@ -21,6 +21,10 @@ FAR_SECONDS, FAR_GROWTH = 0.02, 16
 """Small bodies whose answers take this long wait for the line, not for a processor: then start-up
 grows by as much at once, for every round costs a round trip of the whole line."""
 
+SILENT_SECONDS = 0.04
+"""Small bodies unanswered for this long bring that growth before they are answered. Twice as long,
+because a busy machine is silent too."""
+
 NEAR_START = 8
 """Large bodies in flight to begin with where the store answers sooner than that."""
 
@@ -82,7 +86,7 @@ class Controller:
         return self._startup and self._round is None and not self._goodput
 
     def silent(self) -> None:
-        """Note that small bodies sent `FAR_SECONDS` ago are unanswered: the store is far away.
+        """Note that small bodies sent `SILENT_SECONDS` ago are unanswered: the store is far away.
 
         The growth that their answers would bring need not wait for them.
         """

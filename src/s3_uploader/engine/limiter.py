@@ -5,7 +5,7 @@ import time
 
 import anyio
 
-from s3_uploader.engine.controller import FAR_SECONDS, SMALL_BODY, Controller
+from s3_uploader.engine.controller import FAR_SECONDS, SILENT_SECONDS, SMALL_BODY, Controller
 from s3_uploader.errors import S3UploaderError, StoreError
 from s3_uploader.store.answers import RETRYABLE_STATUS
 
@@ -49,7 +49,7 @@ class Limiter:
             await self._capacity.acquire_on_behalf_of(token)
         if self._listening is None and not self._capacity.available_tokens:
             loop = asyncio.get_running_loop()
-            self._listening = loop.call_later(FAR_SECONDS, self._silent)
+            self._listening = loop.call_later(SILENT_SECONDS, self._silent)
         return token
 
     def release(self, token: object) -> None:
