@@ -53,12 +53,14 @@ async def create(
         await call.request(job, "CreateMultipartUpload", lambda: _finish(attempt, deadline))
         if journal is not None:
             await journal.created(row, created[-1])
-    except BaseException:
+    except BaseException as error:
         with anyio.CancelScope(shield=True):
+            # Refused, it does not exist; not answered, the next upload of this key looks for it.
+            gone = getattr(error, "status", None) is not None
             for upload_id in created:
-                await abort(call, job.key, upload_id, until=deadline[0])
+                gone = await abort(call, job.key, upload_id, until=deadline[0])
             if journal is not None:
-                await journal.forget(row)
+                await (journal.forget if gone else journal.release)(row)
         raise
     return Upload(created[-1], token, row, part_size)
 
@@ -84,9 +86,10 @@ async def _end(call: Call, job: Job, upload: Upload, error: BaseException) -> No
     """Keep what the next upload can go on with, and abort the rest."""
     keep = _worth_keeping(call, upload, error)
     if not keep:
-        await abort(call, job.key, upload.upload_id)
+        gone = await abort(call, job.key, upload.upload_id)
         if call.journal is not None:
-            await call.journal.forget(upload.row)
+            # What the store did not let go of stays in the journal, to be aborted later.
+            await (call.journal.forget if gone else call.journal.release)(upload.row)
         return
     if call.journal is not None:
         await call.journal.release(upload.row)
