@@ -106,6 +106,8 @@ class Bucket:
 @pytest.fixture(scope="session")
 def bucket(server: LocalS3Server) -> Iterator[Bucket]:
     view = Bucket(server)
+    # Its connection stays open: opened now, it is none that a test's own client has left.
+    view.open_uploads()
     yield view
     view.client.close()
 

@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -16,6 +17,9 @@ GRACE = 3.5
 """Seconds that a create, and an abort after it, may still take once the upload is cancelled."""
 
 _ABORT_ATTEMPTS = 3
+
+_CLOCKS_APART = 15 * 60.0
+"""Seconds the store's clock may differ from ours: a signature allows no more."""
 
 _logger = logging.getLogger("s3_uploader")
 
@@ -40,8 +44,17 @@ async def create(
             row = await journal.begin(place, token, job.path, fingerprint, part_size)
         await tell_journal_problem(call)
     created: list[str] = []
+    begun = time.time()
+    attempts = 0
 
     async def attempt() -> None:
+        nonlocal attempts
+        attempts += 1
+        # An earlier attempt may have taken effect although its answer never came.
+        stray = await find_unanswered(call, job.key, begun) if attempts > 1 else ""
+        if stray:
+            created.append(stray)
+            return
         created.append(
             await call.store.create_multipart_upload(
                 job.key, content_type=content_type, metadata={TOKEN: token}
@@ -63,6 +76,39 @@ async def create(
                 await (journal.forget if gone else journal.release)(row)
         raise
     return Upload(created[-1], token, row, part_size)
+
+
+async def find_unanswered(call: Call, key: str, begun: float) -> str:
+    """Return the id of an upload of ours whose creation was never answered, "" if there is none.
+
+    The S3 protocol shows nobody's metadata in a listing. Taken for ours is the one upload of this
+    very key that no row of the journal names, that holds no part, and that began when we asked for
+    it (`begun`, seconds since 1970); if there are several, none.
+    """
+    try:
+        uploads = await call.store.list_multipart_uploads(key)
+        known = await known_ids(call, key)
+        strays = [
+            upload.upload_id
+            for upload in uploads
+            if upload.key == key
+            and upload.upload_id not in known
+            and abs(upload.initiated - begun) < _CLOCKS_APART
+        ]
+        if len(strays) == 1 and not await call.store.list_parts(key, strays[0]):
+            return strays[0]
+    except StoreError:
+        # Nothing is lost but the chance: a new upload is created.
+        return ""
+    return ""
+
+
+async def known_ids(call: Call, key: str) -> set[str]:
+    """Return the ids of the uploads that the journal names for keys beginning with `key`."""
+    if call.journal is None:
+        return set()
+    records = await call.journal.uploads(call.store.endpoint, call.store.bucket, key)
+    return {record.upload_id for record in records}
 
 
 @asynccontextmanager

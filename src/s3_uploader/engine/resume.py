@@ -5,8 +5,13 @@ from dataclasses import dataclass, replace
 import anyio
 
 from s3_uploader.engine.call import Call, Job
-from s3_uploader.engine.journal import Journal, SentPart, UploadRecord
-from s3_uploader.engine.multipart import abort, tell_journal_problem
+from s3_uploader.engine.journal import SentPart, UploadRecord
+from s3_uploader.engine.multipart import (
+    abort,
+    find_unanswered,
+    known_ids,
+    tell_journal_problem,
+)
 from s3_uploader.engine.publish import Upload, expected_etag
 from s3_uploader.engine.publish import find as find_object
 from s3_uploader.errors import S3UploaderError, StoreError
@@ -16,9 +21,6 @@ from s3_uploader.store import ObjectInfo, StoredPart, UploadInfo
 
 _LOOKS = (0.5, 1.0, 2.0, 4.0, 0.0)
 """Seconds between the looks for an object: RunPod's HEAD denies existing ones for a while."""
-
-_CLOCKS_APART = 15 * 60.0
-"""Seconds the store's clock may differ from ours: a signature allows no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,37 +112,11 @@ async def _published(call: Call, job: Job, upload: Upload) -> ObjectInfo | None:
 
 
 async def _unanswered(call: Call, job: Job, record: UploadRecord) -> UploadRecord:
-    """Find the upload whose creation was never answered.
-
-    The S3 protocol shows nobody's metadata in a listing. Taken for ours is the one upload of this
-    key that no row of the journal names, holds no part, and began when we asked for it; if there
-    are several, none.
-    """
-    journal = call.journal
-    try:
-        uploads = await call.store.list_multipart_uploads(job.key)
-        known = await _ids(call, journal, job.key)
-        strangers = [
-            upload
-            for upload in uploads
-            if upload.key == job.key
-            and upload.upload_id not in known
-            and abs(upload.initiated - record.begun) < _CLOCKS_APART
-        ]
-        if len(strangers) != 1 or await call.store.list_parts(job.key, strangers[0].upload_id):
-            return record
-    except StoreError:
-        return record
-    if journal is not None:
-        await journal.created(record.row, strangers[0].upload_id)
-    return replace(record, upload_id=strangers[0].upload_id)
-
-
-async def _ids(call: Call, journal: Journal | None, key: str) -> set[str]:
-    if journal is None:
-        return set()
-    records = await journal.uploads(call.store.endpoint, call.store.bucket, key)
-    return {record.upload_id for record in records}
+    """Find the upload whose creation was never answered."""
+    upload_id = await find_unanswered(call, job.key, record.begun)
+    if upload_id and call.journal is not None:
+        await call.journal.created(record.row, upload_id)
+    return replace(record, upload_id=upload_id)
 
 
 async def _adopt(call: Call, job: Job, fingerprint: Fingerprint) -> Found | None:
@@ -149,7 +125,7 @@ async def _adopt(call: Call, job: Job, fingerprint: Fingerprint) -> Found | None
         uploads = await call.store.list_multipart_uploads(job.key)
     except StoreError:
         return None
-    known = await _ids(call, call.journal, job.key)
+    known = await known_ids(call, job.key)
     candidates = [
         upload for upload in uploads if upload.key == job.key and upload.upload_id not in known
     ]
