@@ -11,11 +11,12 @@ FOR_DEMO := .venv/.installed-server
 FOR_WORK := .venv/.installed-dev
 FOR_BENCH := .venv/.installed-bench
 
-.PHONY: help demo test check bench bench-quick bench-memory clean
+.PHONY: help demo test test-long check bench bench-quick bench-memory clean
 
 help:
 	@echo "make demo    upload a model directory to a real S3 server on this machine, verify every byte"
 	@echo "make test    run the tests"
+	@echo "make test-long   run the tests that take minutes: a kill at each request of an upload"
 	@echo "make check   ruff, ruff format, mypy"
 	@echo "make bench-quick   compare with other tools in three minutes; make bench: hours, full sizes"
 	@echo "make bench-memory  peak memory with a 200 GiB file and a million files"
@@ -26,6 +27,9 @@ demo: $(FOR_DEMO)
 
 test: $(FOR_WORK)
 	@$(BIN)/pytest
+
+test-long: $(FOR_WORK)
+	@$(BIN)/pytest -m long --timeout=3600
 
 check: $(FOR_WORK)
 	@$(BIN)/ruff check --quiet .

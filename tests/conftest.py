@@ -64,12 +64,12 @@ def prefix() -> str:
 class Bucket:
     """The server's bucket, seen through botocore's own synchronous client."""
 
-    def __init__(self, server: LocalS3Server) -> None:
+    def __init__(self, server: Server) -> None:
         self.name = server.bucket
         self.client: Any = botocore.session.get_session().create_client(
             "s3",
             endpoint_url=server.http_url,
-            region_name=server.datacenter.lower(),
+            region_name=server.profile().region,
             aws_access_key_id=server.access_key,
             aws_secret_access_key=server.secret_key,
             config=Config(s3={"addressing_style": "path"}),
@@ -114,6 +114,13 @@ def bucket(server: LocalS3Server) -> Iterator[Bucket]:
 def rclone() -> Iterator[RcloneServer]:
     with rclone_server() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def rclone_bucket(rclone: RcloneServer) -> Iterator[Bucket]:
+    view = Bucket(rclone)
+    yield view
+    view.client.close()
 
 
 @pytest.fixture(params=LANES)
