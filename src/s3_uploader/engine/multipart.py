@@ -78,6 +78,7 @@ async def ending(call: Call, job: Job, upload: Upload) -> AsyncGenerator[None]:
     if call.journal is not None:
         with anyio.CancelScope(shield=True):
             await call.journal.forget(upload.row)
+        await tell_journal_problem(call)
 
 
 async def _end(call: Call, job: Job, upload: Upload, error: BaseException) -> None:
