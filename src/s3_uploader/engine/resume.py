@@ -114,12 +114,13 @@ async def _unanswered(call: Call, job: Job, record: UploadRecord) -> UploadRecor
 
     The S3 protocol shows nobody's metadata in a listing. Taken for ours is the one upload of this
     key that no row of the journal names, holds no part, and began when we asked for it; if there
-    are several, none.
+    are several, none. Nor if another row waits for its answer too: it may be that one's.
     """
     journal = call.journal
     try:
         uploads = await call.store.list_multipart_uploads(job.key)
-        known = await _ids(call, journal, job.key)
+        # Asked after the listing: whoever's upload is in it has a row by now.
+        known = await _ids(call, journal, job.key, but=record.row)
         strangers = [
             upload
             for upload in uploads
@@ -127,7 +128,9 @@ async def _unanswered(call: Call, job: Job, record: UploadRecord) -> UploadRecor
             and upload.upload_id not in known
             and abs(upload.initiated - record.begun) < _CLOCKS_APART
         ]
-        if len(strangers) != 1 or await call.store.list_parts(job.key, strangers[0].upload_id):
+        if "" in known or len(strangers) != 1:
+            return record
+        if await call.store.list_parts(job.key, strangers[0].upload_id):
             return record
     except StoreError:
         return record
@@ -136,11 +139,12 @@ async def _unanswered(call: Call, job: Job, record: UploadRecord) -> UploadRecor
     return replace(record, upload_id=strangers[0].upload_id)
 
 
-async def _ids(call: Call, journal: Journal | None, key: str) -> set[str]:
+async def _ids(call: Call, journal: Journal | None, key: str, *, but: int = 0) -> set[str]:
+    """Return the uploads of a key that the journal names, "" for one that waits for its id."""
     if journal is None:
         return set()
     records = await journal.uploads(call.store.endpoint, call.store.bucket, key)
-    return {record.upload_id for record in records}
+    return {record.upload_id for record in records if record.key == key and record.row != but}
 
 
 async def _adopt(call: Call, job: Job, fingerprint: Fingerprint) -> Found | None:
