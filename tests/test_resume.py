@@ -12,20 +12,33 @@ from typing import Any
 import anyio
 import pytest
 
+from conftest import Bucket
 from hooked import TINY, Hook, HookedStore, Moment, fail_with, nothing
+from killing import Uploading
 from s3_uploader import FileOutcome, UploadConfig, Uploader
 from s3_uploader.engine.journal import Place
 from s3_uploader.engine.journal.database import Database
 from s3_uploader.events import Event, PartReused
+from s3_uploader.plan import MIB
 from s3_uploader.source import Fingerprint
 from s3_uploader.store import Body, CompletedPart, Receipt, StoredPart, error_from_answer
 from s3_uploader.store.answers import Request
 from s3_uploader.testing import (
+    Answer,
+    Fault,
+    FaultProxy,
+    LocalS3Server,
+    LoseAnswer,
     MemoryStore,
+    MissingPart,
+    RepeatToken,
+    ShortPart,
+    StartFaultProxy,
 )
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
+pytest_plugins = ["s3_uploader.testing.pytest_plugin"]
 
 _SIZE = 4_500
 """Five parts of the TINY store, the last a short one."""
@@ -80,6 +93,10 @@ class Scene:
         assert self.store.memory.objects == {"key": self.path.read_bytes()}
         assert self.store.memory.uploads == {}
         assert self.rows() == 0
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 @pytest.fixture
@@ -481,3 +498,154 @@ async def test_two_uploads_of_one_key_at_the_same_time(
     assert scene.rows() == 0
     if left:
         assert sum(upload.result().reused > 0 for upload in uploads) <= 1
+
+
+# ------------------------------------------------------------------------------------ a real store
+
+
+class Real:
+    """A file of three parts, interrupted at the third, at a real store behind a proxy."""
+
+    def __init__(self, server: LocalS3Server, proxy: FaultProxy, folder: Path, key: str) -> None:
+        self.proxy = proxy
+        self.path = folder / "file"
+        self.key = key
+        make_tree(folder, {"file": 11 * MIB})
+        self._profile = proxy.profile(server)
+        self._config = UploadConfig(
+            journal=str(folder / "journal.db"),
+            part_size=5 * MIB,
+            multipart_threshold=5 * MIB,
+            max_attempts=1,
+        )
+        self.events: list[Event] = []
+
+    async def upload(self, **settings: Any) -> FileOutcome:
+        self.events.clear()
+        config = replace(self._config, **settings)
+        async with Uploader(self._profile, config=config) as uploader:
+            return await uploader.upload_file(self.path, self.key, consumers=[self.events.append])
+
+    async def interrupt(self, lane: str) -> int:
+        """Send all parts but the third; return how many requests there were."""
+        self.proxy.inject("UploadPart:403:part=3:code=ExpiredToken")
+        assert not (await self.upload(lane=lane, max_requests=1)).ok
+        self.proxy.clear()
+        return len(self.proxy.log)
+
+    def since(self, before: int) -> list[tuple[str, int | None]]:
+        return [(record.operation, record.part) for record in self.proxy.log[before:]]
+
+
+@pytest.fixture
+def real(
+    server: LocalS3Server, s3_fault_proxy: StartFaultProxy, tmp_path: Path, prefix: str
+) -> Real:
+    return Real(server, s3_fault_proxy(server), tmp_path, f"{prefix}/file")
+
+
+@pytest.mark.parametrize("lane", ["auto", "boto"])
+@pytest.mark.parametrize(
+    ("fault", "again"),
+    [
+        (None, {3}),
+        (Fault("ListParts", ShortPart(1)), {1, 3}),
+        (Fault("ListParts", MissingPart(2)), {2, 3}),
+        (Fault("ListParts", RepeatToken()), {3}),
+        (Fault("ListParts", Answer(403)), {3}),
+        (Fault("ListParts", Answer(500)), {3}),
+        (Fault("ListParts", Answer(501)), {3}),
+        (Fault("ListParts", Answer(200, code="", body="no XML")), {3}),
+        (Fault("ListParts", LoseAnswer()), {3}),
+    ],
+    ids=lambda value: (
+        type(value.effect).__name__ + str(getattr(value.effect, "status", ""))
+        if isinstance(value, Fault)
+        else ""
+    ),
+)
+async def test_whatever_the_listing_shows_the_object_is_whole(
+    real: Real, bucket: Bucket, lane: str, fault: Fault | None, again: set[int]
+) -> None:
+    before = await real.interrupt(lane)
+    if fault is not None:
+        real.proxy.inject(fault)
+    (await real.upload(lane=lane)).raise_for_failure()
+    assert bucket.get(real.key) == content(real.path)
+    assert bucket.open_uploads(real.key) == []
+    since = real.since(before)
+    assert {part for operation, part in since if operation == "UploadPart"} == again
+    assert sum(operation == "CreateMultipartUpload" for operation, _ in since) == 0
+    # A listing without end is left at the second page that leads nowhere.
+    assert sum(operation == "ListParts" for operation, _ in since) <= 3
+
+
+@pytest.mark.parametrize(("part", "size"), [(1, 5 * MIB), (3, MIB)])
+async def test_a_part_of_other_bytes_at_a_real_store_is_not_used(
+    real: Real, bucket: Bucket, part: int, size: int
+) -> None:
+    before = await real.interrupt("auto")
+    (upload_id,) = {record.upload_id for record in real.proxy.log[:before] if record.upload_id}
+    bucket.client.upload_part(
+        Bucket=bucket.name, Key=real.key, UploadId=upload_id, PartNumber=part, Body=bytes(size)
+    )
+    (await real.upload()).raise_for_failure()
+    assert bucket.get(real.key) == content(real.path)
+    # Of part 1 SeaweedFS keeps both versions and lists both, so ours need not be sent again.
+    assert [number for operation, number in real.since(before) if number] == [3]
+
+
+async def test_a_changed_file_aborts_what_was_open(real: Real, bucket: Bucket) -> None:
+    before = await real.interrupt("auto")
+    _touched(real.path)
+    (await real.upload()).raise_for_failure()
+    assert bucket.get(real.key) == content(real.path)
+    assert bucket.open_uploads(real.key) == []
+    operations = [operation for operation, _ in real.since(before)]
+    assert operations.count("AbortMultipartUpload") == 1
+    assert operations.count("UploadPart") == 3
+
+
+@pytest.mark.parametrize("adopt", [True, False])
+async def test_with_the_journal_lost_a_real_store_tells(
+    real: Real, bucket: Bucket, *, adopt: bool
+) -> None:
+    before = await real.interrupt("auto")
+    outcome = await real.upload(adopt=adopt, journal="off")
+    outcome.raise_for_failure()
+    assert bucket.get(real.key) == content(real.path)
+    assert bucket.open_uploads(real.key) == ([] if adopt else [real.key])
+    sent = {part for operation, part in real.since(before) if operation == "UploadPart"}
+    assert sent == ({3} if adopt else {1, 2, 3})
+    assert outcome.reused == (10 * MIB if adopt else 0)
+
+
+def test_two_processes_upload_the_same_key(
+    server: LocalS3Server,
+    bucket: Bucket,
+    s3_fault_proxy: StartFaultProxy,
+    tmp_path: Path,
+    prefix: str,
+) -> None:
+    """Two files, one key, one journal: each is made whole, and the last to complete stays."""
+    proxy = s3_fault_proxy(server)
+    files = make_tree(tmp_path, {"one/file": 11 * MIB, "two/file": 11 * MIB})
+    config = {"part_size": 5 * MIB, "multipart_threshold": 5 * MIB, "max_requests": 2}
+    uploads = [
+        Uploading(
+            server, proxy, tmp_path / name, f"{prefix}/file", str(tmp_path / "journal.db"), config
+        )
+        for name in files
+    ]
+    # What one left when it was killed, the same one takes up beside the other.
+    assert uploads[0].run(killed_at=4).killed
+    children = [upload.start() for upload in uploads]
+    for ended in [child.wait() for child in children]:
+        assert ended.files["file"]["status"] == "committed", ended
+        assert ended.warned == []
+    completes = [
+        record.upload_id for record in proxy.log if record.operation == "CompleteMultipartUpload"
+    ]
+    assert len(set(completes)) == 2
+    assert bucket.get(f"{prefix}/file") in files.values()
+    assert bucket.open_uploads(prefix) == []
