@@ -92,11 +92,15 @@ class Bucket:
 
     def tree(self, prefix: str) -> dict[str, bytes]:
         """Every object below `prefix`, by what follows it."""
+        return {name: self.get(f"{prefix}/{name}") for name in self.etags(prefix)}
+
+    def etags(self, prefix: str) -> dict[str, str]:
+        """The ETag of every object below `prefix`, by what follows it."""
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.name, Prefix=f"{prefix}/"
         )
-        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-        return {key.removeprefix(f"{prefix}/"): self.get(key) for key in keys}
+        items = [item for page in pages for item in page.get("Contents", [])]
+        return {item["Key"].removeprefix(f"{prefix}/"): item["ETag"].strip('"') for item in items}
 
     def open_uploads(self, prefix: str = "") -> list[str]:
         answer = self.client.list_multipart_uploads(Bucket=self.name, Prefix=prefix)

@@ -2,10 +2,12 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from lanes import Server, open_sockets
 from s3_uploader.testing import FaultProxy, Record
 
 SIGKILLED = -9
+
+When = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,10 @@ class Uploading:
         key: key or prefix.
         journal: path of the journal, or "off".
         config: further settings.
-        killed_at: number of the request, from the start of this run, at whose head to kill.
-        killed_after: likewise, when it is finished at the proxy.
+        limits: limits of the process, such as {"RLIMIT_NOFILE": 64}.
+
+    `start` and `run` take when to kill it: at the head of a request, by its number from the start
+    of this run; likewise when it is finished at the proxy; or as soon as something holds.
     """
 
     server: Server
@@ -48,7 +54,9 @@ class Uploading:
     config: Mapping[str, Any]
     limits: Mapping[str, int] = field(default_factory=dict)
 
-    def start(self, *, killed_at: int = 0, killed_after: int = 0) -> "Child":
+    def start(
+        self, *, killed_at: int = 0, killed_after: int = 0, killed_when: When | None = None
+    ) -> "Child":
         task = {
             "profile": asdict(replace(self.server.profile(), endpoint_url=self.proxy.url))
             | {"settings": {}, "warnings": []},
@@ -58,18 +66,28 @@ class Uploading:
             "directory": self.path.is_dir(),
             "limits": self.limits,
         }
-        return Child(self.proxy, task, killed_at, killed_after)
+        return Child(self.proxy, task, killed_at, killed_after, killed_when)
 
-    def run(self, *, killed_at: int = 0, killed_after: int = 0) -> Ended:
-        return self.start(killed_at=killed_at, killed_after=killed_after).wait()
+    def run(
+        self, *, killed_at: int = 0, killed_after: int = 0, killed_when: When | None = None
+    ) -> Ended:
+        return self.start(
+            killed_at=killed_at, killed_after=killed_after, killed_when=killed_when
+        ).wait()
 
 
 class Child:
     """A process that uploads; `wait` returns once the proxy is done with its requests too."""
 
     def __init__(
-        self, proxy: FaultProxy, task: Mapping[str, Any], killed_at: int, killed_after: int
+        self,
+        proxy: FaultProxy,
+        task: Mapping[str, Any],
+        killed_at: int,
+        killed_after: int,
+        killed_when: When | None,
     ) -> None:
+        self._proxy = proxy
         before = proxy.count()
         self._sockets = open_sockets()
         self._process = subprocess.Popen(
@@ -81,11 +99,11 @@ class Child:
         )
 
         def arrived(record: Record) -> None:
-            if record.sequence == before + killed_at:
+            if record.sequence == before + killed_at or (killed_when and killed_when()):
                 self._process.kill()
 
         def finished(record: Record) -> None:
-            if record.sequence == before + killed_after:
+            if record.sequence == before + killed_after or (killed_when and killed_when()):
                 self._process.kill()
 
         proxy.hook, proxy.on_request = arrived, finished
@@ -98,6 +116,7 @@ class Child:
         output, errors = self._process.communicate(timeout=300)
         # The proxy's connections are ours: once they are gone, nothing of the child is under way.
         until = time.monotonic() + 20
+        self._proxy.release()
         while open_sockets() - self._sockets:
             assert time.monotonic() < until, "the proxy still serves a process that has ended"
             time.sleep(0.005)
@@ -113,3 +132,10 @@ class Child:
             warned=warned,
             errors=errors.decode(),
         )
+
+
+def rows(journal: Path, table: str = "upload") -> int:
+    """Return how many rows the journal has; its WAL may be that of a process that died."""
+    with closing(sqlite3.connect(journal)) as database:
+        found = database.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
+        return int(found[0])

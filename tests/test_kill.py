@@ -1,15 +1,13 @@
 """Killed at any request, an upload is taken up by the next process and leaves nothing behind."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from conftest import Bucket
-from killing import Ended, Uploading
+from killing import Ended, Uploading, rows
 from lanes import RCLONE_LANES, Server
 from s3_uploader.plan import KIB, MIB
 from s3_uploader.testing import Fault, FaultProxy, LoseAnswer
@@ -17,13 +15,8 @@ from trees import make_tree
 
 _IN_FLIGHT = 4
 _PARTS = 6
-
-
-def rows(journal: Path, table: str = "upload") -> int:
-    """Return how many rows the journal has; its WAL may be that of a process that died."""
-    with closing(sqlite3.connect(journal)) as database:
-        found = database.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
-        return int(found[0])
+_FEW = 3
+"""Parts on SeaweedFS, which takes none below 5 MiB."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +129,8 @@ def _kill_and_go_on(scene: Scene, number: int) -> Ended:
 @pytest.mark.parametrize(
     ("lane", "number"),
     [
-        *(("wire-http", number) for number in (1, 2, 4, _PARTS + 1, _PARTS + 2)),
-        *(("boto-http", number) for number in (1, 5)),
+        *(("wire-http", number) for number in (1, 3, _FEW + 1, _FEW + 2)),
+        *(("boto-http", number) for number in (1, 3)),
         *(("wire-rclone", number) for number in (1, 2, 4, _PARTS + 1, _PARTS + 2)),
         *(("boto-rclone", number) for number in (1, 5)),
     ],
@@ -145,7 +138,8 @@ def _kill_and_go_on(scene: Scene, number: int) -> Ended:
 def test_killed_at_a_request_the_next_process_goes_on(
     kill_scene: Scenes, lane: str, number: int
 ) -> None:
-    _kill_and_go_on(kill_scene(lane, _PARTS), number)
+    parts = _PARTS if lane in RCLONE_LANES else _FEW
+    _kill_and_go_on(kill_scene(lane, parts), number)
 
 
 @pytest.mark.parametrize("lane", ["wire-http", "boto-http", "wire-rclone"])
@@ -173,11 +167,11 @@ def test_a_file_that_changed_after_it_was_published_is_sent_again(kill_scene: Sc
     assert scene.sent() - before == scene.path.stat().st_size
 
 
-@pytest.mark.parametrize("lane", ["wire-http", "wire-rclone"])
+@pytest.mark.parametrize("lane", ["wire-rclone"])
 def test_killed_again_and_again_it_ends_at_last(kill_scene: Scenes, lane: str) -> None:
     scene = kill_scene(lane, _PARTS)
     kills = 0
-    # Create and two parts, then each time ListParts and at least one part more.
+    # Each time ListParts, and at least one part more.
     ended = scene.upload.run(killed_at=4)
     while ended.killed:
         kills += 1
