@@ -64,12 +64,12 @@ def prefix() -> str:
 class Bucket:
     """The server's bucket, seen through botocore's own synchronous client."""
 
-    def __init__(self, server: LocalS3Server) -> None:
+    def __init__(self, server: Server) -> None:
         self.name = server.bucket
         self.client: Any = botocore.session.get_session().create_client(
             "s3",
             endpoint_url=server.http_url,
-            region_name=server.datacenter.lower(),
+            region_name=server.profile().region,
             aws_access_key_id=server.access_key,
             aws_secret_access_key=server.secret_key,
             config=Config(s3={"addressing_style": "path"}),
@@ -92,11 +92,15 @@ class Bucket:
 
     def tree(self, prefix: str) -> dict[str, bytes]:
         """Every object below `prefix`, by what follows it."""
+        return {name: self.get(f"{prefix}/{name}") for name in self.etags(prefix)}
+
+    def etags(self, prefix: str) -> dict[str, str]:
+        """The ETag of every object below `prefix`, by what follows it."""
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.name, Prefix=f"{prefix}/"
         )
-        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-        return {key.removeprefix(f"{prefix}/"): self.get(key) for key in keys}
+        items = [item for page in pages for item in page.get("Contents", [])]
+        return {item["Key"].removeprefix(f"{prefix}/"): item["ETag"].strip('"') for item in items}
 
     def open_uploads(self, prefix: str = "") -> list[str]:
         answer = self.client.list_multipart_uploads(Bucket=self.name, Prefix=prefix)
@@ -116,6 +120,13 @@ def bucket(server: LocalS3Server) -> Iterator[Bucket]:
 def rclone() -> Iterator[RcloneServer]:
     with rclone_server() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def rclone_bucket(rclone: RcloneServer) -> Iterator[Bucket]:
+    view = Bucket(rclone)
+    yield view
+    view.client.close()
 
 
 @pytest.fixture(params=LANES)

@@ -46,17 +46,17 @@ async def open_lane(
         return
     config = config or UploadConfig(ca_bundle=server.ca_bundle or None)
     config = replace(config, lane="boto" if name.startswith("boto") else "auto")
-    before = _sockets()
+    before = open_sockets()
     async with open_store(profile or lane_profile(name, server), config) as store:
         yield store
     # A connection whose request was broken off still flushes what it had buffered; a loop that
     # ends before would leave it to the garbage collector.
     with anyio.fail_after(20):
-        while _sockets() - before:
+        while open_sockets() - before:
             await anyio.lowlevel.checkpoint()
 
 
-def _sockets() -> set[str]:
+def open_sockets() -> set[str]:
     """Return the open sockets of this process, as the system names them."""
     names = set()
     for descriptor in os.listdir("/proc/self/fd"):

@@ -12,6 +12,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.crew import work_through
 from s3_uploader.engine.history import History
+from s3_uploader.engine.multipart import tell_journal_problem
 from s3_uploader.engine.transfer import fail, transfer
 from s3_uploader.errors import InvalidKeyError, S3UploaderError, SourceError
 from s3_uploader.events import EntrySkipped, ScanFinished
@@ -44,6 +45,7 @@ async def upload_directory(call: Call, root: str, prefix: str) -> None:
             tasks.start_soon(_scan, call, root, batches, send)
             await work_through(backlog.take, upload, call.limiter)
     await call.history.finish()
+    await tell_journal_problem(call)
 
 
 class _Backlog:

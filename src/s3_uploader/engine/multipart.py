@@ -51,7 +51,7 @@ async def create(
         nonlocal attempts
         attempts += 1
         # An earlier attempt may have taken effect although its answer never came.
-        stray = await find_unanswered(call, job.key, begun) if attempts > 1 else ""
+        stray = await find_unanswered(call, job.key, begun, row) if attempts > 1 else ""
         if stray:
             created.append(stray)
             return
@@ -78,16 +78,18 @@ async def create(
     return Upload(created[-1], token, row, part_size)
 
 
-async def find_unanswered(call: Call, key: str, begun: float) -> str:
+async def find_unanswered(call: Call, key: str, begun: float, row: int) -> str:
     """Return the id of an upload of ours whose creation was never answered, "" if there is none.
 
     The S3 protocol shows nobody's metadata in a listing. Taken for ours is the one upload of this
     very key that no row of the journal names, that holds no part, and that began when we asked for
-    it (`begun`, seconds since 1970); if there are several, none.
+    it (`begun`, seconds since 1970); if there are several, none. Nor if a row of the journal other
+    than `row` waits for its answer too: it may be that one's.
     """
     try:
         uploads = await call.store.list_multipart_uploads(key)
-        known = await known_ids(call, key)
+        # Asked after the listing: whoever's upload is in it has a row by now.
+        known = await known_ids(call, key, but=row)
         strays = [
             upload.upload_id
             for upload in uploads
@@ -95,20 +97,20 @@ async def find_unanswered(call: Call, key: str, begun: float) -> str:
             and upload.upload_id not in known
             and abs(upload.initiated - begun) < _CLOCKS_APART
         ]
-        if len(strays) == 1 and not await call.store.list_parts(key, strays[0]):
-            return strays[0]
+        if "" in known or len(strays) != 1 or await call.store.list_parts(key, strays[0]):
+            return ""
     except StoreError:
         # Nothing is lost but the chance: a new upload is created.
         return ""
-    return ""
+    return strays[0]
 
 
-async def known_ids(call: Call, key: str) -> set[str]:
-    """Return the ids of the uploads that the journal names for keys beginning with `key`."""
+async def known_ids(call: Call, key: str, *, but: int = 0) -> set[str]:
+    """Return the uploads of a key that the journal names, "" for one that waits for its id."""
     if call.journal is None:
         return set()
     records = await call.journal.uploads(call.store.endpoint, call.store.bucket, key)
-    return {record.upload_id for record in records}
+    return {record.upload_id for record in records if record.key == key and record.row != but}
 
 
 @asynccontextmanager
@@ -126,6 +128,7 @@ async def ending(call: Call, job: Job, upload: Upload) -> AsyncGenerator[None]:
     if call.journal is not None:
         with anyio.CancelScope(shield=True):
             await call.journal.forget(upload.row)
+        await tell_journal_problem(call)
 
 
 async def _end(call: Call, job: Job, upload: Upload, error: BaseException) -> None:

@@ -113,7 +113,7 @@ async def _published(call: Call, job: Job, upload: Upload) -> ObjectInfo | None:
 
 async def _unanswered(call: Call, job: Job, record: UploadRecord) -> UploadRecord:
     """Find the upload whose creation was never answered."""
-    upload_id = await find_unanswered(call, job.key, record.begun)
+    upload_id = await find_unanswered(call, job.key, record.begun, record.row)
     if upload_id and call.journal is not None:
         await call.journal.created(record.row, upload_id)
     return replace(record, upload_id=upload_id)

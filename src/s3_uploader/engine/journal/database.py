@@ -7,6 +7,8 @@ the last moments with it, which costs parts sent again and never a wrong object.
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from s3_uploader.engine.journal.lease import Leases
 from s3_uploader.engine.journal.records import Committed, Place, Run, SentPart, UploadRecord
@@ -16,7 +18,6 @@ FAILURES = (sqlite3.Error, OSError)
 
 _VERSION = 1
 _BUSY_SECONDS = 5.0
-_64_BITS = (1 << 64) - 1
 _RUN_SECONDS = 7 * 24 * 3600.0
 """After a week an interrupted directory run starts afresh."""
 
@@ -24,9 +25,9 @@ _SCHEMA = """
 CREATE TABLE upload (
     row INTEGER PRIMARY KEY AUTOINCREMENT,
     endpoint TEXT NOT NULL, bucket TEXT NOT NULL, key TEXT NOT NULL,
-    upload_id TEXT NOT NULL, token TEXT NOT NULL, path TEXT NOT NULL,
-    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
-    device INTEGER NOT NULL, part_size INTEGER NOT NULL, begun REAL NOT NULL
+    upload_id TEXT NOT NULL, token TEXT NOT NULL, path NOT NULL,
+    size INTEGER NOT NULL, mtime_ns TEXT NOT NULL, inode TEXT NOT NULL,
+    device TEXT NOT NULL, part_size INTEGER NOT NULL, begun REAL NOT NULL
 );
 CREATE INDEX upload_place ON upload (endpoint, bucket, key);
 CREATE TABLE part (
@@ -36,10 +37,10 @@ CREATE TABLE part (
     PRIMARY KEY (row, number)
 ) WITHOUT ROWID;
 CREATE TABLE committed (
-    endpoint TEXT NOT NULL, bucket TEXT NOT NULL, prefix TEXT NOT NULL, root TEXT NOT NULL,
+    endpoint TEXT NOT NULL, bucket TEXT NOT NULL, prefix TEXT NOT NULL, root NOT NULL,
     key TEXT NOT NULL,
-    size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
-    device INTEGER NOT NULL, etag TEXT NOT NULL, parts INTEGER NOT NULL,
+    size INTEGER NOT NULL, mtime_ns TEXT NOT NULL, inode TEXT NOT NULL,
+    device TEXT NOT NULL, etag TEXT NOT NULL, parts INTEGER NOT NULL,
     verified_by TEXT NOT NULL, at REAL NOT NULL,
     PRIMARY KEY (endpoint, bucket, prefix, root, key)
 ) WITHOUT ROWID;
@@ -57,33 +58,75 @@ class Database:
     """
 
     def __init__(self, path: str) -> None:
-        os.makedirs(os.path.dirname(os.path.abspath(path)), mode=0o700, exist_ok=True)
+        # By whatever name it is given, one file has one lock file.
+        path = os.path.realpath(path)
+        _make_directory(os.path.dirname(path))
         # Made before SQLite would make it, with a mode of ours; its WAL takes the same.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         os.chmod(path, 0o600)
         self._leases = Leases.of(f"{path}.lock")
+        self._held: set[int] = set()
         self._connection = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
         run = self._connection.execute
+        self._version()
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA synchronous = NORMAL")
         run("PRAGMA foreign_keys = ON")
-        run("BEGIN IMMEDIATE")
-        (version,) = run("PRAGMA user_version").fetchone()
+        with self._transaction():
+            if self._version() == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    run(statement)
+                run(f"PRAGMA user_version = {_VERSION}")
+            run("DELETE FROM committed WHERE at < ?", (time.time() - _RUN_SECONDS,))
+
+    def _version(self) -> int:
+        """Return the version of the file, 0 if it is empty; raise if it is not ours to write to."""
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version not in {0, _VERSION}:
-            run("ROLLBACK")
             raise sqlite3.DatabaseError(f"made by another version ({version})")
-        if version == 0:
-            for statement in _SCHEMA.split(";\n"):
-                run(statement)
-            run(f"PRAGMA user_version = {_VERSION}")
-        run("DELETE FROM committed WHERE at < ?", (time.time() - _RUN_SECONDS,))
-        run("COMMIT")
+        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and not version:
+            raise sqlite3.DatabaseError("a database of something else")
+        return int(version)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and give back what is still held."""
         self._connection.close()
+        for row in list(self._held):
+            self._give(row)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # Some failures, such as a full disk, have rolled it back already.
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _take(self, row: int) -> bool:
+        taken = self._leases.take(row)
+        if taken:
+            self._held.add(row)
+        return taken
+
+    def _give(self, row: int) -> None:
+        # Never another's of this process.
+        if row in self._held:
+            self._held.discard(row)
+            self._leases.give(row)
 
     # --------------------------------------------------------------------- multipart uploads
 
@@ -91,12 +134,14 @@ class Database:
         self, place: Place, token: str, path: str, fingerprint: Fingerprint, part_size: int
     ) -> int:
         """Note an upload that is about to be created; its row is ours."""
-        cursor = self._connection.execute(
-            "INSERT INTO upload VALUES (NULL, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*place, token, path, *_columns(fingerprint), part_size, time.time()),
-        )
-        row = int(cursor.lastrowid or 0)
-        self._leases.take(row)
+        # The lease comes before the row shows: else it would look like one that was left.
+        with self._transaction():
+            cursor = self._connection.execute(
+                "INSERT INTO upload VALUES (NULL, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*place, token, _bound(path), *_columns(fingerprint), part_size, time.time()),
+            )
+            row = int(cursor.lastrowid or 0)
+            self._take(row)
         return row
 
     def created(self, row: int, upload_id: str) -> None:
@@ -112,16 +157,18 @@ class Database:
 
     def forget(self, row: int) -> None:
         """Remove an upload that is completed, aborted or never was."""
-        self._connection.execute("DELETE FROM upload WHERE row = ?", (row,))
-        self._leases.give(row)
+        try:
+            self._connection.execute("DELETE FROM upload WHERE row = ?", (row,))
+        finally:
+            self._give(row)
 
     def release(self, row: int) -> None:
         """Leave an upload for the next to take it up."""
-        self._leases.give(row)
+        self._give(row)
 
     def claim(self, place: Place) -> list[UploadRecord]:
         """Return the uploads to exactly this key that nobody is at work on; they are ours now."""
-        rows = {record.row for record in self.uploads(*place) if self._leases.take(record.row)}
+        rows = {record.row for record in self.uploads(*place) if self._take(record.row)}
         # Read once more: who held one may have finished and forgotten it in between.
         claimed = [
             record
@@ -129,12 +176,12 @@ class Database:
             if record.row in rows and record.key == place.key
         ]
         for row in rows - {record.row for record in claimed}:
-            self._leases.give(row)
+            self._give(row)
         return claimed
 
     def claim_row(self, row: int) -> bool:
         """Return whether nobody is at work on this upload; it is ours now."""
-        return self._leases.take(row)
+        return self._take(row)
 
     def uploads(self, endpoint: str, bucket: str, prefix: str) -> list[UploadRecord]:
         """Return the uploads of a bucket whose key begins with `prefix`, the newest first."""
@@ -142,7 +189,7 @@ class Database:
             "SELECT row, key, upload_id, token, path, size, mtime_ns, inode, device, part_size,"
             " begun FROM upload WHERE endpoint = ? AND bucket = ? AND substr(key, 1, ?) = ?"
             " ORDER BY row DESC",
-            (endpoint, bucket, len(prefix), prefix),
+            (endpoint, bucket, len(prefix), _bound(prefix)),
         ).fetchall()
         return [
             UploadRecord(
@@ -150,8 +197,8 @@ class Database:
                 key,
                 upload_id,
                 token,
-                path,
-                Fingerprint(size, mtime_ns, inode & _64_BITS, device & _64_BITS),
+                os.fsdecode(path),
+                Fingerprint(size, int(mtime_ns), int(inode), int(device)),
                 part_size,
                 begun,
                 self._parts(row),
@@ -184,7 +231,7 @@ class Database:
         found = self._connection.execute(
             "SELECT 1 FROM committed WHERE endpoint = ? AND bucket = ? AND prefix = ?"
             " AND root = ? LIMIT 1",
-            run,
+            _columns_of(run),
         ).fetchone()
         return found is not None
 
@@ -194,7 +241,7 @@ class Database:
             "SELECT etag, parts, verified_by FROM committed WHERE endpoint = ? AND bucket = ?"
             " AND prefix = ? AND root = ? AND key = ? AND size = ? AND mtime_ns = ?"
             " AND inode = ? AND device = ?",
-            (*run, key, *_columns(fingerprint)),
+            (*_columns_of(run), key, *_columns(fingerprint)),
         ).fetchone()
         return Committed(*found) if found else None
 
@@ -203,7 +250,7 @@ class Database:
         self._connection.execute(
             "INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                *run,
+                *_columns_of(run),
                 key,
                 *_columns(fingerprint),
                 done.etag,
@@ -217,14 +264,33 @@ class Database:
         """Forget a run: all of it is committed."""
         self._connection.execute(
             "DELETE FROM committed WHERE endpoint = ? AND bucket = ? AND prefix = ? AND root = ?",
-            run,
+            _columns_of(run),
         )
 
 
-def _columns(fingerprint: Fingerprint) -> tuple[int, int, int, int]:
-    # SQLite's integers are signed, of 64 bits; inode and device numbers may use all 64.
-    inode, device = (
-        value - (1 << 64) if value >= 1 << 63 else value
-        for value in (fingerprint.inode, fingerprint.device)
-    )
-    return fingerprint.size, fingerprint.mtime_ns, inode, device
+def _make_directory(path: str) -> None:
+    """Make a directory and those above it, for the user alone; `os.makedirs` opens those above."""
+    if not os.path.isdir(path):
+        _make_directory(os.path.dirname(path))
+        with suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+
+
+def _columns(fingerprint: Fingerprint) -> tuple[int, str, str, str]:
+    # As text: SQLite's integers have 63 bits and a sign, and these may need more.
+    numbers = (fingerprint.mtime_ns, fingerprint.inode, fingerprint.device)
+    mtime_ns, inode, device = (str(number) for number in numbers)
+    return fingerprint.size, mtime_ns, inode, device
+
+
+def _columns_of(run: Run) -> tuple[str | bytes, ...]:
+    return run.endpoint, run.bucket, run.prefix, _bound(run.root)
+
+
+def _bound(name: str) -> str | bytes:
+    """Return a file's name as SQLite takes it: bytes where it is no text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name)
+    return name

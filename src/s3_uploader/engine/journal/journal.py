@@ -100,7 +100,12 @@ class Journal:
         if self.problem:
             return None
         # Imported here, in the journal's thread: an upload of small files needs no SQLite.
-        module: Any = import_module("s3_uploader.engine.journal.database")
+        try:
+            module: Any = import_module("s3_uploader.engine.journal.database")
+        except ImportError as error:
+            # A Python built without SQLite.
+            self.problem = str(error)
+            return None
         try:
             self.path = self.path or _default_path()
             if self._database is None:

@@ -22,15 +22,24 @@ class Leases:
         path = os.path.realpath(path)
         with _guard:
             leases = _open.get(path)
-            # A forked child inherits the descriptor, but none of the locks.
-            if leases is None or leases.process != os.getpid():
+            if leases is None or not leases.valid(path):
                 leases = _open[path] = cls(path)
             return leases
 
     def __init__(self, path: str) -> None:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self.process = os.getpid()
+        self._process = os.getpid()
         self._rows: set[int] = set()
+
+    def valid(self, path: str) -> bool:
+        """Whether these are the file's: not a forked child's, nor those of a file now removed."""
+        if self._process != os.getpid():
+            # It inherits the descriptor, but none of the locks.
+            return False
+        try:
+            return os.path.samestat(os.stat(path), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
 
     def take(self, row: int) -> bool:
         """Return whether the row was free and is now ours."""

@@ -1,0 +1,202 @@
+"""A directory run that was killed: the next one sends what is missing, a finished one nothing."""
+
+import hashlib
+import os
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from conftest import Bucket
+from killing import Ended, Uploading, When, rows
+from s3_uploader.plan import MIB
+from s3_uploader.testing import FaultProxy, LocalS3Server, Record, StartFaultProxy
+from trees import make_tree
+
+pytest_plugins = ["s3_uploader.testing.pytest_plugin"]
+
+_MIDDLE = [f"d/middle{number}" for number in range(6)]
+"""Files that go with one request and are noted when they are committed."""
+
+
+class Scene:
+    def __init__(
+        self, server: LocalS3Server, proxy: FaultProxy, bucket: Bucket, folder: Path, prefix: str
+    ) -> None:
+        self.proxy = proxy
+        self.bucket = bucket
+        self.prefix = prefix
+        self.root = folder / "root"
+        self.journal = folder / "journal.db"
+        sizes: dict[str, bytes | int] = dict.fromkeys(_MIDDLE, 300_000)
+        self.content = make_tree(self.root, {**sizes, "small": 100, "z/parts": 21 * MIB})
+        config = {"part_size": 5 * MIB, "multipart_threshold": 5 * MIB, "max_requests": 2}
+        self.upload = Uploading(server, proxy, self.root, prefix, str(self.journal), config)
+
+    def run(self, killed_when: When | None = None) -> tuple[Ended, Counter[str]]:
+        """Upload; return how it ended, and how often each file was sent, parts counted."""
+        before = self.proxy.count()
+        ended = self.upload.run(killed_when=killed_when)
+        return ended, Counter(self.name(record) for record in self.sent(before))
+
+    def sent(self, before: int) -> list[Record]:
+        records = self.proxy.log[before:]
+        return [record for record in records if record.operation in {"PutObject", "UploadPart"}]
+
+    def name(self, record: Record) -> str:
+        return record.key.removeprefix(f"{self.prefix}/")
+
+    def kill(self) -> set[str]:
+        """Kill a run when one part is all that is missing; return the files noted as committed."""
+
+        def now() -> bool:
+            done = [record for record in self.proxy.log if record.status == 200]
+            puts = sum(record.operation == "PutObject" for record in done)
+            parts = sum(record.operation == "UploadPart" for record in done)
+            return (puts, parts) == (len(_MIDDLE) + 1, 4)
+
+        self.proxy.inject("UploadPart:stall:part=3")
+        ended, _ = self.run(now)
+        self.proxy.clear()
+        assert ended.killed
+        with closing(sqlite3.connect(self.journal)) as database:
+            keys = {key for (key,) in database.execute("SELECT key FROM committed")}
+        committed = {key.removeprefix(f"{self.prefix}/") for key in keys}
+        # The last may have been killed before it was noted.
+        assert len(committed) >= len(_MIDDLE) - 1
+        return committed
+
+    def noted(self) -> int:
+        return rows(self.journal, "committed") + rows(self.journal, "upload")
+
+    def check(self, ended: Ended) -> None:
+        statuses = {outcome["status"] for outcome in ended.files.values()}
+        assert statuses == {"committed"}, ended
+        assert ended.warned == []
+        assert self.bucket.tree(self.prefix) == self.content
+        assert self.bucket.open_uploads(self.prefix) == []
+        assert self.noted() == 0
+
+
+@pytest.fixture
+def scene(
+    server: LocalS3Server,
+    s3_fault_proxy: StartFaultProxy,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+) -> Scene:
+    return Scene(server, s3_fault_proxy(server), bucket, tmp_path, prefix)
+
+
+def test_killed_midway_the_next_run_sends_only_what_is_missing(scene: Scene) -> None:
+    committed = scene.kill()
+    assert committed <= set(_MIDDLE)
+    ended, sent = scene.run()
+    scene.check(ended)
+    # Small files are always sent; of the large ones those that the killed run had noted are not.
+    missing = set(_MIDDLE) - committed
+    # The third part may have been on its way, whole, when the process died.
+    parts = sent.pop("z/parts", 0)
+    assert parts <= 1
+    assert ended.files["z/parts"]["reused"] == (21 - 5 * parts) * MIB
+    assert sent == {**dict.fromkeys(missing, 1), "small": 1}
+    for name in committed:
+        assert ended.files[name]["reused"] == ended.files[name]["size"] == 300_000
+        assert ended.files[name]["verified_by"] == "etag-md5"
+    # A run that has finished is forgotten: the next one sends everything.
+    ended, sent = scene.run()
+    scene.check(ended)
+    assert {
+        name: outcome["reused"] for name, outcome in ended.files.items() if outcome["reused"]
+    } == {}
+    assert sent == {**dict.fromkeys(scene.content, 1), "z/parts": 5}
+
+
+def _rewrite(scene: Scene, name: str) -> None:
+    data = os.urandom(300_000)
+    (scene.root / name).write_bytes(data)
+    scene.content[name] = data
+
+
+def _touch(scene: Scene, name: str) -> None:
+    os.utime(scene.root / name)
+
+
+def _delete_object(scene: Scene, name: str) -> None:
+    scene.bucket.client.delete_object(Bucket=scene.bucket.name, Key=f"{scene.prefix}/{name}")
+
+
+def _replace_object(scene: Scene, name: str) -> None:
+    scene.bucket.client.put_object(
+        Bucket=scene.bucket.name, Key=f"{scene.prefix}/{name}", Body=bytes(300_000)
+    )
+
+
+def test_what_changed_between_the_runs_is_sent_again(scene: Scene) -> None:
+    committed = sorted(scene.kill())
+    changes = (_rewrite, _touch, _delete_object, _replace_object)
+    changed, same = committed[: len(changes)], committed[len(changes) :]
+    for change, name in zip(changes, changed, strict=True):
+        change(scene, name)
+    ended, sent = scene.run()
+    scene.check(ended)
+    assert same
+    assert {name: sent[name] for name in committed} == {
+        **dict.fromkeys(changed, 1),
+        **dict.fromkeys(same, 0),
+    }
+    assert all(ended.files[name]["reused"] == 0 for name in changed)
+
+
+def test_another_prefix_or_directory_is_another_run(scene: Scene) -> None:
+    scene.kill()
+    scene.prefix += "-other"
+    scene.upload.key = scene.prefix
+    _, sent = scene.run()
+    assert scene.bucket.tree(scene.prefix) == scene.content
+    assert sent == {**dict.fromkeys(scene.content, 1), "z/parts": 5}
+    assert scene.noted() > 0
+
+
+def test_a_run_with_a_failure_is_gone_on_with(scene: Scene) -> None:
+    scene.proxy.inject(f"PutObject:403:key=*/{_MIDDLE[0]}")
+    ended, _ = scene.run()
+    assert ended.files[_MIDDLE[0]]["status"] == "failed"
+    scene.proxy.clear()
+    ended, sent = scene.run()
+    scene.check(ended)
+    assert sent.keys() == {"small", _MIDDLE[0]}
+
+
+def test_with_few_descriptors_a_large_tree_is_uploaded(
+    server: LocalS3Server,
+    bucket: Bucket,
+    s3_fault_proxy: StartFaultProxy,
+    tmp_path: Path,
+    prefix: str,
+) -> None:
+    files: dict[str, bytes | int] = {f"{n % 10}/{n}": n.to_bytes(4, "big") for n in range(1_000)}
+    content = make_tree(tmp_path / "root", {**files, "parts": 30 * MIB})
+    ended = Uploading(
+        server,
+        s3_fault_proxy(server),
+        tmp_path / "root",
+        prefix,
+        str(tmp_path / "journal.db"),
+        {"part_size": 5 * MIB, "multipart_threshold": 5 * MIB},
+        {"RLIMIT_NOFILE": 64},
+    ).run()
+    assert {outcome["status"] for outcome in ended.files.values()} == {"committed"}
+    assert len(ended.files) == 1_001
+    assert bucket.get(f"{prefix}/parts") == content.pop("parts")
+    md5s = {name: _md5(data) for name, data in content.items()}
+    etags = bucket.etags(prefix)
+    assert {name: etags[name] for name in md5s} == md5s
+    assert ended.warned == []
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()

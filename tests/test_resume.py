@@ -1,0 +1,644 @@
+"""An interrupted upload goes on with what the store holds, and only if it is the file's own."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from conftest import Bucket
+from hooked import TINY, Hook, HookedStore, Moment, fail_with, nothing
+from killing import Uploading
+from s3_uploader import FileOutcome, UploadConfig, Uploader
+from s3_uploader.engine.journal import Place
+from s3_uploader.engine.journal.database import Database
+from s3_uploader.events import Event, PartReused
+from s3_uploader.plan import MIB
+from s3_uploader.source import Fingerprint
+from s3_uploader.store import Body, CompletedPart, Receipt, StoredPart, error_from_answer
+from s3_uploader.store.answers import Request
+from s3_uploader.testing import (
+    FaultProxy,
+    LocalS3Server,
+    MemoryStore,
+    StartFaultProxy,
+)
+from trees import make_tree
+
+pytestmark = pytest.mark.anyio
+pytest_plugins = ["s3_uploader.testing.pytest_plugin"]
+
+_SIZE = 4_500
+"""Five parts of the TINY store, the last a short one."""
+
+_STOPS_AT_3 = fail_with(500, "InternalError", operation="UploadPart", part=3)
+
+
+class Scene:
+    """A file, a journal and a store, and uploads of the one to the other."""
+
+    def __init__(self, folder: Path, store: HookedStore | None = None, **settings: Any) -> None:
+        self.path = folder / "file"
+        self.data = make_tree(folder, {"file": _SIZE})["file"]
+        self.journal = folder / "state/journal.db"
+        self.store = store or HookedStore()
+        self.settings = settings
+        self.events: list[Event] = []
+
+    async def upload(self, hook: Hook = nothing, **settings: Any) -> FileOutcome:
+        """Upload with an Uploader of its own, which waits for nothing and repeats nothing."""
+        self.store.hook = hook
+        self.store.calls.clear()
+        self.events.clear()
+        values: dict[str, Any] = {"journal": str(self.journal), "max_attempts": 1}
+        config = UploadConfig(**(values | self.settings | settings))
+        async with Uploader(store=self.store, config=config) as uploader:
+            return await uploader.upload_file(self.path, "key", consumers=[self.events.append])
+
+    async def interrupt(self, hook: Hook = _STOPS_AT_3, **settings: Any) -> None:
+        """Leave an upload open that the journal knows."""
+        outcome = await self.upload(hook, max_requests=1, **settings)
+        assert outcome.status == "failed"
+        assert len(self.store.memory.uploads) == 1
+        assert self.rows() == 1
+
+    def rows(self) -> int:
+        with closing(sqlite3.connect(self.journal)) as database:
+            return int(database.execute("SELECT count(*) FROM upload").fetchone()[0])
+
+    def sent(self) -> list[int]:
+        """Numbers of the parts that the last upload sent."""
+        calls = self.store.calls
+        return sorted(call.part for call in calls if call.operation == "UploadPart")
+
+    def reused(self) -> list[int]:
+        return sorted(event.part for event in self.events if isinstance(event, PartReused))
+
+    def check(self, outcome: FileOutcome) -> None:
+        """Check that the object is the file, and that nothing is left."""
+        outcome.raise_for_failure()
+        assert self.store.memory.objects == {"key": self.path.read_bytes()}
+        assert self.store.memory.uploads == {}
+        assert self.rows() == 0
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("integrity", "proof"), [("auto", "etag-md5"), ("md5", "etag-md5"), ("off", "none")]
+)
+async def test_it_goes_on_with_the_parts_it_had_sent(
+    scene: Scene, integrity: str, proof: str
+) -> None:
+    await scene.interrupt(integrity=integrity)
+    before = set(next(iter(scene.store.memory.uploads.values())).parts)
+    assert {1, 2} <= before
+    outcome = await scene.upload(integrity=integrity)
+    scene.check(outcome)
+    assert set(scene.reused()) == before
+    assert set(scene.sent()) == {1, 2, 3, 4, 5} - before
+    assert scene.store.count("CreateMultipartUpload") == 0
+    assert outcome.reused == sum(500 if part == 5 else 1000 for part in before)
+    assert outcome.verified_by == proof
+
+
+async def test_what_a_cancelled_upload_kept_is_gone_on_with(scene: Scene) -> None:
+    async def hook(moment: Moment) -> None:
+        if moment == Moment("after", "UploadPart", "key", 2):
+            scope.cancel()
+
+    with anyio.CancelScope() as scope:
+        await scene.upload(hook, on_cancel="keep", max_requests=1)
+    assert scope.cancelled_caught
+    assert len(scene.store.memory.uploads) == scene.rows() == 1
+    scene.check(await scene.upload())
+    assert {1, 2} <= set(scene.reused())
+
+
+async def test_within_one_uploader_it_goes_on_too(scene: Scene) -> None:
+    config = UploadConfig(journal=str(scene.journal), max_attempts=1, max_requests=1)
+    async with Uploader(store=scene.store, config=config) as uploader:
+        scene.store.hook = _STOPS_AT_3
+        assert not (await uploader.upload_file(scene.path, "key")).ok
+        scene.store.hook = nothing
+        outcome = await uploader.upload_file(scene.path, "key")
+    scene.check(outcome)
+    assert outcome.reused >= 2_000
+
+
+# ---------------------------------------------------------------------------- the file has changed
+
+
+def _longer(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"more")
+
+
+def _touched(path: Path) -> None:
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+
+
+def _replaced(path: Path) -> None:
+    before = path.stat()
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes())
+    other.replace(path)
+    os.utime(path, ns=(0, before.st_mtime_ns))
+    assert path.stat().st_ino != before.st_ino
+
+
+@pytest.mark.parametrize("change", [_longer, _touched, _replaced])
+async def test_of_a_changed_file_nothing_is_gone_on_with(
+    scene: Scene, change: Callable[[Path], None]
+) -> None:
+    await scene.interrupt()
+    change(scene.path)
+    outcome = await scene.upload()
+    scene.check(outcome)
+    assert scene.store.count("AbortMultipartUpload") == 1
+    assert scene.store.count("CreateMultipartUpload") == 1
+    assert (scene.reused(), scene.sent(), outcome.reused) == ([], [1, 2, 3, 4, 5], 0)
+
+
+async def test_a_change_that_the_fingerprint_hides_is_seen_by_the_hash(scene: Scene) -> None:
+    await scene.interrupt()
+    status = scene.path.stat()
+    with scene.path.open("r+b") as file:
+        file.seek(1_500)
+        file.write(b"changed")
+    os.utime(scene.path, ns=(0, status.st_mtime_ns))
+    scene.check(await scene.upload())
+    assert 1 in scene.reused()
+    assert 2 in scene.sent()
+
+
+async def test_an_upload_in_parts_the_store_no_longer_takes_is_not_gone_on_with(
+    scene: Scene,
+) -> None:
+    await scene.interrupt()
+    scene.store.limits = replace(TINY, max_part=900, part_size=900)
+    scene.check(await scene.upload())
+    assert scene.store.count("AbortMultipartUpload") == 1
+    assert scene.reused() == []
+
+
+async def test_a_part_size_that_was_set_since_does_not_matter(scene: Scene) -> None:
+    await scene.interrupt()
+    scene.store.limits = replace(TINY, part_size=700)
+    outcome = await scene.upload()
+    scene.check(outcome)
+    assert outcome.parts == 5
+    assert scene.reused()
+
+
+# ----------------------------------------------------------------------- the store has other parts
+
+
+async def test_a_part_of_other_bytes_is_sent_again(scene: Scene) -> None:
+    await scene.interrupt()
+    (upload,) = scene.store.memory.uploads.values()
+    upload.parts[1] = bytes(len(upload.parts[1]))
+    scene.check(await scene.upload())
+    assert 1 in scene.sent()
+    assert 2 in scene.reused()
+
+
+async def test_a_part_that_the_store_has_lost_is_sent_again(scene: Scene) -> None:
+    await scene.interrupt()
+    (upload,) = scene.store.memory.uploads.values()
+    del upload.parts[2]
+    scene.check(await scene.upload())
+    assert 2 in scene.sent()
+    assert 1 in scene.reused()
+
+
+async def test_a_part_the_journal_missed_is_used(scene: Scene) -> None:
+    await scene.interrupt()
+    with closing(sqlite3.connect(scene.journal)) as raw, raw:
+        raw.execute("DELETE FROM part")
+    scene.check(await scene.upload())
+    assert {1, 2} <= set(scene.reused())
+
+
+async def test_of_an_upload_the_store_has_dropped_a_new_one_is_made(scene: Scene) -> None:
+    await scene.interrupt()
+    scene.store.memory.uploads.clear()
+    scene.check(await scene.upload())
+    assert scene.sent() == [1, 2, 3, 4, 5]
+
+
+class Deaf(HookedStore):
+    """Refuses to list parts, or uploads."""
+
+    def __init__(self, status: int, s3_code: str) -> None:
+        super().__init__()
+        self._error = (status, s3_code)
+        self.listings = 0
+
+    async def list_parts(self, key: str, upload_id: str) -> list[StoredPart]:
+        del upload_id
+        self.listings += 1
+        raise error_from_answer(Request("ListParts", key, "b", "memory://"), *self._error, "")
+
+
+@pytest.mark.parametrize(
+    ("status", "s3_code"),
+    [(403, "AccessDenied"), (500, "InternalError"), (501, "NotImplemented"), (404, "NoSuchKey")],
+)
+async def test_where_parts_are_not_listed_the_journal_tells(
+    tmp_path: Path, status: int, s3_code: str
+) -> None:
+    store = Deaf(status, s3_code)
+    scene = Scene(tmp_path, store)
+    await scene.interrupt()
+    scene.check(await scene.upload())
+    assert store.listings == 1
+    assert {1, 2} <= set(scene.reused())
+    assert store.count("CreateMultipartUpload") == 0
+
+
+class Opaque(MemoryStore):
+    """ETags that are no MD5."""
+
+    async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:
+        receipt = await super().upload_part(key, upload_id, number, body)
+        return Receipt(f"opaque-{receipt.etag}")
+
+    async def list_parts(self, key: str, upload_id: str) -> list[StoredPart]:
+        parts = await super().list_parts(key, upload_id)
+        return [replace(part, etag=f"opaque-{part.etag}") for part in parts]
+
+    async def complete_multipart_upload(
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart]
+    ) -> Receipt:
+        known = [replace(part, etag=part.etag.removeprefix("opaque-")) for part in parts]
+        await super().complete_multipart_upload(key, upload_id, known)
+        return Receipt("opaque")
+
+
+@pytest.mark.parametrize(("integrity", "resumes"), [("auto", True), ("off", False)])
+async def test_of_opaque_etags_the_journals_own_md5_tells(
+    tmp_path: Path, integrity: str, *, resumes: bool
+) -> None:
+    """Without one, as integrity="off" leaves it, nothing tells: the part is sent again."""
+    scene = Scene(tmp_path, HookedStore(Opaque(limits=TINY)), integrity=integrity)
+    await scene.interrupt()
+    outcome = await scene.upload()
+    scene.check(outcome)
+    assert ({1, 2} <= set(scene.reused())) is resumes
+    assert outcome.verified_by == ("size" if resumes else "none")
+
+
+async def test_an_opaque_part_that_another_has_replaced_is_sent_again(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, HookedStore(Opaque(limits=TINY)))
+    await scene.interrupt()
+    (upload,) = scene.store.memory.uploads.values()
+    upload.parts[1] = bytes(1_000)
+    scene.check(await scene.upload())
+    assert 1 in scene.sent()
+
+
+async def test_an_opaque_part_of_which_the_file_has_changed_is_sent_again(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, HookedStore(Opaque(limits=TINY)))
+    await scene.interrupt()
+    status = scene.path.stat()
+    with scene.path.open("r+b") as file:
+        file.write(b"changed")
+    os.utime(scene.path, ns=(0, status.st_mtime_ns))
+    scene.check(await scene.upload())
+    assert 1 in scene.sent()
+
+
+# ------------------------------------------------------------------- uploads of which nobody knows
+
+
+async def test_with_the_journal_lost_an_open_upload_is_left_alone(scene: Scene) -> None:
+    await scene.interrupt()
+    scene.journal.unlink()
+    outcome = await scene.upload()
+    outcome.raise_for_failure()
+    assert scene.store.memory.objects == {"key": scene.data}
+    assert len(scene.store.memory.uploads) == 1
+    assert scene.reused() == []
+
+
+@pytest.mark.parametrize("journal", ["", "off"])
+async def test_with_adopt_an_open_upload_of_the_same_bytes_is_used(
+    scene: Scene, journal: str
+) -> None:
+    await scene.interrupt()
+    before = set(next(iter(scene.store.memory.uploads.values())).parts)
+    scene.journal.unlink()
+    with closing(sqlite3.connect(scene.journal)) as raw:
+        raw.execute("PRAGMA user_version")
+    outcome = await scene.upload(adopt=True, journal=journal or str(scene.journal))
+    outcome.raise_for_failure()
+    assert scene.store.memory.objects == {"key": scene.data}
+    assert scene.store.memory.uploads == {}
+    assert set(scene.reused()) == before
+    assert scene.store.count("CreateMultipartUpload") == 0
+
+
+async def test_adopted_and_interrupted_it_is_ours_from_then_on(scene: Scene) -> None:
+    await scene.interrupt()
+    scene.journal.unlink()
+    await scene.interrupt(adopt=True)
+    scene.check(await scene.upload())
+    assert {1, 2} <= set(scene.reused())
+
+
+async def test_adopted_parts_of_another_file_are_sent_again(scene: Scene) -> None:
+    await scene.interrupt()
+    scene.journal.unlink()
+    scene.path.write_bytes(os.urandom(_SIZE))
+    scene.check(await scene.upload(adopt=True))
+    assert scene.sent() == [1, 2, 3, 4, 5]
+
+
+async def test_uploads_of_other_keys_are_never_adopted(scene: Scene) -> None:
+    store = scene.store.memory
+    for key in ("key/longer", "ke", "other"):
+        upload_id = await store.create_multipart_upload(key, content_type="", metadata={})
+        store.uploads[upload_id].parts[1] = scene.data[:1_000]
+    (await scene.upload(adopt=True)).raise_for_failure()
+    assert scene.reused() == []
+    assert sorted(upload.key for upload in store.uploads.values()) == ["ke", "key/longer", "other"]
+
+
+def _note_one_without_answer(scene: Scene) -> None:
+    """Leave what a process leaves that dies before the answer to its Create."""
+    database = Database(str(scene.journal))
+    fingerprint = Fingerprint.of(scene.path.stat())
+    database.begin(Place("memory://", "memory", "key"), "t", str(scene.path), fingerprint, 1_000)
+    database.close()
+
+
+async def test_a_create_without_an_answer_is_found(scene: Scene) -> None:
+    _note_one_without_answer(scene)
+    await scene.store.memory.create_multipart_upload("key", content_type="", metadata={})
+    scene.check(await scene.upload())
+    assert scene.store.count("CreateMultipartUpload") == 0
+
+
+async def test_a_create_that_never_came_is_forgotten(scene: Scene) -> None:
+    _note_one_without_answer(scene)
+    scene.check(await scene.upload())
+    assert scene.store.count("CreateMultipartUpload") == 1
+
+
+@pytest.mark.parametrize("why", ["two", "parts", "old", "other key"])
+async def test_an_upload_that_may_be_anothers_is_not_taken_for_ours(scene: Scene, why: str) -> None:
+    _note_one_without_answer(scene)
+    store = scene.store.memory
+    key = "key/2" if why == "other key" else "key"
+    for _ in range(1 + (why == "two")):
+        upload_id = await store.create_multipart_upload(key, content_type="", metadata={})
+        if why == "parts":
+            store.uploads[upload_id].parts[1] = scene.data[:1_000]
+        if why == "old":
+            store.uploads[upload_id].initiated -= 3_600
+    others = set(store.uploads)
+    (await scene.upload()).raise_for_failure()
+    assert store.objects == {"key": scene.data}
+    assert set(store.uploads) == others
+
+
+async def test_an_upload_that_another_has_just_made_is_not_taken_for_ours(scene: Scene) -> None:
+    """It is at the store, and its maker has not yet noted its id."""
+    _note_one_without_answer(scene)
+    created, go_on = anyio.Event(), anyio.Event()
+    other = scene.path.with_name("other")
+    content = os.urandom(_SIZE)
+    other.write_bytes(content)
+
+    async def hook(moment: Moment) -> None:
+        if moment == Moment("after", "CreateMultipartUpload", "key") and not created.is_set():
+            created.set()
+            await go_on.wait()
+
+    config = UploadConfig(journal=str(scene.journal))
+    scene.store.hook = hook
+    # The other's file is not the noted one, so it makes an upload of its own.
+    async with (
+        Uploader(store=scene.store, config=config) as uploader,
+        asyncio.TaskGroup() as tasks,
+    ):
+        second = tasks.create_task(uploader.upload_file(other, "key"))
+        await created.wait()
+        _note_one_without_answer(scene)
+        first = await uploader.upload_file(scene.path, "key")
+        assert scene.store.memory.objects == {"key": scene.data}
+        go_on.set()
+    assert first.ok
+    assert second.result().ok
+    assert scene.store.memory.objects == {"key": content}
+    assert scene.store.memory.uploads == {}
+
+
+# ---------------------------------------------------------------------------- two at the same time
+
+
+@pytest.mark.parametrize("left", [False, True])
+@pytest.mark.parametrize("uploaders", [1, 2])
+async def test_two_uploads_of_one_key_at_the_same_time(
+    scene: Scene, uploaders: int, *, left: bool
+) -> None:
+    """One takes up what was `left`, the other begins anew."""
+    if left:
+        await scene.interrupt()
+    completed: list[bytes] = []
+
+    async def hook(moment: Moment) -> None:
+        if moment.when == "after" and moment.operation == "CompleteMultipartUpload":
+            completed.append(scene.store.memory.objects["key"])
+        await anyio.lowlevel.checkpoint()
+
+    other = scene.path.with_name("other")
+    other.write_bytes(os.urandom(_SIZE))
+    scene.store.hook = hook
+    config = UploadConfig(journal=str(scene.journal))
+    async with (
+        Uploader(store=scene.store, config=config) as one,
+        Uploader(store=scene.store, config=config) as two,
+        asyncio.TaskGroup() as tasks,
+    ):
+        uploads = [
+            tasks.create_task(uploader.upload_file(path, "key"))
+            for uploader, path in (
+                (one, scene.path),
+                (two if uploaders == 2 else one, scene.path),
+                (two if uploaders == 2 else one, other),
+            )
+        ]
+    assert all(upload.result().ok for upload in uploads)
+    assert len(completed) == 3
+    assert sorted(completed) == sorted([scene.data, scene.data, other.read_bytes()])
+    assert scene.store.memory.objects == {"key": completed[-1]}
+    assert scene.store.memory.uploads == {}
+    assert scene.rows() == 0
+    if left:
+        assert sum(upload.result().reused > 0 for upload in uploads) <= 1
+
+
+# ------------------------------------------------------------------------------------ a real store
+
+
+class Real:
+    """A file of three parts, interrupted at the third, at a real store behind a proxy."""
+
+    def __init__(self, server: LocalS3Server, proxy: FaultProxy, folder: Path, key: str) -> None:
+        self.proxy = proxy
+        self.path = folder / "file"
+        self.key = key
+        make_tree(folder, {"file": 11 * MIB})
+        self._profile = proxy.profile(server)
+        self._config = UploadConfig(
+            journal=str(folder / "journal.db"),
+            part_size=5 * MIB,
+            multipart_threshold=5 * MIB,
+            max_attempts=1,
+        )
+        self.events: list[Event] = []
+
+    async def upload(self, **settings: Any) -> FileOutcome:
+        self.events.clear()
+        config = replace(self._config, **settings)
+        async with Uploader(self._profile, config=config) as uploader:
+            return await uploader.upload_file(self.path, self.key, consumers=[self.events.append])
+
+    async def interrupt(self, lane: str) -> int:
+        """Send all parts but the third; return how many requests there were."""
+        self.proxy.inject("UploadPart:403:part=3:code=ExpiredToken")
+        assert not (await self.upload(lane=lane, max_requests=1)).ok
+        self.proxy.clear()
+        return len(self.proxy.log)
+
+    def since(self, before: int) -> list[tuple[str, int | None]]:
+        return [(record.operation, record.part) for record in self.proxy.log[before:]]
+
+
+@pytest.fixture
+def real(
+    server: LocalS3Server, s3_fault_proxy: StartFaultProxy, tmp_path: Path, prefix: str
+) -> Real:
+    return Real(server, s3_fault_proxy(server), tmp_path, f"{prefix}/file")
+
+
+_LISTINGS = {
+    "": {3},
+    "ListParts:short-part:part=1": {1, 3},
+    "ListParts:missing-part:part=2": {2, 3},
+    "ListParts:repeat-token": {3},
+    "ListParts:403": {3},
+    "ListParts:500": {3},
+    "ListParts:501": {3},
+    "ListParts:lose": {3},
+}
+"""What happens to the listing, and which parts are then sent."""
+
+
+@pytest.mark.parametrize(
+    ("lane", "fault"),
+    [
+        *(("auto", fault) for fault in _LISTINGS),
+        *(("boto", fault) for fault in ("", "ListParts:repeat-token", "ListParts:501")),
+    ],
+)
+async def test_whatever_the_listing_shows_the_object_is_whole(
+    real: Real, bucket: Bucket, lane: str, fault: str
+) -> None:
+    before = await real.interrupt(lane)
+    if fault:
+        real.proxy.inject(fault)
+    (await real.upload(lane=lane)).raise_for_failure()
+    assert bucket.get(real.key) == content(real.path)
+    assert bucket.open_uploads(real.key) == []
+    since = real.since(before)
+    assert {part for operation, part in since if operation == "UploadPart"} == _LISTINGS[fault]
+    assert sum(operation == "CreateMultipartUpload" for operation, _ in since) == 0
+    # A listing without end is left at the second page that leads nowhere.
+    assert sum(operation == "ListParts" for operation, _ in since) <= 3
+
+
+@pytest.mark.parametrize(("part", "size"), [(1, 5 * MIB), (3, MIB)])
+async def test_a_part_of_other_bytes_at_a_real_store_is_not_used(
+    real: Real, bucket: Bucket, part: int, size: int
+) -> None:
+    before = await real.interrupt("auto")
+    (upload_id,) = {record.upload_id for record in real.proxy.log[:before] if record.upload_id}
+    bucket.client.upload_part(
+        Bucket=bucket.name, Key=real.key, UploadId=upload_id, PartNumber=part, Body=bytes(size)
+    )
+    (await real.upload()).raise_for_failure()
+    assert bucket.get(real.key) == content(real.path)
+    # Of part 1 SeaweedFS keeps both versions and lists both, so ours need not be sent again.
+    assert [number for operation, number in real.since(before) if number] == [3]
+
+
+async def test_a_changed_file_aborts_what_was_open(real: Real, bucket: Bucket) -> None:
+    before = await real.interrupt("auto")
+    _touched(real.path)
+    (await real.upload()).raise_for_failure()
+    assert bucket.get(real.key) == content(real.path)
+    assert bucket.open_uploads(real.key) == []
+    operations = [operation for operation, _ in real.since(before)]
+    assert operations.count("AbortMultipartUpload") == 1
+    assert operations.count("UploadPart") == 3
+
+
+@pytest.mark.parametrize("adopt", [True, False])
+async def test_with_the_journal_lost_a_real_store_tells(
+    real: Real, bucket: Bucket, *, adopt: bool
+) -> None:
+    before = await real.interrupt("auto")
+    outcome = await real.upload(adopt=adopt, journal="off")
+    outcome.raise_for_failure()
+    assert bucket.get(real.key) == content(real.path)
+    assert bucket.open_uploads(real.key) == ([] if adopt else [real.key])
+    sent = {part for operation, part in real.since(before) if operation == "UploadPart"}
+    assert sent == ({3} if adopt else {1, 2, 3})
+    assert outcome.reused == (10 * MIB if adopt else 0)
+
+
+def test_two_processes_upload_the_same_key(
+    server: LocalS3Server,
+    bucket: Bucket,
+    s3_fault_proxy: StartFaultProxy,
+    tmp_path: Path,
+    prefix: str,
+) -> None:
+    """Two files, one key, one journal: each is made whole, and the last to complete stays."""
+    proxy = s3_fault_proxy(server)
+    files = make_tree(tmp_path, {"one/file": 11 * MIB, "two/file": 11 * MIB})
+    config = {"part_size": 5 * MIB, "multipart_threshold": 5 * MIB, "max_requests": 2}
+    uploads = [
+        Uploading(
+            server, proxy, tmp_path / name, f"{prefix}/file", str(tmp_path / "journal.db"), config
+        )
+        for name in files
+    ]
+    # What one left when it was killed, the same one takes up beside the other.
+    assert uploads[0].run(killed_at=4).killed
+    children = [upload.start() for upload in uploads]
+    for ended in [child.wait() for child in children]:
+        assert ended.files["file"]["status"] == "committed", ended
+        assert ended.warned == []
+    completes = [
+        record.upload_id for record in proxy.log if record.operation == "CompleteMultipartUpload"
+    ]
+    assert len(set(completes)) == 2
+    assert bucket.get(f"{prefix}/file") in files.values()
+    assert bucket.open_uploads(prefix) == []
