@@ -283,23 +283,24 @@ def _budget(call: Call, job: Job) -> float:
 # ------------------------------------------------------------------------- with one request
 
 
-@dataclass(slots=True)
 class Doubt:
     """Whether one of the attempts of a PutObject may have taken effect.
 
     Attributes:
-        maybe: an attempt failed in a way that may hide a success.
+        seldom: the store said: not now. It is hardly ever untrue.
+        maybe: an attempt failed in another way that may hide a success.
         lost: an attempt was not answered by the store itself, so it may even happen later.
     """
 
-    maybe: bool = False
-    lost: bool = False
+    def __init__(self) -> None:
+        self.seldom = self.maybe = self.lost = False
 
     def note(self, error: StoreError) -> None:
         """Take an attempt's failure into account."""
         connected = error.code not in _UNREACHED and error.params.get("detail") != NO_CONNECTION
         if error.retryable and connected:
-            self.maybe = True
+            self.seldom = True
+            self.maybe |= error.status not in _REFUSED
             self.lost |= error.status is None or error.status in _LOST
 
 
@@ -310,10 +311,10 @@ async def resolve_put(call: Call, job: Job, error: StoreError, doubt: Doubt, md5
         StoreError: `error`; it did not.
         OutcomeUnknownError: the store does not say what is there.
     """
-    if not doubt.maybe:
+    if not doubt.seldom:
         raise error
     until = time.monotonic() + _budget(call, job)
-    for pause in (*_CONFIRMING, 0.0):
+    for pause in (*_CONFIRMING, 0.0) if doubt.maybe else (0.0,):
         seen: StoreError | None = None
         try:
             info = await call.attempt(lambda: call.store.head_object(job.key))

@@ -105,7 +105,7 @@ async def _send(call: Call, job: Job) -> Delivered:
     job = replace(job, size=fingerprint.size)
     await _started(call, job)
     done = await _sent_before(call, job, fingerprint)
-    if done is None:
+    while done is None:
         try:
             done = await _send_large(call, job, fingerprint)
         except StoreError as error:
@@ -113,7 +113,6 @@ async def _send(call: Call, job: Job) -> Delivered:
                 raise
             size, part_size = int(error.params["size"]), call.limits.part_size
             await call.warn("upload.smaller_parts", size=size, key=job.key, part_size=part_size)
-            done = await _send_large(call, job, fingerprint)
     call.history.note(job.key, fingerprint, Committed(done.etag, done.parts, done.verified_by))
     return done
 
@@ -136,7 +135,8 @@ async def _send_large(call: Call, job: Job, fingerprint: Fingerprint) -> Deliver
 def _learn(call: Call, refused: StoreError) -> bool:
     """Note that the store refuses such a body; return whether smaller ones can be sent."""
     size = int(refused.params.get("size", 0))
-    smaller = max(call.limits.min_part, size // _SMALLER // MIB * MIB)
+    # Not below 1 MiB, though some stores take parts of a byte: it would cost a request for each.
+    smaller = max(call.limits.min_part, MIB, size // _SMALLER // MIB * MIB)
     if smaller >= size:
         return False
     call.lessons.max_body = min(call.lessons.max_body or smaller, smaller)
