@@ -55,10 +55,13 @@ async def create(
             await journal.created(row, created[-1])
     except BaseException:
         with anyio.CancelScope(shield=True):
+            gone = True
             for upload_id in created:
-                await abort(call, job.key, upload_id, until=deadline[0])
+                gone = await abort(call, job.key, upload_id, until=deadline[0])
+                if journal is not None and not gone:
+                    await journal.created(row, upload_id)
             if journal is not None:
-                await journal.forget(row)
+                await (journal.forget if gone else journal.release)(row)
         raise
     return Upload(created[-1], token, row, part_size)
 
@@ -84,9 +87,10 @@ async def _end(call: Call, job: Job, upload: Upload, error: BaseException) -> No
     """Keep what the next upload can go on with, and abort the rest."""
     keep = _worth_keeping(call, upload, error)
     if not keep:
-        await abort(call, job.key, upload.upload_id)
+        gone = await abort(call, job.key, upload.upload_id)
         if call.journal is not None:
-            await call.journal.forget(upload.row)
+            # What the store does not let go of stays listed as pending.
+            await (call.journal.forget if gone else call.journal.release)(upload.row)
         return
     if call.journal is not None:
         await call.journal.release(upload.row)
