@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 
 from conftest import Bucket
 from s3_uploader import FileOutcome, UploadConfig, Uploader
@@ -19,6 +20,9 @@ PART = 5 * MIB
 
 IN_PARTS = PART + 4_321
 """Bytes of a file of two parts."""
+
+BOTH_LANES = ["wire", pytest.param("boto", marks=pytest.mark.long)]
+"""Where the lane makes little difference, one of them is enough for every day."""
 
 LIMIT_SECONDS = 60
 """An upload that takes longer hangs."""

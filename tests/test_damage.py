@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Bucket
-from faulty import IN_PARTS, PART, site
+from faulty import BOTH_LANES, IN_PARTS, PART, site
 from s3_uploader.plan import MIB
 from s3_uploader.testing import Fault, FlipBit, LocalS3Server, Record, WrongETag
 
@@ -18,9 +18,9 @@ _SENT = {
     "small": (200_000, "PutObject", "wire"),
     "put": (300_000, "PutObject", "wire"),
     "part": (IN_PARTS, "UploadPart", "wire"),
+    "part-boto": (IN_PARTS, "UploadPart", "boto"),
     "small-boto": (200_000, "PutObject", "boto"),
     "put-boto": (300_000, "PutObject", "boto"),
-    "part-boto": (IN_PARTS, "UploadPart", "boto"),
 }
 
 
@@ -148,10 +148,12 @@ _CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("lane", ["wire", "boto"])
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("lane", BOTH_LANES)
+@pytest.mark.parametrize(
+    "number", [pytest.param(1, marks=pytest.mark.long), 2, pytest.param(3, marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("change", list(_CHANGES))
-@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("older", [pytest.param(False, marks=pytest.mark.long), True])
 async def test_a_file_that_changes_between_its_parts_publishes_nothing(
     server: LocalS3Server,
     bucket: Bucket,
@@ -182,9 +184,9 @@ async def test_a_file_that_changes_between_its_parts_publishes_nothing(
     assert bucket.open_uploads(prefix) == []
 
 
-@pytest.mark.parametrize("lane", ["wire", "boto"])
+@pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("change", ["modified", "truncated"])
-@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("older", [pytest.param(False, marks=pytest.mark.long), True])
 async def test_a_file_that_changes_within_its_only_put_publishes_nothing(
     server: LocalS3Server,
     bucket: Bucket,
@@ -211,7 +213,7 @@ async def test_a_file_that_changes_within_its_only_put_publishes_nothing(
     assert opened.content(prefix) == before
 
 
-@pytest.mark.parametrize("lane", ["wire", "boto"])
+@pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("change", ["replaced", "removed"])
 async def test_a_file_replaced_within_its_only_put_is_sent_as_it_was(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, change: str

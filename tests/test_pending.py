@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from conftest import Bucket
-from faulty import LIMIT_SECONDS, PART, site
+from faulty import BOTH_LANES, LIMIT_SECONDS, PART, site
 from s3_uploader import StoreError, UploadFailedError
 from s3_uploader.events import PartReused
 from s3_uploader.testing import LocalS3Server, Record
@@ -44,7 +44,7 @@ def begin(bucket: Bucket, key: str) -> str:
     return str(answer["UploadId"])
 
 
-@pytest.mark.parametrize("lane", ["wire", "boto"])
+@pytest.mark.parametrize("lane", BOTH_LANES)
 async def test_a_kept_upload_is_listed_and_gone_on_with(
     server: LocalS3Server,
     bucket: Bucket,
@@ -133,7 +133,7 @@ async def test_one_that_is_gone_at_the_store_is_aborted_and_forgotten(
         assert await opened.uploader.pending_uploads(prefix) == []
 
 
-@pytest.mark.parametrize("lane", ["wire", "boto"])
+@pytest.mark.parametrize("lane", BOTH_LANES)
 async def test_others_uploads_are_listed_when_asked_for_and_aborted_by_force(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str, lane: str
 ) -> None:

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from conftest import Bucket
-from faulty import FAST, IN_PARTS, LIMIT_SECONDS, PART, site
+from faulty import BOTH_LANES, FAST, IN_PARTS, LIMIT_SECONDS, PART, site
 from s3_uploader import Uploader
 from s3_uploader.plan import MIB
 from s3_uploader.testing import (
@@ -30,8 +30,6 @@ from s3_uploader.testing.faults.request import Request
 
 pytestmark = pytest.mark.anyio
 
-LANES = ["wire", "boto"]
-
 
 def make_file(folder: Path, size: int) -> Path:
     path = folder / f"f{size}"
@@ -42,7 +40,7 @@ def make_file(folder: Path, size: int) -> Path:
 # ------------------------------------------------------------------------------------ how soon
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("status", [429, 503])
 async def test_the_seconds_the_store_asks_for_are_waited(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, status: int
@@ -56,7 +54,7 @@ async def test_the_seconds_the_store_asks_for_are_waited(
     assert outcome.seconds >= retry.delay
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("lane", BOTH_LANES)
 async def test_the_date_the_store_names_is_awaited(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
@@ -96,7 +94,7 @@ async def test_complete_waits_as_the_store_asks(
 # ----------------------------------------------------------------------------------- how often
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("lane", BOTH_LANES)
 async def test_a_part_that_fails_is_sent_again_alone(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
@@ -120,9 +118,9 @@ _REQUESTS = {
 }
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize(("size", "operation"), _REQUESTS.values(), ids=_REQUESTS)
-@pytest.mark.parametrize("attempts", [1, 4])
+@pytest.mark.parametrize("attempts", [pytest.param(1, marks=pytest.mark.long), 4])
 async def test_a_request_is_made_max_attempts_times(
     server: LocalS3Server,
     bucket: Bucket,
@@ -143,7 +141,7 @@ async def test_a_request_is_made_max_attempts_times(
     assert bucket.open_uploads(prefix) == []
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("lane", ["wire", "boto"])
 @pytest.mark.parametrize("name", ["small", "put", "create", "part"])
 async def test_a_lost_answer_is_an_attempt(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, name: str
@@ -159,7 +157,7 @@ async def test_a_lost_answer_is_an_attempt(
     assert len(opened.retries) == FAST.max_attempts - 1
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("lane", BOTH_LANES)
 async def test_a_complete_whose_answer_is_lost_is_looked_for_before_it_is_repeated(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
@@ -189,7 +187,7 @@ async def test_a_kept_connection_that_closes_unanswered_is_replaced_once_unseen(
     assert len(opened.retries) == FAST.max_attempts - 1
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("lane", BOTH_LANES)
 async def test_a_post_is_never_repeated_unseen(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
@@ -236,7 +234,7 @@ async def test_retries_within_the_file_s_budget_end_in_success(
 # ----------------------------------------------------------------------------------- how large
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("size", [20 * MIB, 30 * MIB], ids=["put", "parts"])
 async def test_a_body_too_large_is_sent_again_in_smaller_parts(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, size: int
@@ -273,7 +271,7 @@ async def test_a_body_is_made_smaller_until_it_passes(
     assert bucket.open_uploads(prefix) == []
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("lane", BOTH_LANES)
 async def test_a_limit_below_the_smallest_part_fails_clearly(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
@@ -354,7 +352,7 @@ async def test_keys_that_expire_are_read_again_from_the_profile(
     assert len(refused) == 1
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("named", [True, False])
 async def test_keys_that_expire_for_good_stop_the_upload(
     server: LocalS3Server,
@@ -419,7 +417,7 @@ async def test_a_wrong_clock_is_corrected_by_the_store_s(
         assert abs(now + timedelta(minutes=minutes) - signed) < timedelta(minutes=1)
 
 
-@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize("lane", BOTH_LANES)
 async def test_a_clock_that_is_right_and_refused_all_the_same_fails_clearly(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from conftest import Bucket
-from faulty import IN_PARTS, LIMIT_SECONDS, PART, Site, flipped, site
+from faulty import BOTH_LANES, IN_PARTS, LIMIT_SECONDS, PART, Site, flipped, site
 from s3_uploader import SourceError, UploadFailedError, verify_directory, verify_file
 from s3_uploader.events import FileVerified
 from s3_uploader.plan import MIB
@@ -61,7 +61,7 @@ def told(event: FileVerified) -> tuple[str, str]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("lane", ["wire", "boto"])
+@pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("size", [0, 1, 300_000, IN_PARTS])
 async def test_what_we_have_uploaded_is_the_same(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, size: int
@@ -77,7 +77,7 @@ async def test_what_we_have_uploaded_is_the_same(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("lane", ["wire", "boto"])
+@pytest.mark.parametrize("lane", BOTH_LANES)
 async def test_one_other_byte_is_different(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, data: bytes
 ) -> None:
@@ -113,7 +113,7 @@ async def test_other_sizes_need_no_look_at_the_bytes(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("lane", ["wire", "boto"])
+@pytest.mark.parametrize("lane", BOTH_LANES)
 async def test_what_is_not_there_is_missing(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, data: bytes
 ) -> None:
@@ -165,7 +165,7 @@ async def test_parts_of_another_tool_are_told_by_the_etag_where_it_can_be_guesse
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("lane", ["wire", "boto"])
+@pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("same", [True, False])
 async def test_parts_of_odd_sizes_are_compared_by_their_bytes(
     server: LocalS3Server,
@@ -217,7 +217,7 @@ async def test_an_empty_file_with_an_opaque_etag_is_the_same(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("lane", ["wire", "boto"])
+@pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("status", [403, 404, 500])
 async def test_a_head_that_flaps_is_asked_again(
     server: LocalS3Server,
@@ -248,7 +248,7 @@ async def test_a_head_refused_each_time_is_no_comparison(
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("lane", ["wire", "boto"])
+@pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("times", [1, None])
 async def test_an_object_whose_reading_breaks_off_is_read_again(
     server: LocalS3Server,
@@ -366,7 +366,7 @@ _FOUND = {
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("lane", ["wire", "boto"])
+@pytest.mark.parametrize("lane", BOTH_LANES)
 async def test_a_directory_is_compared_file_by_file(
     server: LocalS3Server, bucket: Bucket, tree: Path, prefix: str, lane: str
 ) -> None:
