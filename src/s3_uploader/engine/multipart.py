@@ -72,6 +72,8 @@ async def create(
             gone = getattr(error, "status", None) is not None
             for upload_id in created:
                 gone = await abort(call, job.key, upload_id, until=deadline[0])
+                if journal is not None and not gone:
+                    await journal.created(row, upload_id)
             if journal is not None:
                 await (journal.forget if gone else journal.release)(row)
         raise

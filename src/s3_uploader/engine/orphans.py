@@ -34,6 +34,8 @@ class PendingUpload:
 async def pending(call: Call, prefix: str, *, foreign: bool) -> list[PendingUpload]:
     """List the open uploads whose key begins with `prefix`: ours, and with `foreign` the others'.
 
+    The newest first.
+
     Raises:
         StoreError: the store cannot list, and `foreign` asks for what only it knows.
     """
@@ -47,7 +49,7 @@ async def pending(call: Call, prefix: str, *, foreign: bool) -> list[PendingUplo
             for upload in await call.store.list_multipart_uploads(prefix)
             if upload.upload_id not in ids
         ]
-    return found
+    return sorted(found, key=lambda upload: -upload.begun)
 
 
 async def abort_pending(call: Call, key: str, upload_id: str, *, force: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Publish a multipart upload, and find out whether it happened when the answer does not say.
+"""Publish an object, and find out whether it happened when the answer does not say.
 
 CompleteMultipartUpload may take effect although its answer is lost, or says 524, NoSuchUpload or
 InvalidPart. Then HEAD decides: the object is ours if it carries our token, or has the ETag that
@@ -19,9 +19,15 @@ from anyio import to_thread
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.journal import SentPart
 from s3_uploader.engine.proof import composite_etag, is_md5
-from s3_uploader.errors import OutcomeUnknownError, S3UploaderError, StoreError
+from s3_uploader.errors import (
+    IntegrityError,
+    OutcomeUnknownError,
+    S3UploaderError,
+    StoreError,
+)
 from s3_uploader.plan import GIB
 from s3_uploader.store import CompletedPart, ObjectInfo, Receipt
+from s3_uploader.store.answers import NO_CONNECTION
 
 TOKEN = "s3-uploader-token"  # noqa: S105  (the name of a metadata field)
 """User metadata of every object sent in parts: which upload made it."""
@@ -32,12 +38,16 @@ _MERGE_SECONDS_PER_GIB = 2.0
 """Before a Complete is repeated the store gets this long to end the first: RunPod merged 38 GB in
 7.5 minutes behind an answer of 524."""
 
-_CONFIRMING = (0.1, 0.3, 1.0, 0.0)
-"""Seconds between the looks at an object whose Complete answered another ETag."""
+_CONFIRMING = (0.1, 0.3, 1.0)
+"""Seconds between the looks at an object that is not what the answer to its upload says."""
 
 _CONSUMED = frozenset({"NoSuchUpload", "InvalidPart"})
 _REFUSED = frozenset({429, 503})
 """Answers that say: not now. Any other failure may hide a success."""
+
+_UNREACHED = frozenset({"store.refused", "store.unknown_host", "store.tls"})
+_LOST = frozenset({502, 504, *range(520, 528)})
+"""A proxy's words for: no answer yet. What was asked may still happen."""
 
 
 class PartsLostError(S3UploaderError):
@@ -53,16 +63,14 @@ class _Evidence:
     """What is known of an upload whose Complete was not answered by success.
 
     Attributes:
-        until: monotonic seconds when to give up.
+        until: monotonic seconds when to give up, 0 as long as nothing has failed.
         maybe: an attempt may have taken effect.
-        consumed: the store has said that the upload, or its parts, are no more.
-        listed: the store has since shown that the upload is still open.
+        upload: what the listing of its parts has last said of it.
     """
 
-    until: float
+    until: float = 0.0
     maybe: bool = False
-    consumed: bool = False
-    listed: bool = False
+    upload: Literal["unsure", "open", "gone"] = "unsure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +97,7 @@ async def publish(
     """
     expected = expected_etag(parts)
     completed = [CompletedPart(part.number, part.etag) for part in parts]
-    evidence: _Evidence | None = None
+    evidence = _Evidence()
 
     async def complete() -> Receipt:
         return await call.store.complete_multipart_upload(job.key, upload.upload_id, completed)
@@ -101,25 +109,38 @@ async def publish(
             failure = error
         else:
             return await _confirmed(call, job, upload, receipt, expected)
+        delay = _delay(call, job, failure, evidence, number)
         consumed = failure.s3_code in _CONSUMED
-        if not (failure.retryable or consumed):
-            raise failure
-        if evidence is None:
-            evidence = _Evidence(time.monotonic() + _budget(call, job))
-        evidence.maybe |= failure.status not in _REFUSED
-        evidence.consumed |= consumed
-        if consumed:
-            # Not asked again: only HEAD can still tell, or the listing that it was not true.
-            await _check_parts(call, job, upload, parts, evidence, resends)
-        delay = call.delay(job, failure.as_retryable(), number)
+        if consumed or delay is None:
+            # What the store says of the upload may not be true: the listing tells.
+            await _check_parts(call, job, upload, parts, evidence, resends if consumed else 0)
         found = await _look(call, job, upload, expected, evidence, delay)
         if found is not None:
             # rclone's HEAD shows the MD5 of the whole, which says nothing about the parts'.
             return Receipt(found.etag, opaque=not found.etag.endswith(f"-{len(parts)}"))
-        if delay is None or (evidence.consumed and not evidence.listed):
-            raise await _verdict(call, job, upload, expected, failure, evidence)
+        if delay is None or evidence.upload == "gone":
+            if evidence.upload == "open" and not evidence.maybe:
+                raise failure
+            raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=str(failure))
         await call.back_off(job, "CompleteMultipartUpload", number, failure, delay)
     raise AssertionError("unreachable: the loop has no end")
+
+
+def _delay(
+    call: Call, job: Job, failure: StoreError, evidence: _Evidence, number: int
+) -> float | None:
+    """Take failed attempt `number` into account; return the seconds to wait, None if it was last.
+
+    Raises:
+        StoreError: `failure`, which refuses for good; and no attempt may have taken effect.
+    """
+    evidence.until = evidence.until or time.monotonic() + _budget(call, job)
+    if failure.retryable or failure.s3_code in _CONSUMED:
+        evidence.maybe |= failure.status not in _REFUSED
+        return call.delay(job, failure.as_retryable(), number)
+    if not evidence.maybe:
+        raise failure
+    return None
 
 
 def expected_etag(parts: list[SentPart]) -> str:
@@ -146,25 +167,36 @@ async def _confirmed(
     """Return the receipt, or HEAD's where the answer's ETag is not what the parts add up to."""
     if not expected or receipt.opaque or receipt.etag.lower() == expected:
         return receipt
-    for pause in _CONFIRMING:
-        _, info = await _compare(call, job, upload, expected)
+    until = time.monotonic() + _budget(call, job)
+    for pause in itertools.chain(_CONFIRMING, itertools.repeat(_CONFIRMING[-1])):
+        kind, info = await _compare(call, job, upload, expected)
         if info is not None:
             return Receipt(info.etag, opaque=info.etag.lower() != expected)
+        if kind == "other" and pause == _CONFIRMING[-1]:
+            break
+        if time.monotonic() >= until:
+            # It says that it has published, and does not show what.
+            reason = str(IntegrityError("integrity.etag", **_etags(job, receipt, expected)))
+            raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=reason)
         await anyio.sleep(pause)
     return receipt
 
 
-Likeness = Literal["ours", "same", "other", "unseen"]
+def _etags(job: Job, receipt: Receipt, expected: str) -> dict[str, str]:
+    return {"key": job.key, "actual": receipt.etag or "-", "expected": expected}
+
+
+Likeness = Literal["ours", "same", "other", "absent", "unseen"]
 
 
 async def _compare(
     call: Call, job: Job, upload: Upload, expected: str
 ) -> tuple[Likeness, ObjectInfo | None]:
-    """Ask what is at the key: our object, one of the same content, another or none, no answer."""
+    """Ask what is at the key: ours, one of the same content, another, none; or no answer."""
     try:
         info = await call.attempt(lambda: call.store.head_object(job.key))
     except StoreError as error:
-        return ("other" if error.code == "store.not_found" else "unseen"), None
+        return ("absent" if error.code == "store.not_found" else "unseen"), None
     if info.size == job.size:
         if info.metadata.get(TOKEN) == upload.token:
             return "ours", info
@@ -191,16 +223,17 @@ async def _look(
     call: Call, job: Job, upload: Upload, expected: str, evidence: _Evidence, delay: float | None
 ) -> ObjectInfo | None:
     """Poll for our object: until the time is up where only HEAD can tell, else for a while."""
-    gone = evidence.consumed and not evidence.listed
     until = evidence.until
-    if delay is not None and not gone:
+    if delay is not None and evidence.upload != "gone":
         until = min(until, time.monotonic() + _MERGE_SECONDS_PER_GIB * job.size / GIB)
     elif not evidence.maybe:
         until = 0.0
     pause = _SHORTEST_POLL
     while True:
         kind, info = await _compare(call, job, upload, expected)
-        if kind == "ours" or (kind == "same" and gone):
+        if kind == "same" and delay is None and evidence.upload == "unsure":
+            await _check_parts(call, job, upload, [], evidence, 0)
+        if kind == "ours" or (kind == "same" and evidence.upload == "gone"):
             return info
         left = until - time.monotonic()
         if left <= 0:
@@ -222,15 +255,17 @@ async def _check_parts(
     Raises:
         PartsLostError: it is open, and parts are missing or others than were sent.
     """
-    evidence.listed = False
+    evidence.upload = "unsure"
     try:
         stored = await call.attempt(lambda: call.store.list_parts(job.key, upload.upload_id))
-    except StoreError:
+    except StoreError as error:
+        if error.code == "store.no_such_upload":
+            evidence.upload = "gone"
         return
+    # An empty listing is what some stores give for an upload they no longer know.
+    evidence.upload = "open" if stored else "gone"
     if not stored:
-        # An empty listing is what some stores give for an upload they no longer know.
         return
-    evidence.listed = True
     held = {(part.number, part.size, part.etag.lower()) for part in stored}
     lost = frozenset(
         part.number for part in parts if (part.number, part.size, part.etag.lower()) not in held
@@ -239,27 +274,62 @@ async def _check_parts(
         raise PartsLostError(lost, job.key)
 
 
-async def _verdict(
-    call: Call,
-    job: Job,
-    upload: Upload,
-    expected: str,
-    failure: StoreError,
-    evidence: _Evidence,
-) -> S3UploaderError:
-    """Return what to say when nothing more is to be tried."""
-    if not evidence.maybe:
-        # Refused each time; if the store still shows the upload, it was certainly not published.
-        try:
-            stored = await call.attempt(lambda: call.store.list_parts(job.key, upload.upload_id))
-        except StoreError:
-            stored = []
-        if stored and await find(call, job, upload, expected) is None:
-            return failure
-    return OutcomeUnknownError("outcome.unknown", key=job.key, reason=str(failure))
-
-
 def _budget(call: Call, job: Job) -> float:
     if call.config.outcome_timeout is not None:
         return call.config.outcome_timeout
     return _BASE_SECONDS + _SECONDS_PER_GIB * job.size / GIB
+
+
+# ------------------------------------------------------------------------- with one request
+
+
+class Doubt:
+    """Whether one of the attempts of a PutObject may have taken effect.
+
+    Attributes:
+        seldom: the store said: not now. It is hardly ever untrue.
+        maybe: an attempt failed in another way that may hide a success.
+        lost: an attempt was not answered by the store itself, so it may even happen later.
+    """
+
+    def __init__(self) -> None:
+        self.seldom = self.maybe = self.lost = False
+
+    def note(self, error: StoreError) -> None:
+        """Take an attempt's failure into account."""
+        connected = error.code not in _UNREACHED and error.params.get("detail") != NO_CONNECTION
+        if error.retryable and connected:
+            self.seldom = True
+            self.maybe |= error.status not in _REFUSED
+            self.lost |= error.status is None or error.status in _LOST
+
+
+async def resolve_put(call: Call, job: Job, error: StoreError, doubt: Doubt, md5: str) -> str:
+    """Return the ETag of the object if a PUT that ended with `error` took effect all the same.
+
+    Raises:
+        StoreError: `error`; it did not.
+        OutcomeUnknownError: the store does not say what is there.
+    """
+    if not doubt.seldom:
+        raise error
+    until = time.monotonic() + _budget(call, job)
+    for pause in (*_CONFIRMING, 0.0) if doubt.maybe else (0.0,):
+        seen: StoreError | None = None
+        try:
+            info = await call.attempt(lambda: call.store.head_object(job.key))
+        except StoreError as unseen:
+            seen = unseen
+        else:
+            etag = info.etag.lower()
+            if md5 and etag == md5:
+                return info.etag
+            if info.size != job.size or (md5 and is_md5(etag)):
+                raise error
+        if not pause or time.monotonic() + pause > until:
+            break
+        await anyio.sleep(pause)
+    absent = seen is not None and seen.code == "store.not_found"
+    if absent and not doubt.lost:
+        raise error
+    raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=str(error)) from seen

@@ -12,10 +12,11 @@ from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.journal import Committed
 from s3_uploader.engine.parts import Delivered, put_parts, send_range
 from s3_uploader.engine.proof import prove
+from s3_uploader.engine.publish import Doubt, resolve_put
 from s3_uploader.errors import IntegrityError, OutcomeUnknownError, S3UploaderError, StoreError
 from s3_uploader.events import FileFailed, FileStarted, FileUnknown, FileUploaded
 from s3_uploader.plan import MIB, Part
-from s3_uploader.source import Fingerprint, open_source
+from s3_uploader.source import Fingerprint, open_source, recheck
 from s3_uploader.store import Body, BytesBody
 
 SMALL = 256 * 1024
@@ -104,7 +105,7 @@ async def _send(call: Call, job: Job) -> Delivered:
     job = replace(job, size=fingerprint.size)
     await _started(call, job)
     done = await _sent_before(call, job, fingerprint)
-    if done is None:
+    while done is None:
         try:
             done = await _send_large(call, job, fingerprint)
         except StoreError as error:
@@ -112,7 +113,6 @@ async def _send(call: Call, job: Job) -> Delivered:
                 raise
             size, part_size = int(error.params["size"]), call.limits.part_size
             await call.warn("upload.smaller_parts", size=size, key=job.key, part_size=part_size)
-            done = await _send_large(call, job, fingerprint)
     call.history.note(job.key, fingerprint, Committed(done.etag, done.parts, done.verified_by))
     return done
 
@@ -121,16 +121,22 @@ async def _send_large(call: Call, job: Job, fingerprint: Fingerprint) -> Deliver
     if fingerprint.size > call.limits.multipart_threshold:
         return await put_parts(call, job, fingerprint, _content_type(call, job))
     body = send_range(call, job, fingerprint, Part(1, 0, job.size))
+    doubt = Doubt()
     try:
-        return await call.request(job, "PutObject", lambda: _put(call, job, body), size=job.size)
+        return await call.request(
+            job, "PutObject", lambda: _put(call, job, body, doubt), size=job.size
+        )
     except StoreError as error:
-        return await _resolve(call, job, error, body.md5)
+        etag = await resolve_put(call, job, error, doubt, body.md5)
+    await to_thread.run_sync(recheck, job.path, fingerprint)
+    return Delivered(job.size, etag, 1, "etag-md5")
 
 
 def _learn(call: Call, refused: StoreError) -> bool:
     """Note that the store refuses such a body; return whether smaller ones can be sent."""
     size = int(refused.params.get("size", 0))
-    smaller = max(call.limits.min_part, size // _SMALLER // MIB * MIB)
+    # Not below 1 MiB, though some stores take parts of a byte: it would cost a request for each.
+    smaller = max(call.limits.min_part, MIB, size // _SMALLER // MIB * MIB)
     if smaller >= size:
         return False
     call.lessons.max_body = min(call.lessons.max_body or smaller, smaller)
@@ -166,6 +172,7 @@ async def _started(call: Call, job: Job) -> None:
 
 async def _put_small(call: Call, job: Job) -> Delivered | None:
     md5 = ""
+    doubt = Doubt()
 
     async def attempt() -> Delivered | None:
         nonlocal md5
@@ -173,40 +180,25 @@ async def _put_small(call: Call, job: Job) -> Delivered | None:
         if content is None:
             return None
         md5 = content.md5
-        return await _put(call, job, BytesBody(content.data, content.md5))
+        return await _put(call, job, BytesBody(content.data, content.md5), doubt)
 
     try:
         return await call.request(job, "PutObject", attempt, size=job.size)
     except StoreError as error:
-        return await _resolve(call, job, error, md5)
+        etag = await resolve_put(call, job, error, doubt, md5)
+    return Delivered(job.size, etag, 1, "etag-md5")
 
 
-async def _put(call: Call, job: Job, body: Body) -> Delivered:
-    receipt = await call.store.put_object(
-        job.key, body, content_type=_content_type(call, job), metadata={}
-    )
+async def _put(call: Call, job: Job, body: Body, doubt: Doubt) -> Delivered:
+    try:
+        receipt = await call.store.put_object(
+            job.key, body, content_type=_content_type(call, job), metadata={}
+        )
+    except StoreError as error:
+        doubt.note(error)
+        raise
     verified = prove(receipt, body.md5, call.config.integrity, job.key)
     return Delivered(body.size, receipt.etag, 1, verified)
-
-
-async def _resolve(call: Call, job: Job, error: StoreError, md5: str) -> Delivered:
-    """Find out whether a PUT whose last answer was no success took effect.
-
-    Raises:
-        StoreError: `error`; the object is not there, or the store refused it for good.
-        OutcomeUnknownError: the store does not say what is there.
-    """
-    if not error.retryable or not call.lessons.answered:
-        raise error
-    try:
-        info = await call.attempt(lambda: call.store.head_object(job.key))
-    except StoreError as unseen:
-        if unseen.code == "store.not_found":
-            raise error from unseen
-        raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=str(error)) from unseen
-    if md5 and info.etag.lower() == md5:
-        return Delivered(job.size, info.etag, 1, "etag-md5")
-    raise error
 
 
 async def _check_size(call: Call, job: Job, size: int) -> None:

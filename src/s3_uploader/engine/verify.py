@@ -128,7 +128,7 @@ async def _look(call: Call, job: Job) -> ObjectInfo | None:
             return await call.store.head_object(job.key)
         except StoreError as error:
             absent = error.code == "store.not_found"
-            if absent and looks >= _LOOKS:
+            if absent and looks >= min(_LOOKS, call.config.max_attempts):
                 return None
             if absent or error.code == "store.access_denied":
                 raise error.as_retryable() from error

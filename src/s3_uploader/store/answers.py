@@ -25,6 +25,9 @@ _RETRYABLE_CODES = frozenset(
 BadDigest: the store saw other bytes than were hashed, so they changed on the way.
 """
 
+NO_CONNECTION = "no connection"
+"""Detail of "store.timeout" where nothing can have been sent."""
+
 _FORBIDDEN = {
     "SignatureDoesNotMatch": "store.signature",
     "InvalidAccessKeyId": "store.unknown_access_key",
@@ -149,7 +152,7 @@ def error_from_os(request: Request, error: OSError) -> StoreError:
         case ConnectionRefusedError():
             return StoreError("store.refused", fatal=True, retryable=True, **where)
         case TimeoutError():
-            detail = str(error) or "no connection"
+            detail = str(error) or NO_CONNECTION
             return StoreError("store.timeout", retryable=True, detail=detail, **doing)
     detail = str(error) or type(error).__name__
     return StoreError("store.reset", retryable=True, detail=detail, **doing)

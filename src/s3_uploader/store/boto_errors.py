@@ -60,7 +60,9 @@ def _from_transport(request: Request, error: Exception) -> StoreError:
         return error_from_os(request, inner[-1])
     detail = type(chain[-1]).__name__
     match error:
-        case botocore_errors.ReadTimeoutError() | botocore_errors.ConnectTimeoutError():
+        case botocore_errors.ConnectTimeoutError():
+            return error_from_os(request, TimeoutError())
+        case botocore_errors.ReadTimeoutError():
             return error_from_os(request, TimeoutError(detail))
         case _ if isinstance(error, _BROKEN):
             return error_from_os(request, ConnectionError(detail))

@@ -1,0 +1,267 @@
+"""Bytes that change on the way, ETags that lie, and files that change while they are sent."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import Bucket
+from faulty import BOTH_LANES, IN_PARTS, PART, site
+from s3_uploader.plan import MIB
+from s3_uploader.testing import Fault, FlipBit, LocalS3Server, Record, WrongETag
+
+pytestmark = pytest.mark.anyio
+
+# Name, size, operation; and the lane, which matters for how a body is hashed.
+_SENT = {
+    "small": (200_000, "PutObject", "wire"),
+    "put": (300_000, "PutObject", "wire"),
+    "part": (IN_PARTS, "UploadPart", "wire"),
+    "part-boto": (IN_PARTS, "UploadPart", "boto"),
+    "small-boto": (200_000, "PutObject", "boto"),
+    "put-boto": (300_000, "PutObject", "boto"),
+}
+
+
+@pytest.mark.parametrize(("size", "operation", "lane"), _SENT.values(), ids=_SENT)
+async def test_a_flipped_bit_is_noticed_and_the_body_sent_again(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    size: int,
+    operation: str,
+    lane: str,
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(size))
+    fault = Fault(operation, FlipBit(), first=1)
+    async with site(server, bucket, fault, lane=lane) as opened:
+        outcome = await opened.upload(path, prefix)
+    assert (outcome.status, outcome.verified_by) == ("committed", "etag-md5")
+    assert opened.content(prefix) == path.read_bytes()
+    assert [retry.operation for retry in opened.retries] == [operation]
+    assert bucket.open_uploads(prefix) == []
+
+
+@pytest.mark.parametrize(("size", "operation", "lane"), _SENT.values(), ids=_SENT)
+async def test_bits_flipped_each_time_are_never_committed(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    size: int,
+    operation: str,
+    lane: str,
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(size))
+    async with site(server, bucket, Fault(operation, FlipBit()), lane=lane) as opened:
+        outcome = await opened.upload(path, prefix)
+    assert outcome.status == "failed", outcome.message()
+    assert opened.proxy.count(operation) >= 3
+    # Where the body carries its MD5, or is a part, nothing wrong is ever published.
+    if operation == "UploadPart" or size == 200_000:
+        assert opened.content(prefix) is None
+    assert bucket.open_uploads(prefix) == []
+
+
+@pytest.mark.parametrize("at", [0, PART // 2, PART - 1])
+async def test_a_bit_anywhere_in_a_part_is_noticed(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, at: int
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(IN_PARTS))
+    fault = Fault("UploadPart", FlipBit(at=at, bit=7), part=1, first=1)
+    async with site(server, bucket, fault) as opened:
+        outcome = await opened.upload(path, prefix)
+    assert outcome.ok
+    assert [(retry.operation, retry.code) for retry in opened.retries] == [
+        ("UploadPart", "integrity.etag")
+    ]
+    assert opened.content(prefix) == path.read_bytes()
+
+
+@pytest.mark.parametrize(("size", "operation", "lane"), _SENT.values(), ids=_SENT)
+async def test_an_etag_that_lies_once_costs_an_attempt(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    size: int,
+    operation: str,
+    lane: str,
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(size))
+    fault = Fault(operation, WrongETag(), first=1)
+    async with site(server, bucket, fault, lane=lane) as opened:
+        outcome = await opened.upload(path, prefix)
+    assert (outcome.status, outcome.verified_by) == ("committed", "etag-md5")
+    assert [retry.code for retry in opened.retries] == ["integrity.etag"]
+    assert opened.content(prefix) == path.read_bytes()
+
+
+@pytest.mark.parametrize(("size", "operation", "lane"), _SENT.values(), ids=_SENT)
+async def test_etags_that_always_lie_are_never_believed(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    size: int,
+    operation: str,
+    lane: str,
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(size))
+    async with site(server, bucket, Fault(operation, WrongETag()), lane=lane) as opened:
+        outcome = await opened.upload(path, prefix)
+    assert (outcome.status, outcome.error) == ("failed", "integrity.etag")
+    assert bucket.open_uploads(prefix) == []
+
+
+# ------------------------------------------------------------------ files that change meanwhile
+
+
+def _modify(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size - 1_000)
+        file.write(b"changed meanwhile")
+
+
+def _truncate(path: Path) -> None:
+    os.truncate(path, PART + 1)
+
+
+def _replace(path: Path) -> None:
+    other = path.with_suffix(".new")
+    other.write_bytes(os.urandom(path.stat().st_size))
+    other.replace(path)
+
+
+_CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "modified": (_modify, "source.changed"),
+    "truncated": (_truncate, "source.changed"),
+    "replaced": (_replace, "source.changed"),
+    "removed": (Path.unlink, "source.vanished"),
+}
+
+
+@pytest.mark.parametrize("lane", BOTH_LANES)
+@pytest.mark.parametrize(
+    "number", [pytest.param(1, marks=pytest.mark.long), 2, pytest.param(3, marks=pytest.mark.long)]
+)
+@pytest.mark.parametrize("change", list(_CHANGES))
+@pytest.mark.parametrize("older", [pytest.param(False, marks=pytest.mark.long), True])
+async def test_a_file_that_changes_between_its_parts_publishes_nothing(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    lane: str,
+    number: int,
+    change: str,
+    older: bool,  # noqa: FBT001
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(2 * PART + 100_000))
+    before = os.urandom(1_000) if older else None
+    if before is not None:
+        bucket.client.put_object(Bucket=bucket.name, Key=prefix, Body=before)
+    act, code = _CHANGES[change]
+
+    def hook(record: Record) -> None:
+        if record.operation == "UploadPart" and record.part == number and path.exists():
+            act(path)
+
+    async with site(server, bucket, lane=lane, max_requests=1) as opened:
+        opened.proxy.hook = hook
+        outcome = await opened.upload(path, prefix)
+    assert (outcome.status, outcome.error) == ("failed", code), outcome.message()
+    assert opened.content(prefix) == before
+    assert opened.proxy.count("CompleteMultipartUpload") == 0
+    assert bucket.open_uploads(prefix) == []
+
+
+@pytest.mark.parametrize("lane", BOTH_LANES)
+@pytest.mark.parametrize("change", ["modified", "truncated"])
+@pytest.mark.parametrize("older", [pytest.param(False, marks=pytest.mark.long), True])
+async def test_a_file_that_changes_within_its_only_put_publishes_nothing(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    lane: str,
+    change: str,
+    older: bool,  # noqa: FBT001
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(16 * MIB))
+    before = os.urandom(1_000) if older else None
+    if before is not None:
+        bucket.client.put_object(Bucket=bucket.name, Key=prefix, Body=before)
+
+    def hook(record: Record) -> None:
+        if record.operation == "PutObject":
+            _CHANGES[change][0](path)
+
+    async with site(server, bucket, lane=lane, multipart_threshold=32 * MIB) as opened:
+        opened.proxy.hook = hook
+        outcome = await opened.upload(path, prefix)
+    assert (outcome.status, outcome.error) == ("failed", "source.changed"), outcome.message()
+    assert opened.content(prefix) == before
+
+
+@pytest.mark.parametrize("lane", BOTH_LANES)
+@pytest.mark.parametrize("change", ["replaced", "removed"])
+async def test_a_file_replaced_within_its_only_put_is_sent_as_it_was(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, change: str
+) -> None:
+    """The open file is whole still: one version or nothing, never a mix."""
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(16 * MIB))
+    data = path.read_bytes()
+
+    def hook(record: Record) -> None:
+        if record.operation == "PutObject":
+            _CHANGES[change][0](path)
+
+    async with site(server, bucket, lane=lane, multipart_threshold=32 * MIB) as opened:
+        opened.proxy.hook = hook
+        outcome = await opened.upload(path, prefix)
+    if outcome.ok:
+        assert opened.content(prefix) == data
+    else:
+        assert outcome.error == _CHANGES[change][1]
+        assert opened.content(prefix) in {None, data}
+
+
+@pytest.mark.parametrize("change", list(_CHANGES))
+async def test_a_file_that_changes_before_a_small_put_is_tried_again_is_whole(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, change: str
+) -> None:
+    """A small file is read anew for each attempt: the object is what the file then is."""
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(100_000))
+
+    def act() -> None:
+        if change == "truncated":
+            os.truncate(path, 5)
+        else:
+            _CHANGES[change][0](path)
+
+    def hook(record: Record) -> None:
+        if record.sequence == 1:
+            act()
+
+    async with site(server, bucket, "PutObject:503:first=1") as opened:
+        opened.proxy.hook = hook
+        outcome = await opened.upload(path, prefix)
+    if change == "removed":
+        assert outcome.status == "failed"
+        assert opened.content(prefix) is None
+    else:
+        assert outcome.ok, outcome.message()
+        assert opened.content(prefix) == path.read_bytes()
+        assert outcome.size == path.stat().st_size

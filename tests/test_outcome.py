@@ -1,0 +1,318 @@
+"""How an upload ends whose last answer was lost or false: the truth, or "unknown", never a lie."""
+
+import os
+import random
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from conftest import Bucket
+from faulty import BOTH_LANES, IN_PARTS, Site, flipped, published, removed, site
+from s3_uploader import FileOutcome
+from s3_uploader.testing import (
+    Answer,
+    DropMetadata,
+    Effect,
+    Fault,
+    LocalS3Server,
+    LoseAnswer,
+    Reset,
+    WrongETag,
+)
+
+pytestmark = pytest.mark.anyio
+
+COMPLETE = "CompleteMultipartUpload"
+
+_STATUSES = [
+    (524, ""),
+    (503, "SlowDown"),
+    (500, "InternalError"),
+    (429, "TooManyRequests"),
+    (404, "NoSuchUpload"),
+    (400, "InvalidPart"),
+    (200, "InternalError"),
+]
+EFFECTS: dict[str, Effect] = {
+    "lose": LoseAnswer(),
+    "reset-before": Reset(),
+    "reset-after": Reset(after=60, side="answer"),
+    "wrong-etag": WrongETag(),
+    **{
+        f"{status}-{when}": Answer(status, code, when=when)
+        for status, code in _STATUSES
+        for when in ("before", "after")
+    },
+}
+OLDER = ("nothing", "other", "same")
+LANES = ("wire", "boto")
+
+Case = tuple[str, str, bool, str]
+
+
+def cases(*, quick: Sequence[Case]) -> Iterator[object]:
+    """Yield every case, all but the quick ones marked as long."""
+    for case in product(EFFECTS, OLDER, (False, True), LANES):
+        effect, older, dropped, lane = case
+        name = f"{effect}-over-{older}{'-no-metadata' if dropped else ''}-{lane}"
+        yield pytest.param(*case, id=name, marks=[] if case in quick else [pytest.mark.long])
+
+
+# Every effect over wire, each in other surroundings; a few over boto.
+_ONCE: list[Case] = [
+    *(
+        (effect, OLDER[number % 3], number % 2 == 0, "wire")
+        for number, effect in enumerate(EFFECTS)
+    ),
+    ("404-after", "same", True, "boto"),
+]
+_EACH_TIME: list[Case] = [
+    *((effect, "same", number % 2 == 0, "wire") for number, effect in enumerate(EFFECTS)),
+    ("200-after", "nothing", True, "boto"),
+]
+
+
+class Scene:
+    """A file to upload, and what lies at its key before."""
+
+    def __init__(self, folder: Path, bucket: Bucket, key: str, older: str) -> None:
+        self.path = folder / "f.bin"
+        self.key = key
+        self.data = os.urandom(IN_PARTS)
+        self.path.write_bytes(self.data)
+        self.older = {
+            "nothing": None,
+            "other": flipped(self.data, IN_PARTS // 2),
+            "same": self.data,
+        }[older]
+        if self.older is not None:
+            bucket.client.put_object(Bucket=bucket.name, Key=key, Body=self.older)
+
+
+def faults(effect: Effect, *, dropped: bool, first: int | None = None) -> list[Fault]:
+    """Return the fault of Complete, and that of HEAD where the store keeps no metadata."""
+    found = [Fault(COMPLETE, effect, first=first)]
+    return [*found, Fault("HeadObject", DropMetadata())] if dropped else found
+
+
+def check_truth(opened: Site, scene: Scene, outcome: FileOutcome) -> None:
+    """Compare the outcome with what the server has really done."""
+    ours = published(opened.proxy.log, scene.key)
+    assert opened.content(scene.key) == (scene.data if ours else scene.older)
+    if outcome.status == "committed":
+        assert ours
+    elif outcome.status == "failed":
+        assert not ours
+    else:
+        assert "verify_file" in outcome.message("en")
+        assert "verify_file" in outcome.message("zh")
+
+
+@pytest.mark.parametrize(("effect", "older", "dropped", "lane"), list(cases(quick=_ONCE)))
+async def test_an_answer_that_is_lost_or_false_once_is_seen_through(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    effect: str,
+    older: str,
+    lane: str,
+    dropped: bool,  # noqa: FBT001
+) -> None:
+    scene = Scene(tmp_path, bucket, prefix, older)
+    injected = faults(EFFECTS[effect], dropped=dropped, first=1)
+    with removed(bucket, prefix):
+        async with site(server, bucket, *injected, lane=lane) as opened:
+            outcome = await opened.upload(scene.path, prefix)
+        assert outcome.status == "committed", outcome.message()
+        check_truth(opened, scene, outcome)
+    assert bucket.open_uploads(prefix) == []
+
+
+@pytest.mark.parametrize(("effect", "older", "dropped", "lane"), list(cases(quick=_EACH_TIME)))
+async def test_answers_that_are_never_true_do_not_make_it_lie(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    effect: str,
+    older: str,
+    lane: str,
+    dropped: bool,  # noqa: FBT001
+) -> None:
+    scene = Scene(tmp_path, bucket, prefix, older)
+    injected = faults(EFFECTS[effect], dropped=dropped)
+    with removed(bucket, prefix):
+        async with site(server, bucket, *injected, lane=lane) as opened:
+            outcome = await opened.upload(scene.path, prefix)
+        check_truth(opened, scene, outcome)
+        for upload in bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", []):
+            if upload["Key"] == prefix:
+                bucket.client.abort_multipart_upload(
+                    Bucket=bucket.name, Key=prefix, UploadId=upload["UploadId"]
+                )
+
+
+# ------------------------------------------------------------- while it is being found out
+
+
+@pytest.mark.parametrize("lane", BOTH_LANES)
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_head_that_denies_the_object_for_a_while_is_asked_again(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, status: int
+) -> None:
+    scene = Scene(tmp_path, bucket, prefix, "nothing")
+    injected = [
+        Fault(COMPLETE, Answer(404, "NoSuchUpload", when="after"), first=1),
+        Fault("HeadObject", Answer(status), first=3),
+    ]
+    async with site(server, bucket, *injected, lane=lane, outcome_timeout=20) as opened:
+        outcome = await opened.upload(scene.path, prefix)
+    assert outcome.status == "committed", outcome.message()
+    check_truth(opened, scene, outcome)
+    assert opened.answers("HeadObject") == [status] * 3 + [200]
+
+
+@pytest.mark.parametrize("older", OLDER)
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("dropped", [False, True])
+async def test_an_upload_that_cannot_be_listed_is_not_taken_for_gone(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    older: str,
+    when: str,
+    dropped: bool,  # noqa: FBT001
+) -> None:
+    """An older object of the same bytes must not pass for ours while our upload may be open."""
+    scene = Scene(tmp_path, bucket, prefix, older)
+    gone = Answer(404, "NoSuchUpload", when="after" if when == "after" else "before")
+    injected = [*faults(gone, dropped=dropped), Fault("ListParts", Answer(500))]
+    async with site(server, bucket, *injected) as opened:
+        outcome = await opened.upload(scene.path, prefix)
+    check_truth(opened, scene, outcome)
+    if when == "after" and not dropped:
+        assert outcome.status == "committed", outcome.message()
+
+
+@pytest.mark.parametrize("status", [400, 403, 409])
+@pytest.mark.parametrize("dropped", [False, True])
+async def test_a_refusal_after_a_lost_answer_does_not_mean_that_nothing_was_published(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    status: int,
+    dropped: bool,  # noqa: FBT001
+) -> None:
+    scene = Scene(tmp_path, bucket, prefix, "other")
+    injected = [
+        # The first looks come too early, as with a store that is slow to show.
+        Fault("HeadObject", Answer(404), first=3),
+        *faults(LoseAnswer(), dropped=dropped, first=1),
+        Fault(COMPLETE, Answer(status)),
+    ]
+    async with site(server, bucket, *injected) as opened:
+        outcome = await opened.upload(scene.path, prefix)
+    assert published(opened.proxy.log, prefix)
+    assert outcome.status != "failed", outcome.message()
+    check_truth(opened, scene, outcome)
+
+
+async def test_a_wrong_etag_over_an_object_that_cannot_be_seen_is_no_failure(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
+) -> None:
+    scene = Scene(tmp_path, bucket, prefix, "nothing")
+    injected = [Fault(COMPLETE, WrongETag()), Fault("HeadObject", Answer(404))]
+    async with site(server, bucket, *injected) as opened:
+        outcome = await opened.upload(scene.path, prefix)
+    assert outcome.status == "unknown", outcome.message()
+    check_truth(opened, scene, outcome)
+
+
+# ---------------------------------------------------------------------- with a single request
+
+_SIZES = {"small": 1_000, "large": 300_000}
+
+
+@pytest.mark.parametrize("lane", BOTH_LANES)
+@pytest.mark.parametrize("size", list(_SIZES))
+@pytest.mark.parametrize("flaps", [0, 2])
+async def test_a_put_whose_answers_are_all_lost_is_found_at_the_store(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    lane: str,
+    size: str,
+    flaps: int,
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(_SIZES[size]))
+    injected = [Fault("PutObject", LoseAnswer())]
+    if flaps:
+        injected.append(Fault("HeadObject", Answer(404), first=flaps))
+    async with site(server, bucket, *injected, lane=lane) as opened:
+        outcome = await opened.upload(path, prefix)
+    assert outcome.status == "committed", outcome.message()
+    assert opened.content(prefix) == path.read_bytes()
+
+
+@pytest.mark.parametrize("size", list(_SIZES))
+@pytest.mark.parametrize("head", [403, 404, 500])
+async def test_a_put_that_cannot_be_looked_for_is_unknown(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str, head: int
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(_SIZES[size]))
+    injected = [Fault("PutObject", LoseAnswer()), Fault("HeadObject", Answer(head))]
+    async with site(server, bucket, *injected) as opened:
+        outcome = await opened.upload(path, prefix)
+    assert published(opened.proxy.log, prefix)
+    assert outcome.status == "unknown", outcome.message()
+    assert "verify_file" in outcome.message()
+
+
+@pytest.mark.parametrize("size", list(_SIZES))
+@pytest.mark.parametrize("status", [403, 409])
+async def test_a_put_refused_after_a_lost_answer_is_found_at_the_store(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str, status: int
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(_SIZES[size]))
+    injected = [Fault("PutObject", LoseAnswer(), first=1), Fault("PutObject", Answer(status))]
+    async with site(server, bucket, *injected) as opened:
+        outcome = await opened.upload(path, prefix)
+    assert published(opened.proxy.log, prefix)
+    assert outcome.status == "committed", outcome.message()
+    assert opened.content(prefix) == path.read_bytes()
+
+
+@pytest.mark.parametrize("size", list(_SIZES))
+@pytest.mark.parametrize("older", ["nothing", "other"])
+async def test_a_put_refused_each_time_is_a_failure(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str, older: str
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(_SIZES[size]))
+    before = flipped(path.read_bytes(), random.Random(1).randrange(1_000))  # noqa: S311
+    if older == "other":
+        bucket.client.put_object(Bucket=bucket.name, Key=prefix, Body=before)
+    async with site(server, bucket, "PutObject:503") as opened:
+        outcome = await opened.upload(path, prefix)
+    assert (outcome.status, outcome.error) == ("failed", "store.busy")
+    assert opened.content(prefix) == (before if older == "other" else None)
+
+
+async def test_a_put_of_an_integrity_off_upload_is_unknown_rather_than_failed(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(_SIZES["large"]))
+    async with site(server, bucket, "PutObject:lose", integrity="off") as opened:
+        outcome = await opened.upload(path, prefix)
+    assert published(opened.proxy.log, prefix)
+    assert outcome.status != "failed", outcome.message()

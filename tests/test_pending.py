@@ -1,0 +1,283 @@
+"""Multipart uploads that were left open: listed, gone on with, aborted, and nobody else's."""
+
+import os
+import threading
+from pathlib import Path
+
+import anyio
+import pytest
+
+from conftest import Bucket
+from faulty import BOTH_LANES, LIMIT_SECONDS, PART, site
+from s3_uploader import StoreError, UploadFailedError
+from s3_uploader.events import PartReused
+from s3_uploader.testing import LocalS3Server, Record
+
+pytestmark = pytest.mark.anyio
+
+PARTS = 3
+SIZE = 2 * PART + 1_000
+REFUSED = "UploadPart:503:part=3"
+"""The upload fails for a reason that may pass, so it is kept."""
+
+
+@pytest.fixture
+def data() -> bytes:
+    return os.urandom(SIZE)
+
+
+@pytest.fixture
+def path(tmp_path: Path, data: bytes) -> Path:
+    file = tmp_path / "f"
+    file.write_bytes(data)
+    return file
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> str:
+    return str(tmp_path / "journal.db")
+
+
+def begin(bucket: Bucket, key: str) -> str:
+    """Begin an upload that is not ours."""
+    answer = bucket.client.create_multipart_upload(Bucket=bucket.name, Key=key)
+    return str(answer["UploadId"])
+
+
+@pytest.mark.parametrize("lane", BOTH_LANES)
+async def test_a_kept_upload_is_listed_and_gone_on_with(
+    server: LocalS3Server,
+    bucket: Bucket,
+    path: Path,
+    data: bytes,
+    prefix: str,
+    journal: str,
+    lane: str,
+) -> None:
+    async with site(server, bucket, REFUSED, lane=lane, journal=journal, max_requests=1) as opened:
+        assert (await opened.upload(path, prefix)).status == "failed"
+        assert "upload.kept" in opened.warnings
+        (kept,) = await opened.uploader.pending_uploads()
+        assert (kept.key, kept.path, kept.size) == (prefix, str(path), SIZE)
+        assert (kept.ours, kept.active, kept.sent) == (True, False, 2 * PART)
+        assert bucket.open_uploads(prefix) == [prefix]
+        assert await opened.uploader.pending_uploads("elsewhere") == []
+        opened.proxy.clear()
+        sent = opened.proxy.count("UploadPart")
+        outcome = await opened.upload(path, prefix)
+        assert outcome.ok
+        assert outcome.reused == 2 * PART
+        assert opened.proxy.count("UploadPart") == sent + 1
+        assert sum(isinstance(event, PartReused) for event in opened.events) == 2
+        assert await opened.uploader.pending_uploads(prefix, foreign=True) == []
+    assert opened.content(prefix) == data
+    assert bucket.open_uploads(prefix) == []
+
+
+async def test_a_kept_upload_is_listed_by_the_next_process(
+    server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
+) -> None:
+    """Another Uploader with the same journal, before the same endpoint."""
+    async with site(server, bucket, REFUSED, journal=journal) as opened:
+        await opened.upload(path, prefix)
+        other = type(opened.uploader)(
+            opened.proxy.profile(server),
+            config=opened.uploader._config,  # noqa: SLF001
+        )
+        async with other:
+            (kept,) = await other.pending_uploads(prefix)
+            assert await other.abort_upload(kept.key, kept.upload_id)
+        assert await opened.uploader.pending_uploads(prefix) == []
+    assert bucket.open_uploads(prefix) == []
+
+
+async def test_a_kept_upload_is_aborted(
+    server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
+) -> None:
+    async with site(server, bucket, REFUSED, journal=journal) as opened:
+        await opened.upload(path, prefix)
+        (kept,) = await opened.uploader.pending_uploads(prefix)
+        assert await opened.uploader.abort_upload(kept.key, kept.upload_id) is True
+        assert await opened.uploader.pending_uploads(prefix) == []
+        assert bucket.open_uploads(prefix) == []
+        # Nothing is left to go on with.
+        opened.proxy.clear()
+        outcome = await opened.upload(path, prefix)
+        assert (outcome.ok, outcome.reused) == (True, 0)
+
+
+async def test_an_abort_the_store_does_not_take_leaves_it_listed(
+    server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
+) -> None:
+    async with site(server, bucket, REFUSED, journal=journal) as opened:
+        await opened.upload(path, prefix)
+        (kept,) = await opened.uploader.pending_uploads(prefix)
+        opened.proxy.inject("AbortMultipartUpload:500")
+        assert await opened.uploader.abort_upload(kept.key, kept.upload_id) is False
+        assert await opened.uploader.pending_uploads(prefix) == [kept]
+        opened.proxy.clear()
+        assert await opened.uploader.abort_upload(kept.key, kept.upload_id) is True
+    assert bucket.open_uploads(prefix) == []
+
+
+async def test_one_that_is_gone_at_the_store_is_aborted_and_forgotten(
+    server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
+) -> None:
+    async with site(server, bucket, REFUSED, journal=journal) as opened:
+        await opened.upload(path, prefix)
+        (kept,) = await opened.uploader.pending_uploads(prefix)
+        bucket.client.abort_multipart_upload(
+            Bucket=bucket.name, Key=prefix, UploadId=kept.upload_id
+        )
+        assert await opened.uploader.abort_upload(kept.key, kept.upload_id) is True
+        assert await opened.uploader.pending_uploads(prefix) == []
+
+
+@pytest.mark.parametrize("lane", BOTH_LANES)
+async def test_others_uploads_are_listed_when_asked_for_and_aborted_by_force(
+    server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str, lane: str
+) -> None:
+    foreign = begin(bucket, f"{prefix}/theirs")
+    async with site(server, bucket, REFUSED, lane=lane, journal=journal) as opened:
+        uploader = opened.uploader
+        await opened.upload(path, f"{prefix}/ours")
+        (kept,) = await uploader.pending_uploads(prefix)
+        both = {
+            upload.key: upload for upload in await uploader.pending_uploads(prefix, foreign=True)
+        }
+        assert set(both) == {f"{prefix}/theirs", f"{prefix}/ours"}
+        assert both[f"{prefix}/ours"] == kept
+        theirs = both[f"{prefix}/theirs"]
+        assert (theirs.upload_id, theirs.ours, theirs.path) == (foreign, False, "")
+        assert theirs.begun > 0
+        for key in (theirs.key, kept.key):
+            # Neither the wrong key nor the right one gets at somebody else's.
+            with pytest.raises(UploadFailedError) as raised:
+                await uploader.abort_upload(key, foreign)
+            assert raised.value.code == "upload.foreign"
+        assert bucket.open_uploads(f"{prefix}/theirs") == [theirs.key]
+        assert await uploader.abort_upload(theirs.key, foreign, force=True) is True
+        assert await uploader.pending_uploads(prefix, foreign=True) == [kept]
+        assert await uploader.abort_upload(kept.key, kept.upload_id)
+    assert bucket.open_uploads(prefix) == []
+
+
+async def test_a_store_that_cannot_list_says_so_only_when_asked(
+    server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
+) -> None:
+    faults = [REFUSED, "ListMultipartUploads:501"]
+    async with site(server, bucket, *faults, journal=journal) as opened:
+        await opened.upload(path, prefix)
+        (kept,) = await opened.uploader.pending_uploads(prefix)
+        with pytest.raises((StoreError, UploadFailedError)):
+            await opened.uploader.pending_uploads(prefix, foreign=True)
+        await opened.uploader.abort_upload(kept.key, kept.upload_id)
+
+
+async def test_an_upload_at_work_is_shown_as_active_and_not_aborted(
+    server: LocalS3Server, bucket: Bucket, path: Path, data: bytes, prefix: str, journal: str
+) -> None:
+    reached, go_on = threading.Event(), threading.Event()
+
+    def hook(record: Record) -> None:
+        if record.operation == "CompleteMultipartUpload":
+            reached.set()
+            go_on.wait(LIMIT_SECONDS)
+
+    async with site(server, bucket, journal=journal) as opened:
+        opened.proxy.hook = hook
+        uploader = opened.uploader
+        with anyio.fail_after(LIMIT_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(opened.upload, path, prefix)
+                await anyio.to_thread.run_sync(reached.wait, LIMIT_SECONDS)
+                try:
+                    (active,) = await uploader.pending_uploads(prefix)
+                    assert active.active
+                    for force in (False, True):
+                        with pytest.raises(UploadFailedError) as raised:
+                            await uploader.abort_upload(prefix, active.upload_id, force=force)
+                        assert raised.value.code == "upload.active"
+                finally:
+                    go_on.set()
+        assert await uploader.pending_uploads(prefix) == []
+    assert opened.content(prefix) == data
+
+
+async def test_without_a_journal_nothing_is_kept_nor_ours(
+    server: LocalS3Server, bucket: Bucket, path: Path, prefix: str
+) -> None:
+    foreign = begin(bucket, f"{prefix}/theirs")
+    async with site(server, bucket, REFUSED) as opened:
+        await opened.upload(path, prefix)
+        assert await opened.uploader.pending_uploads(prefix) == []
+        (theirs,) = await opened.uploader.pending_uploads(prefix, foreign=True)
+        assert await opened.uploader.abort_upload(theirs.key, foreign, force=True)
+    assert bucket.open_uploads(prefix) == []
+
+
+async def test_the_newest_comes_first(
+    server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
+) -> None:
+    async with site(server, bucket, REFUSED, journal=journal) as opened:
+        for name in ("1", "2"):
+            await opened.upload(path, f"{prefix}/{name}")
+        listed = await opened.uploader.pending_uploads(prefix)
+        assert [upload.key for upload in listed] == [f"{prefix}/2", f"{prefix}/1"]
+        for upload in listed:
+            await opened.uploader.abort_upload(upload.key, upload.upload_id)
+
+
+async def test_the_newest_of_others_comes_first(
+    server: LocalS3Server, bucket: Bucket, prefix: str
+) -> None:
+    begin(bucket, f"{prefix}/1")
+    await anyio.sleep(1.1)
+    begin(bucket, f"{prefix}/2")
+    async with site(server, bucket) as opened:
+        listed = await opened.uploader.pending_uploads(prefix, foreign=True)
+        assert [upload.key for upload in listed] == [f"{prefix}/2", f"{prefix}/1"]
+        for upload in listed:
+            assert await opened.uploader.abort_upload(upload.key, upload.upload_id, force=True)
+
+
+async def test_an_upload_that_could_not_be_aborted_stays_listed(
+    server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
+) -> None:
+    """The file changes, so it is of no more use; and the store does not let go of it."""
+    faults = ["AbortMultipartUpload:500"]
+    async with site(server, bucket, *faults, journal=journal, max_requests=1) as opened:
+        opened.proxy.hook = lambda record: os.truncate(path, PART + 7) if record.part == 2 else None
+        assert (await opened.upload(path, prefix)).error == "source.changed"
+        assert bucket.open_uploads(prefix) == [prefix]
+        (left,) = await opened.uploader.pending_uploads(prefix)
+        opened.proxy.clear()
+        assert await opened.uploader.abort_upload(prefix, left.upload_id)
+    assert bucket.open_uploads(prefix) == []
+
+
+@pytest.mark.parametrize("policy", ["keep", "abort"])
+async def test_a_cancelled_upload_is_pending_if_it_was_to_be_kept(
+    server: LocalS3Server,
+    bucket: Bucket,
+    path: Path,
+    data: bytes,
+    prefix: str,
+    journal: str,
+    policy: str,
+) -> None:
+    stall = "UploadPart:stall:after=100:part=3"
+    async with site(server, bucket, stall, journal=journal, on_cancel=policy) as opened:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(opened.upload, path, prefix)
+            await anyio.to_thread.run_sync(opened.proxy.wait_for, "UploadPart", PARTS)
+            # The two others arrive meanwhile.
+            await anyio.sleep(0.5)
+            tasks.cancel_scope.cancel()
+        listed = await opened.uploader.pending_uploads(prefix)
+        assert [upload.sent for upload in listed] == ([2 * PART] if policy == "keep" else [])
+        assert len(bucket.open_uploads(prefix)) == len(listed)
+        opened.proxy.clear()
+        outcome = await opened.upload(path, prefix)
+        assert (outcome.ok, outcome.reused) == (True, 2 * PART if policy == "keep" else 0)
+    assert opened.content(prefix) == data

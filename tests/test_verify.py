@@ -1,0 +1,456 @@
+"""Comparing files with the store: what tells, and what each answer means."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from conftest import Bucket
+from faulty import BOTH_LANES, IN_PARTS, LIMIT_SECONDS, PART, Site, flipped, site
+from s3_uploader import SourceError, UploadFailedError, verify_directory, verify_file
+from s3_uploader.events import FileVerified
+from s3_uploader.plan import MIB
+from s3_uploader.testing import Answer, Fault, LocalS3Server, Reset, WrongETag
+from trees import make_tree
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> bytes:
+    """The content of `tmp_path`/f, of two parts of our size or of a foreign one."""
+    content = os.urandom(7 * MIB + 99)
+    tmp_path.joinpath("f").write_bytes(content)
+    return content
+
+
+def put(bucket: Bucket, key: str, body: bytes) -> None:
+    bucket.client.put_object(Bucket=bucket.name, Key=key, Body=body)
+
+
+def put_in_parts(bucket: Bucket, key: str, pieces: list[bytes]) -> str:
+    """Upload with botocore in parts of any sizes; return the object's ETag."""
+    place = {"Bucket": bucket.name, "Key": key}
+    upload = {**place, "UploadId": bucket.client.create_multipart_upload(**place)["UploadId"]}
+    parts = [
+        {
+            "PartNumber": number,
+            "ETag": bucket.client.upload_part(**upload, PartNumber=number, Body=piece)["ETag"],
+        }
+        for number, piece in enumerate(pieces, 1)
+    ]
+    done = bucket.client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    return str(done["ETag"]).strip('"')
+
+
+def cut(data: bytes, size: int) -> list[bytes]:
+    return [data[offset : offset + size] for offset in range(0, len(data), size)]
+
+
+async def verify(opened: Site, path: Path, key: str) -> FileVerified:
+    with anyio.fail_after(LIMIT_SECONDS):
+        return await opened.uploader.verify_file(path, key)
+
+
+def told(event: FileVerified) -> tuple[str, str]:
+    return event.match, event.verified_by
+
+
+# -------------------------------------------------------------------------------- what tells
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("lane", BOTH_LANES)
+@pytest.mark.parametrize("size", [0, 1, 300_000, IN_PARTS])
+async def test_what_we_have_uploaded_is_the_same(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, size: int
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(size))
+    async with site(server, bucket, lane=lane) as opened:
+        assert (await opened.upload(path, prefix)).ok
+        uploaded = opened.proxy.count()
+        assert told(await verify(opened, path, prefix)) == ("same", "etag-md5")
+    # Nothing is read back, and nothing written.
+    assert [record.operation for record in opened.proxy.log[uploaded:]] == ["HeadObject"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("lane", BOTH_LANES)
+async def test_one_other_byte_is_different(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, data: bytes
+) -> None:
+    async with site(server, bucket, lane=lane) as opened:
+        for name, pieces in (("whole", [data]), ("parts", cut(data, PART))):
+            for at in (0, len(data) - 1):
+                key = f"{prefix}/{name}/{at}"
+                other = flipped(data, at)
+                if name == "whole":
+                    put(bucket, key, other)
+                else:
+                    put_in_parts(bucket, key, cut(other, len(pieces[0])))
+                found = await verify(opened, tmp_path / "f", key)
+                assert found.match == "different"
+                assert found.code == ""
+
+
+@pytest.mark.anyio
+async def test_other_sizes_need_no_look_at_the_bytes(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, data: bytes
+) -> None:
+    put(bucket, f"{prefix}/shorter", data[:-1])
+    put(bucket, f"{prefix}/longer", data + b"x")
+    put(bucket, f"{prefix}/empty", b"")
+    tmp_path.joinpath("empty").touch()
+    async with site(server, bucket) as opened:
+        for name in ("shorter", "longer", "empty"):
+            found = await verify(opened, tmp_path / "f", f"{prefix}/{name}")
+            assert told(found) == ("different", "size")
+        found = await verify(opened, tmp_path / "empty", f"{prefix}/shorter")
+        assert told(found) == ("different", "size")
+        assert opened.proxy.count() == opened.proxy.count("HeadObject") == 4
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("lane", BOTH_LANES)
+async def test_what_is_not_there_is_missing(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, data: bytes
+) -> None:
+    del data
+    async with site(server, bucket, lane=lane) as opened:
+        found = await verify(opened, tmp_path / "f", prefix)
+    assert told(found) == ("missing", "none")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("attempts", [1, 2])
+async def test_what_is_not_there_is_missing_though_attempts_are_few(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, attempts: int, data: bytes
+) -> None:
+    del data
+    async with site(server, bucket, max_attempts=attempts) as opened:
+        found = await verify(opened, tmp_path / "f", prefix)
+    assert told(found) == ("missing", "none")
+    assert opened.proxy.count("HeadObject") == attempts
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("size", "part", "by"),
+    [
+        (7 * MIB + 99, 5 * MIB, "etag-md5"),  # a usual part size
+        (13 * MIB, 7 * MIB, "etag-md5"),  # what the count suggests, in whole MiB
+        (14 * MIB, 7 * MIB, "etag-md5"),
+        (12 * MIB + 2, 6 * MIB + 1, "etag-md5"),  # equal parts
+        (7 * MIB + 99, 7 * MIB, "content"),  # beyond guessing
+    ],
+)
+async def test_parts_of_another_tool_are_told_by_the_etag_where_it_can_be_guessed(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    size: int,
+    part: int,
+    by: str,
+) -> None:
+    data = os.urandom(size)
+    tmp_path.joinpath("f").write_bytes(data)
+    assert put_in_parts(bucket, prefix, cut(data, part)).endswith("-2")
+    async with site(server, bucket, part_size=16 * MIB) as opened:
+        found = await verify(opened, tmp_path / "f", prefix)
+    assert told(found) == ("same", by)
+    assert opened.proxy.count("GetObject") == (1 if by == "content" else 0)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("lane", BOTH_LANES)
+@pytest.mark.parametrize("same", [True, False])
+async def test_parts_of_odd_sizes_are_compared_by_their_bytes(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    lane: str,
+    same: bool,  # noqa: FBT001
+    data: bytes,
+) -> None:
+    stored = data if same else flipped(data, len(data) - 1)
+    put_in_parts(bucket, prefix, [stored[: 5 * MIB + 1], stored[5 * MIB + 1 :]])
+    async with site(server, bucket, lane=lane) as opened:
+        found = await verify(opened, tmp_path / "f", prefix)
+    assert told(found) == ("same" if same else "different", "content")
+    assert opened.proxy.count("GetObject") == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("etag", ["opaque", "0" * 32, f"{'0' * 32}-2", f"{'0' * 32}-0", "a-b", "-"])
+@pytest.mark.parametrize("same", [True, False])
+async def test_an_etag_that_says_nothing_leaves_it_to_the_bytes(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    etag: str,
+    same: bool,  # noqa: FBT001
+    data: bytes,
+) -> None:
+    put(bucket, prefix, data if same else flipped(data, 5))
+    async with site(server, bucket, Fault("HeadObject", WrongETag(etag))) as opened:
+        found = await verify(opened, tmp_path / "f", prefix)
+    assert told(found) == ("same" if same else "different", "content")
+
+
+@pytest.mark.anyio
+async def test_an_empty_file_with_an_opaque_etag_is_the_same(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
+) -> None:
+    tmp_path.joinpath("f").touch()
+    put(bucket, prefix, b"")
+    async with site(server, bucket, Fault("HeadObject", WrongETag("opaque-3"))) as opened:
+        found = await verify(opened, tmp_path / "f", prefix)
+    assert told(found) == ("same", "content")
+
+
+# ------------------------------------------------------------------------------- what goes wrong
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("lane", BOTH_LANES)
+@pytest.mark.parametrize("status", [403, 404, 500])
+async def test_a_head_that_flaps_is_asked_again(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    lane: str,
+    status: int,
+    data: bytes,
+) -> None:
+    put(bucket, prefix, data)
+    fault = Fault("HeadObject", Answer(status), first=2)
+    # Boto's HEAD may be made twice by aiohttp only where no answer comes.
+    async with site(server, bucket, fault, lane=lane) as opened:
+        found = await verify(opened, tmp_path / "f", prefix)
+    assert told(found) == ("same", "etag-md5")
+    assert opened.answers("HeadObject") == [status, status, 200]
+
+
+@pytest.mark.anyio
+async def test_a_head_refused_each_time_is_no_comparison(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, data: bytes
+) -> None:
+    put(bucket, prefix, data)
+    async with site(server, bucket, "HeadObject:403") as opened:
+        found = await verify(opened, tmp_path / "f", prefix)
+    assert (found.match, found.code) == ("failed", "store.access_denied")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("lane", BOTH_LANES)
+@pytest.mark.parametrize("times", [1, None])
+async def test_an_object_whose_reading_breaks_off_is_read_again(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    lane: str,
+    times: int | None,
+    data: bytes,
+) -> None:
+    put(bucket, prefix, data)
+    faults = [
+        Fault("HeadObject", WrongETag("opaque")),
+        Fault("GetObject", Reset(after=3_000_000, side="answer"), first=times),
+    ]
+    async with site(server, bucket, *faults, lane=lane) as opened:
+        found = await verify(opened, tmp_path / "f", prefix)
+    if times:
+        assert told(found) == ("same", "content")
+        assert opened.proxy.count("GetObject") == 2
+    else:
+        assert (found.match, found.code) == ("failed", "store.reset")
+
+
+@pytest.mark.anyio
+async def test_an_object_removed_between_head_and_get_is_not_called_different(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, data: bytes
+) -> None:
+    put(bucket, prefix, data)
+    faults = [Fault("HeadObject", WrongETag("opaque")), Fault("GetObject", Answer(404))]
+    async with site(server, bucket, *faults) as opened:
+        found = await verify(opened, tmp_path / "f", prefix)
+    assert found.match in {"missing", "failed"}
+
+
+@pytest.mark.anyio
+async def test_a_file_that_changes_while_it_is_compared_is_no_verdict(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, data: bytes
+) -> None:
+    put(bucket, prefix, data)
+    async with site(server, bucket) as opened:
+        opened.proxy.hook = lambda _record: os.utime(tmp_path / "f", ns=(1, 1))
+        found = await verify(opened, tmp_path / "f", prefix)
+    assert (found.match, found.code) == ("failed", "source.changed")
+
+
+@pytest.mark.anyio
+async def test_a_source_that_cannot_be_read_says_so(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
+) -> None:
+    tmp_path.joinpath("dangling").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    expected = {
+        "none": "source.missing",
+        "dangling": "source.broken_link",
+        "pipe": "source.special",
+        "": "source.is_directory",
+    }
+    async with site(server, bucket) as opened:
+        for name, code in expected.items():
+            found = await verify(opened, tmp_path / name, f"{prefix}/x")
+            assert (found.match, found.code) == ("failed", code)
+        assert opened.proxy.count() == 0
+
+
+@pytest.mark.anyio
+async def test_a_key_that_cannot_be_is_refused(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, data: bytes
+) -> None:
+    del data
+    async with site(server, bucket) as opened:
+        found = await verify(opened, tmp_path / "f", "a/../b")
+    assert (found.match, found.code) == ("failed", "key.dot_segment")
+
+
+@pytest.mark.anyio
+async def test_a_closed_uploader_verifies_nothing(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path
+) -> None:
+    async with site(server, bucket) as opened:
+        pass
+    with pytest.raises(UploadFailedError):
+        await opened.uploader.verify_file(tmp_path / "f")
+
+
+# -------------------------------------------------------------------------------- directories
+
+
+@pytest.fixture
+def tree(bucket: Bucket, tmp_path: Path, prefix: str) -> Iterator[Path]:
+    """Three files that are the same, two different, one missing, and one that cannot be read."""
+    root = tmp_path / "t"
+    content = make_tree(
+        root,
+        {"a/same": 10, "a/empty": 0, "parts": IN_PARTS, "b/bytes": 300_000, "b/size": 9, "c": 1},
+    )
+    root.joinpath("dangling").symlink_to("nowhere")
+    for name in ("a/same", "a/empty"):
+        put(bucket, f"{prefix}/{name}", content[name])
+    put_in_parts(bucket, f"{prefix}/parts", cut(content["parts"], PART))
+    put(bucket, f"{prefix}/b/bytes", flipped(content["b/bytes"], 299_999))
+    put(bucket, f"{prefix}/b/size", content["b/size"][:-1])
+    # What has no file is nobody's business.
+    put(bucket, f"{prefix}/further", b"x")
+    yield root
+    root.joinpath("dangling").unlink()
+
+
+_FOUND = {
+    "b/bytes": "different",
+    "b/size": "different",
+    "c": "missing",
+    "dangling": "failed",
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("lane", BOTH_LANES)
+async def test_a_directory_is_compared_file_by_file(
+    server: LocalS3Server, bucket: Bucket, tree: Path, prefix: str, lane: str
+) -> None:
+    async with site(server, bucket, lane=lane) as opened:
+        with anyio.fail_after(LIMIT_SECONDS):
+            report = await opened.uploader.verify_directory(tree, prefix)
+    assert {file.name: file.match for file in report.files} == _FOUND
+    assert (report.same, report.different, report.missing, report.failed) == (3, 2, 1, 1)
+    assert report.total == 7
+    assert not report.ok
+    writing = {"PutObject", "CreateMultipartUpload", "DeleteObject"}
+    assert not writing & {record.operation for record in opened.proxy.log}
+
+
+@pytest.mark.anyio
+async def test_a_directory_that_flaps_is_compared_all_the_same(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
+) -> None:
+    content = make_tree(tmp_path / "t", {f"{number}": 100 + number for number in range(30)})
+    for name, data in content.items():
+        put(bucket, f"{prefix}/{name}", data)
+    fault = "HeadObject:404:first=2:per=key"
+    async with site(server, bucket, fault) as opened:
+        report = await opened.uploader.verify_directory(tmp_path / "t", prefix)
+    assert report.ok
+    assert report.same == 30
+
+
+@pytest.mark.anyio
+async def test_a_directory_that_is_none_is_an_error(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path
+) -> None:
+    tmp_path.joinpath("file").touch()
+    async with site(server, bucket) as opened:
+        for name in ("none", "file"):
+            with pytest.raises((SourceError, UploadFailedError)) as raised:
+                await opened.uploader.verify_directory(tmp_path / name)
+            assert raised.value.code.startswith("source.")
+        tmp_path.joinpath("empty").mkdir()
+        report = await opened.uploader.verify_directory(tmp_path / "empty")
+    assert report.ok
+    assert report.total == 0
+
+
+def test_the_sync_functions_say_the_same(
+    configured: LocalS3Server,
+    bucket: Bucket,
+    tree: Path,
+    prefix: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    del configured
+    monkeypatch.setenv("S3_UPLOADER_LANG", "en")
+    monkeypatch.setenv("S3_UPLOADER_BACKOFF_BASE", "0.01")
+    counts = verify_directory(tree, prefix, models_subdir="")
+    assert counts == {"total": 7, "same": 3, "different": 2, "missing": 1, "failed": 1}
+    out = capsys.readouterr().out
+    for name in _FOUND:
+        assert name in out
+    assert verify_file(tree / "parts", f"{prefix}/parts", models_subdir="", verbose=False) is True
+    assert verify_file(tree / "c", f"{prefix}/c", models_subdir="", verbose=False) is False
+    assert verify_file(tree / "b/bytes", f"{prefix}/b/bytes", models_subdir="") is False
+    assert "other bytes" in capsys.readouterr().out
+    assert verify_file(tree / "a/same", f"{prefix}/b/size", models_subdir="") is False
+    # The documented default prefix.
+    put(bucket, "workspace/models/verified-here", tree.joinpath("c").read_bytes())
+    assert verify_file(tree / "c", "verified-here", verbose=False) is True
+    put(bucket, f"{prefix}/up/t/c", tree.joinpath("c").read_bytes())
+    counts = verify_directory(tree, f"{prefix}/up", models_subdir="", include_parent_dir=True)
+    assert counts["same"] == 1
+
+
+def test_the_sync_functions_without_a_profile_compare_nothing(tmp_path: Path) -> None:
+    make_tree(tmp_path / "t", {"a": 1, "b": 2})
+    assert verify_file(tmp_path / "t" / "a", verbose=False) is False
+    counts = verify_directory(tmp_path / "t", verbose=False)
+    assert counts == {"total": 2, "same": 0, "different": 0, "missing": 0, "failed": 2}
+
+
+def test_the_composite_etag_of_the_server_is_what_the_tests_take_it_for(
+    bucket: Bucket, prefix: str
+) -> None:
+    pieces = [os.urandom(5 * MIB), b"tail"]
+    digests = b"".join(hashlib.md5(piece, usedforsecurity=False).digest() for piece in pieces)
+    whole = hashlib.md5(digests, usedforsecurity=False).hexdigest()
+    assert put_in_parts(bucket, prefix, pieces) == f"{whole}-2"
