@@ -157,7 +157,7 @@ async def test_cancelled_at_random_instants_nothing_is_left_that_is_not_kept(
             task = asyncio.create_task(
                 uploader.upload_directory(tmp_path / "t", f"{prefix}/{number}")
             )
-            await anyio.sleep(rng.uniform(0, 0.4))
+            await anyio.sleep(rng.uniform(0, 0.2))
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError), anyio.fail_after(_ENDS_SECONDS):
                 await task
