@@ -1,5 +1,6 @@
 """One file: decide how it is sent, send it, prove it, tell how it ended."""
 
+import hashlib
 import mimetypes
 import os
 import time
@@ -15,7 +16,7 @@ from s3_uploader.engine.proof import prove
 from s3_uploader.errors import IntegrityError, OutcomeUnknownError, S3UploaderError, StoreError
 from s3_uploader.events import FileFailed, FileStarted, FileUnknown, FileUploaded
 from s3_uploader.plan import MIB, Part
-from s3_uploader.source import Fingerprint, open_source
+from s3_uploader.source import FileRange, Fingerprint, open_source
 from s3_uploader.store import Body, BytesBody
 
 SMALL = 256 * 1024
@@ -120,11 +121,21 @@ async def _send(call: Call, job: Job) -> Delivered:
 async def _send_large(call: Call, job: Job, fingerprint: Fingerprint) -> Delivered:
     if fingerprint.size > call.limits.multipart_threshold:
         return await put_parts(call, job, fingerprint, _content_type(call, job))
-    body = send_range(call, job, fingerprint, Part(1, 0, job.size))
+    crc64nvme = call.config.integrity == "crc64nvme"
+    body = send_range(call, job, fingerprint, Part(1, 0, job.size), crc64nvme=crc64nvme)
+
+    async def attempt() -> Delivered:
+        await body.prepare()
+        return await _put(call, job, body)
+
     try:
-        return await call.request(job, "PutObject", lambda: _put(call, job, body), size=job.size)
+        return await call.request(job, "PutObject", attempt, size=job.size)
     except StoreError as error:
-        return await _resolve(call, job, error, body.md5)
+        md5 = body.md5
+        if crc64nvme:
+            whole = FileRange(job.path, fingerprint, size=job.size, hashing=True)
+            md5 = await whole.hash()
+        return await _resolve(call, job, error, md5)
 
 
 def _learn(call: Call, refused: StoreError) -> bool:
@@ -165,19 +176,22 @@ async def _started(call: Call, job: Job) -> None:
 
 
 async def _put_small(call: Call, job: Job) -> Delivered | None:
-    md5 = ""
+    body = BytesBody(b"")
 
     async def attempt() -> Delivered | None:
-        nonlocal md5
+        nonlocal body
         content = await call.reader.read(job.path)
         if content is None:
             return None
-        md5 = content.md5
-        return await _put(call, job, BytesBody(content.data, content.md5))
+        body = BytesBody(content.data, content.md5, content.crc64nvme)
+        return await _put(call, job, body)
 
     try:
         return await call.request(job, "PutObject", attempt, size=job.size)
     except StoreError as error:
+        md5 = body.md5
+        if body.crc64nvme:
+            md5 = hashlib.md5(body.data, usedforsecurity=False).hexdigest()
         return await _resolve(call, job, error, md5)
 
 
@@ -185,12 +199,15 @@ async def _put(call: Call, job: Job, body: Body) -> Delivered:
     receipt = await call.store.put_object(
         job.key, body, content_type=_content_type(call, job), metadata={}
     )
-    verified = prove(receipt, body.md5, call.config.integrity, job.key)
+    integrity, crc = call.config.integrity, body.crc64nvme
+    verified = prove(receipt, body.md5, integrity, job.key, crc64nvme=crc)
     return Delivered(body.size, receipt.etag, 1, verified)
 
 
 async def _resolve(call: Call, job: Job, error: StoreError, md5: str) -> Delivered:
-    """Find out whether a PUT whose last answer was no success took effect.
+    """Find out whether a PUT whose last answer was no success took effect: by MD5 in any case.
+
+    HEAD's checksum would be no proof (`prove`), and is computed by nobody where there was none.
 
     Raises:
         StoreError: `error`; the object is not there, or the store refused it for good.
