@@ -66,6 +66,8 @@ RUNPOD = StoreLimits(
     max_requests=8,
 )
 AMAZON = StoreLimits(crc64nvme=True)
+"""User Guide, "Checking object integrity in Amazon S3"; not tried live."""
+
 SCALEWAY = StoreLimits(name="Scaleway", max_parts=1_000)
 
 _BY_HOST_SUFFIX = {".runpod.io": RUNPOD, ".scw.cloud": SCALEWAY, ".amazonaws.com": AMAZON}

@@ -124,10 +124,10 @@ def _proven(
 ) -> Verified:
     """Return what proves a published object of these parts.
 
-    With CRC-64/NVME it is the one of the whole object, where the answer carries it. An answer may
-    not, or be lost. Then the composite ETag tells: the store makes it from the ETags it gave to
+    With CRC-64/NVME that is the whole object's own, where the answer to Complete carries it. Where
+    it does not, or is lost, the composite ETag tells: the store makes it from the ETags it gave to
     the parts as it proved them, so an object that has it is made of these very parts, and is
-    proven as the weakest of them is. Failing that, the size.
+    proven as the weakest of them is. Failing that, only the size is.
 
     Raises:
         IntegrityError: as `prove`.
