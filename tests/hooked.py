@@ -119,11 +119,11 @@ class HookedStore:
             )
 
     async def create_multipart_upload(
-        self, key: str, *, content_type: str, metadata: Mapping[str, str]
+        self, key: str, *, content_type: str, metadata: Mapping[str, str], crc64nvme: bool = False
     ) -> str:
         async with self._told("CreateMultipartUpload", key):
             return await self.inner.create_multipart_upload(
-                key, content_type=content_type, metadata=metadata
+                key, content_type=content_type, metadata=metadata, crc64nvme=crc64nvme
             )
 
     async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:
@@ -132,10 +132,12 @@ class HookedStore:
             return await self.inner.upload_part(key, upload_id, number, wrapped)
 
     async def complete_multipart_upload(
-        self, key: str, upload_id: str, parts: Sequence[CompletedPart]
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, crc64nvme: str = ""
     ) -> Receipt:
         async with self._told("CompleteMultipartUpload", key):
-            return await self.inner.complete_multipart_upload(key, upload_id, parts)
+            return await self.inner.complete_multipart_upload(
+                key, upload_id, parts, crc64nvme=crc64nvme
+            )
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         async with self._told("AbortMultipartUpload", key):
@@ -173,6 +175,10 @@ class _HookedBody:
     @property
     def md5(self) -> str:
         return self._body.md5
+
+    @property
+    def crc64nvme(self) -> str:
+        return self._body.crc64nvme
 
     async def chunks(self) -> AsyncIterator[bytes]:
         chunks = cast("AsyncGenerator[bytes]", self._body.chunks())

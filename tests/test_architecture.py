@@ -93,6 +93,7 @@ def test_a_module_imports_only_from_its_own_room_and_those_before_it(module: str
         ("aiohttp", ("store.boto", "testing")),
         ("boto3", ("testing.demo",)),
         ("aiofiles", ("source",)),
+        ("awscrt", ("source.crc",)),
         ("trustme", ("testing",)),
     ],
 )

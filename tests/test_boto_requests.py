@@ -79,6 +79,7 @@ async def _recording(
 
 class _Streamed:
     md5 = ""
+    crc64nvme = ""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -178,6 +179,7 @@ async def test_a_server_that_stops_reading_is_a_stall() -> None:
 
     class Endless:
         md5 = ""
+        crc64nvme = ""
         size = 2**40
 
         async def chunks(self) -> AsyncIterator[bytes]:

@@ -118,7 +118,7 @@ def test_a_bad_value_names_field_value_origin_and_what_is_allowed(field: str, ra
 
 
 def test_a_choice_lists_the_choices() -> None:
-    with pytest.raises(ConfigError, match="auto, md5, off"):
+    with pytest.raises(ConfigError, match="auto, md5, crc64nvme, off"):
         UploadConfig.load(environ={"S3_UPLOADER_INTEGRITY": "maybe"})
 
 

@@ -282,10 +282,10 @@ class Opaque(MemoryStore):
         return [replace(part, etag=f"opaque-{part.etag}") for part in parts]
 
     async def complete_multipart_upload(
-        self, key: str, upload_id: str, parts: Sequence[CompletedPart]
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, crc64nvme: str = ""
     ) -> Receipt:
         known = [replace(part, etag=part.etag.removeprefix("opaque-")) for part in parts]
-        await super().complete_multipart_upload(key, upload_id, known)
+        await super().complete_multipart_upload(key, upload_id, known, crc64nvme=crc64nvme)
         return Receipt("opaque")
 
 

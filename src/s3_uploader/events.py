@@ -11,7 +11,7 @@ from typing import Literal
 
 from s3_uploader.errors import Param
 
-Verified = Literal["etag-md5", "size", "none"]
+Verified = Literal["etag-md5", "crc64nvme", "size", "none"]
 Lane = Literal["boto", "wire", "memory"]
 Match = Literal["same", "different", "missing", "failed"]
 Proof = Literal["etag-md5", "content", "size", "none"]

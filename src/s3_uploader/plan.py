@@ -29,6 +29,7 @@ class StoreLimits:
         part_size: the part size to start from.
         requests: requests in flight that are safe to begin with.
         max_requests: requests in flight never exceeded by default.
+        crc64nvme: it is known to verify CRC-64/NVME of a body, and to answer what it verified.
     """
 
     name: str = "S3"
@@ -40,6 +41,7 @@ class StoreLimits:
     part_size: int = 8 * MIB
     requests: int = 16
     max_requests: int = 256
+    crc64nvme: bool = False
 
     @property
     def max_object(self) -> int:
@@ -63,9 +65,12 @@ RUNPOD = StoreLimits(
     requests=4,
     max_requests=8,
 )
+AMAZON = StoreLimits(crc64nvme=True)
+"""User Guide, "Checking object integrity in Amazon S3"; not tried live."""
+
 SCALEWAY = StoreLimits(name="Scaleway", max_parts=1_000)
 
-_BY_HOST_SUFFIX = {".runpod.io": RUNPOD, ".scw.cloud": SCALEWAY}
+_BY_HOST_SUFFIX = {".runpod.io": RUNPOD, ".scw.cloud": SCALEWAY, ".amazonaws.com": AMAZON}
 
 
 def limits_for(endpoint_url: str) -> StoreLimits:

@@ -37,6 +37,12 @@ def _journal(config: UploadConfig) -> Journal | None:
     return None if config.journal == "off" else Journal(config.journal)
 
 
+def _reader(config: UploadConfig) -> SmallFileReader:
+    crc64nvme = config.integrity == "crc64nvme"
+    hashing = not crc64nvme and config.integrity != "off"
+    return SmallFileReader(limit=SMALL, hashing=hashing, checksumming=crc64nvme)
+
+
 _OTHER_DESCRIPTORS = 32
 """The interpreter's, the event loop's, the journal's, the walk's, and the application's own."""
 
@@ -66,7 +72,7 @@ class Session:
         self.limiter = Limiter(limits.requests, min(ceiling, _descriptors_allow()))
         self.lessons = Lessons()
         self.journal = journal
-        self.reader = SmallFileReader(limit=SMALL, hashing=config.integrity != "off")
+        self.reader = _reader(config)
         self.stack = AsyncExitStack()
         if journal is not None:
             self.stack.push_async_callback(journal.close)
@@ -115,6 +121,9 @@ class Session:
         async with self._opening:
             if self._store is None:
                 self._store = await self._open_store(self.stack)
+                # An AWS profile's endpoint is known only now.
+                self.config = self.config.decided(self._store.limits)
+                self.reader = _reader(self.config)
         return self._store
 
 

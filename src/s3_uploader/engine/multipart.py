@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from s3_uploader.engine.call import Call, Job
-from s3_uploader.engine.publish import TOKEN, Upload
+from s3_uploader.engine.publish import CRC_MARK, TOKEN, Upload
 from s3_uploader.errors import OutcomeUnknownError, S3UploaderError, StoreError
 from s3_uploader.source import Fingerprint
 
@@ -35,7 +35,8 @@ async def create(
     Raises:
         StoreError: the upload could not be created.
     """
-    token = secrets.token_hex(16)
+    crc64nvme = call.config.integrity == "crc64nvme"
+    token = (CRC_MARK if crc64nvme else "") + secrets.token_hex(16)
     journal = call.journal
     row = 0
     if journal is not None:
@@ -57,7 +58,10 @@ async def create(
             return
         created.append(
             await call.store.create_multipart_upload(
-                job.key, content_type=content_type, metadata={TOKEN: token}
+                job.key,
+                content_type=content_type,
+                metadata={TOKEN: token},
+                crc64nvme=crc64nvme,
             )
         )
 

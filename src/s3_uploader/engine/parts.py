@@ -11,12 +11,13 @@ from s3_uploader.engine.crew import work_through
 from s3_uploader.engine.journal import SentPart
 from s3_uploader.engine.multipart import create, ending
 from s3_uploader.engine.proof import composite_etag, prove
-from s3_uploader.engine.publish import PartsLostError, Upload, publish
+from s3_uploader.engine.publish import PartsLostError, Upload, expected_etag, publish
 from s3_uploader.engine.resume import take_up
 from s3_uploader.errors import S3UploaderError
 from s3_uploader.events import BytesSent, PartReused, Verified
 from s3_uploader.plan import Part, PartPlan, plan_parts
-from s3_uploader.source import FileRange, Fingerprint, recheck
+from s3_uploader.source import FileRange, Fingerprint, combined, recheck
+from s3_uploader.store import Receipt
 
 _RESENDS = 2
 """Times that parts the store has lost are sent again."""
@@ -55,8 +56,10 @@ async def put_parts(call: Call, job: Job, fingerprint: Fingerprint, content_type
         return await _send_and_publish(call, job, fingerprint, upload)
 
 
-def send_range(call: Call, job: Job, fingerprint: Fingerprint, part: Part) -> FileRange:
-    """Return a part of the file as a body that tells its progress."""
+def send_range(
+    call: Call, job: Job, fingerprint: Fingerprint, part: Part, *, crc64nvme: bool
+) -> FileRange:
+    """Return a part of the file as a body that tells its progress; MD5 or `crc64nvme` proves it."""
 
     def progress(sent: int) -> None:
         call.events.offer(
@@ -74,7 +77,8 @@ def send_range(call: Call, job: Job, fingerprint: Fingerprint, part: Part) -> Fi
         fingerprint,
         offset=part.offset,
         size=part.size,
-        hashing=call.config.integrity != "off",
+        hashing=call.config.integrity != "off" and not crc64nvme,
+        checksumming=crc64nvme,
         progress=progress,
     )
 
@@ -104,21 +108,46 @@ async def _send_and_publish(
         if call.journal is not None:
             # Should we die after the store has published, these tell that the object is ours.
             await call.journal.flush()
+        crc = combined((part.crc64nvme, part.size) for part in sent) if parts.crc64nvme else ""
         try:
-            receipt = await publish(call, job, upload, sent, resends=resends)
+            receipt = await publish(call, job, upload, sent, resends=resends, crc64nvme=crc)
         except PartsLostError as lost:
             parts.lose(lost.numbers)
             continue
-        proven = _weakest(sent) == "etag-md5"
-        expected = composite_etag(part.md5 for part in sent) if proven else ""
-        verified = prove(receipt, expected, call.config.integrity, job.key)
+        verified = _proven(call, job, receipt, sent, crc)
         return Delivered(job.size, receipt.etag, len(sent), verified, parts.reused)
     raise AssertionError("unreachable: the last round raises another error")
 
 
+def _proven(
+    call: Call, job: Job, receipt: Receipt, sent: list[SentPart], crc64nvme: str
+) -> Verified:
+    """Return what proves a published object of these parts.
+
+    With CRC-64/NVME that is the whole object's own, where the answer to Complete carries it. Where
+    it does not, or is lost, the composite ETag tells: the store makes it from the ETags it gave to
+    the parts as it proved them, so an object that has it is made of these very parts, and is
+    proven as the weakest of them is. Failing that, only the size is.
+
+    Raises:
+        IntegrityError: as `prove`.
+    """
+    integrity, key = call.config.integrity, job.key
+    if crc64nvme and receipt.crc64nvme:
+        return prove(receipt, "", integrity, key, crc64nvme=crc64nvme)
+    weakest = _weakest(sent)
+    if crc64nvme:
+        made_of_these = prove(receipt, expected_etag(sent), integrity, key) == "etag-md5"
+        return weakest if made_of_these else "size"
+    expected = composite_etag(part.md5 for part in sent) if weakest == "etag-md5" else ""
+    return prove(receipt, expected, integrity, key)
+
+
+_STRENGTH: tuple[Verified, ...] = ("none", "size", "crc64nvme", "etag-md5")
+
+
 def _weakest(parts: list[SentPart]) -> Verified:
-    proofs = {part.verified_by for part in parts}
-    return "none" if "none" in proofs else "size" if "size" in proofs else "etag-md5"
+    return min((part.verified_by for part in parts), key=_STRENGTH.index)
 
 
 class _Parts:
@@ -128,6 +157,7 @@ class _Parts:
         self.plan = PartPlan(job.size, upload.part_size)
         self.sent: dict[int, SentPart] = {}
         self.reused = 0
+        self.crc64nvme = call.config.integrity == "crc64nvme" and upload.crc64nvme
         self._call = call
         self._job = job
         self._fingerprint = fingerprint
@@ -171,16 +201,22 @@ class _Parts:
         if held is None or held.size != part.size:
             return False
         body = FileRange(
-            self._job.path, self._fingerprint, offset=part.offset, size=part.size, hashing=True
+            self._job.path,
+            self._fingerprint,
+            offset=part.offset,
+            size=part.size,
+            hashing=True,
+            checksumming=self.crc64nvme,
         )
         md5 = await body.hash()
+        await body.prepare()
         by_etag = held.etag.lower() == md5
-        if not by_etag and held.md5 != md5:
+        if not by_etag and (not held.md5 or held.md5 not in {md5, body.crc64nvme}):
             return False
         verified: Verified = "etag-md5" if by_etag else "size"
         if self._call.config.integrity == "off":
             verified = "none"
-        self._add(SentPart(part.number, part.size, md5, held.etag, verified))
+        self._add(SentPart(part.number, part.size, md5, held.etag, verified, body.crc64nvme))
         self.reused += part.size
         await self._call.events.emit(
             PartReused(
@@ -195,14 +231,16 @@ class _Parts:
 
     async def _send(self, part: Part) -> None:
         call, job = self._call, self._job
-        body = send_range(call, job, self._fingerprint, part)
+        body = send_range(call, job, self._fingerprint, part, crc64nvme=self.crc64nvme)
 
         async def attempt() -> SentPart:
+            await body.prepare()
             receipt = await call.store.upload_part(
                 job.key, self._upload.upload_id, part.number, body
             )
-            verified = prove(receipt, body.md5, call.config.integrity, job.key)
-            return SentPart(part.number, part.size, body.md5, receipt.etag, verified)
+            crc = body.crc64nvme
+            verified = prove(receipt, body.md5, call.config.integrity, job.key, crc64nvme=crc)
+            return SentPart(part.number, part.size, body.md5, receipt.etag, verified, crc)
 
         self._add(await call.request(job, "UploadPart", attempt, size=part.size, part=part.number))
 

@@ -1,4 +1,4 @@
-"""Decide, without I/O, what an ETag proves about the bytes that were sent."""
+"""Decide, without I/O, what an ETag or a checksum proves about the bytes that were sent."""
 
 import hashlib
 import re
@@ -28,20 +28,29 @@ def is_md5(etag: str) -> bool:
     return len(etag) == MD5_DIGITS and bool(_MD5_LIKE.fullmatch(etag.lower()))
 
 
-def prove(receipt: Receipt, expected: str, integrity: Integrity, key: str) -> Verified:
+def prove(
+    receipt: Receipt, expected: str, integrity: Integrity, key: str, *, crc64nvme: str = ""
+) -> Verified:
     """Return what the receipt proves: "etag-md5", or "size" where only the size can be compared.
+
+    With a checksum: "crc64nvme". The store's own answer to the bytes counts and nothing it says
+    later: some hand out, to who asks what is there, the checksum that came with the request.
 
     Args:
         receipt: the store's answer.
         expected: the MD5 or composite ETag of the bytes that were read, "" if unknown.
         integrity: the setting; "off" proves nothing.
         key: for the message.
+        crc64nvme: the checksum that the request carried, "" for none.
 
     Raises:
-        IntegrityError: the ETag is of other bytes, or no MD5 where "md5" demands one.
+        IntegrityError: the ETag or checksum is of other bytes, the ETag is no MD5 where "md5"
+            demands one, or there is no checksum.
     """
     if integrity == "off":
         return "none"
+    if crc64nvme:
+        return _prove_checksum(receipt.crc64nvme, crc64nvme, key)
     actual = receipt.etag.lower()
     if expected and actual == expected and not receipt.opaque:
         return "etag-md5"
@@ -51,3 +60,11 @@ def prove(receipt: Receipt, expected: str, integrity: Integrity, key: str) -> Ve
             "integrity.etag", key=key, actual=actual or "-", expected=expected or "-"
         )
     return "size"
+
+
+def _prove_checksum(actual: str, expected: str, key: str) -> Verified:
+    if not actual:
+        raise IntegrityError("integrity.no_checksum", key=key)
+    if actual != expected:
+        raise IntegrityError("integrity.checksum", key=key, actual=actual, expected=expected)
+    return "crc64nvme"

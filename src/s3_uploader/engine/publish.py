@@ -10,7 +10,7 @@ import itertools
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import anyio
@@ -32,6 +32,11 @@ from s3_uploader.store.answers import NO_CONNECTION
 TOKEN = "s3-uploader-token"  # noqa: S105  (the name of a metadata field)
 """User metadata of every object sent in parts: which upload made it."""
 
+CRC_MARK = "crc64nvme-"
+"""How the token of an upload begins that was created for parts with CRC-64/NVME.
+
+Whoever goes on with it has to know: Amazon S3 takes no such part into another upload."""
+
 _BASE_SECONDS, _SECONDS_PER_GIB = 60.0, 30.0
 _SHORTEST_POLL, _LONGEST_POLL = 0.05, 15.0
 _MERGE_SECONDS_PER_GIB = 2.0
@@ -42,6 +47,7 @@ _CONFIRMING = (0.1, 0.3, 1.0)
 """Seconds between the looks at an object that is not what the answer to its upload says."""
 
 _CONSUMED = frozenset({"NoSuchUpload", "InvalidPart"})
+_DAMAGED = frozenset({"BadDigest", "XAmzContentChecksumMismatch"})
 _REFUSED = frozenset({429, 503})
 """Answers that say: not now. Any other failure may hide a success."""
 
@@ -84,13 +90,27 @@ class Upload:
     known: Mapping[int, SentPart] = field(default_factory=dict)
     md5s: dict[str, str] = field(default_factory=dict, compare=False)
 
+    @property
+    def crc64nvme(self) -> bool:
+        """Whether the store expects CRC-64/NVME with the parts."""
+        return self.token.startswith(CRC_MARK)
+
 
 async def publish(
-    call: Call, job: Job, upload: Upload, parts: list[SentPart], *, resends: int
+    call: Call,
+    job: Job,
+    upload: Upload,
+    parts: list[SentPart],
+    *,
+    resends: int,
+    crc64nvme: str = "",
 ) -> Receipt:
     """Complete the upload and return the object's receipt once it is known to be ours.
 
+    `crc64nvme` is the whole object's, "" if unknown.
+
     Raises:
+        IntegrityError: the store says that what it holds has another `crc64nvme`.
         PartsLostError: the store has lost parts; at most when `resends` are left.
         OutcomeUnknownError: nothing told, within the time allowed, whether it was published.
         StoreError: it was not published.
@@ -100,7 +120,7 @@ async def publish(
     evidence = _Evidence()
 
     async def complete() -> Receipt:
-        return await call.store.complete_multipart_upload(job.key, upload.upload_id, completed)
+        return await _complete(call, job, upload, completed, crc64nvme)
 
     for number in itertools.count(1):
         try:
@@ -143,6 +163,20 @@ def _delay(
     return None
 
 
+async def _complete(
+    call: Call, job: Job, upload: Upload, parts: list[CompletedPart], crc64nvme: str
+) -> Receipt:
+    try:
+        return await call.store.complete_multipart_upload(
+            job.key, upload.upload_id, parts, crc64nvme=crc64nvme
+        )
+    except StoreError as error:
+        if crc64nvme and error.s3_code in _DAMAGED:
+            # Nothing is published, and asking again meets the same parts.
+            raise IntegrityError("integrity.parts", key=job.key, expected=crc64nvme) from error
+        raise
+
+
 def expected_etag(parts: list[SentPart]) -> str:
     """Return the composite ETag of parts, from what the store said of each; "" if it is no MD5."""
     if all(is_md5(part.etag) for part in parts):
@@ -171,7 +205,7 @@ async def _confirmed(
     for pause in itertools.chain(_CONFIRMING, itertools.repeat(_CONFIRMING[-1])):
         kind, info = await _compare(call, job, upload, expected)
         if info is not None:
-            return Receipt(info.etag, opaque=info.etag.lower() != expected)
+            return replace(receipt, etag=info.etag, opaque=info.etag.lower() != expected)
         if kind == "other" and pause == _CONFIRMING[-1]:
             break
         if time.monotonic() >= until:

@@ -1,5 +1,6 @@
 """One file: decide how it is sent, send it, prove it, tell how it ended."""
 
+import hashlib
 import mimetypes
 import os
 import time
@@ -16,7 +17,7 @@ from s3_uploader.engine.publish import Doubt, resolve_put
 from s3_uploader.errors import IntegrityError, OutcomeUnknownError, S3UploaderError, StoreError
 from s3_uploader.events import FileFailed, FileStarted, FileUnknown, FileUploaded
 from s3_uploader.plan import MIB, Part
-from s3_uploader.source import Fingerprint, open_source, recheck
+from s3_uploader.source import FileRange, Fingerprint, open_source, recheck
 from s3_uploader.store import Body, BytesBody
 
 SMALL = 256 * 1024
@@ -120,14 +121,22 @@ async def _send(call: Call, job: Job) -> Delivered:
 async def _send_large(call: Call, job: Job, fingerprint: Fingerprint) -> Delivered:
     if fingerprint.size > call.limits.multipart_threshold:
         return await put_parts(call, job, fingerprint, _content_type(call, job))
-    body = send_range(call, job, fingerprint, Part(1, 0, job.size))
+    crc64nvme = call.config.integrity == "crc64nvme"
+    body = send_range(call, job, fingerprint, Part(1, 0, job.size), crc64nvme=crc64nvme)
     doubt = Doubt()
+
+    async def attempt() -> Delivered:
+        await body.prepare()
+        return await _put(call, job, body, doubt)
+
     try:
-        return await call.request(
-            job, "PutObject", lambda: _put(call, job, body, doubt), size=job.size
-        )
+        return await call.request(job, "PutObject", attempt, size=job.size)
     except StoreError as error:
-        etag = await resolve_put(call, job, error, doubt, body.md5)
+        md5 = body.md5
+        if crc64nvme:
+            # HEAD's checksum would be no proof (`prove`): computed by nobody where there was none.
+            md5 = await FileRange(job.path, fingerprint, size=job.size, hashing=True).hash()
+        etag = await resolve_put(call, job, error, doubt, md5)
     await to_thread.run_sync(recheck, job.path, fingerprint)
     return Delivered(job.size, etag, 1, "etag-md5")
 
@@ -171,20 +180,23 @@ async def _started(call: Call, job: Job) -> None:
 
 
 async def _put_small(call: Call, job: Job) -> Delivered | None:
-    md5 = ""
+    body = BytesBody(b"")
     doubt = Doubt()
 
     async def attempt() -> Delivered | None:
-        nonlocal md5
+        nonlocal body
         content = await call.reader.read(job.path)
         if content is None:
             return None
-        md5 = content.md5
-        return await _put(call, job, BytesBody(content.data, content.md5), doubt)
+        body = BytesBody(content.data, content.md5, content.crc64nvme)
+        return await _put(call, job, body, doubt)
 
     try:
         return await call.request(job, "PutObject", attempt, size=job.size)
     except StoreError as error:
+        md5 = body.md5
+        if body.crc64nvme:
+            md5 = hashlib.md5(body.data, usedforsecurity=False).hexdigest()
         etag = await resolve_put(call, job, error, doubt, md5)
     return Delivered(job.size, etag, 1, "etag-md5")
 
@@ -197,7 +209,8 @@ async def _put(call: Call, job: Job, body: Body, doubt: Doubt) -> Delivered:
     except StoreError as error:
         doubt.note(error)
         raise
-    verified = prove(receipt, body.md5, call.config.integrity, job.key)
+    integrity, crc = call.config.integrity, body.crc64nvme
+    verified = prove(receipt, body.md5, integrity, job.key, crc64nvme=crc)
     return Delivered(body.size, receipt.etag, 1, verified)
 
 

@@ -121,6 +121,10 @@ TEXTS = {
         "The AWS profile '{profile}' names no bucket. Set RUNPOD_VOLUME_ID to the bucket's name."
     ),
     "config.bad_value": "{field} = {value!r} (from {origin}) is not allowed: {allowed}.",
+    "config.needs_extra": (
+        "{field} = {value} needs a library that is not installed. "
+        "Install the extra: pip install 's3-uploader[{extra}]'"
+    ),
     "config.bad_endpoint": (
         "endpoint_url = {value!r} (from {origin}) is not a URL like https://host/ or http://host:port/."
     ),
@@ -186,6 +190,18 @@ TEXTS = {
     "integrity.etag": (
         "The store holds other bytes than were read from '{key}': its ETag is {actual}, "
         "expected {expected}. The object cannot be trusted; upload it again."
+    ),
+    "integrity.checksum": (
+        "The store holds other bytes than were read from '{key}': their CRC-64/NVME is {actual}, "
+        "expected {expected}. The object cannot be trusted; upload it again."
+    ),
+    "integrity.no_checksum": (
+        "The store does not say whether it verified the CRC-64/NVME of '{key}': it knows no such "
+        "checksum. Set S3_UPLOADER_INTEGRITY to auto or md5 and upload it again."
+    ),
+    "integrity.parts": (
+        "The store says that the parts of '{key}' do not make the bytes that were read "
+        "(CRC-64/NVME {expected}). Nothing was published; upload it again."
     ),
     "integrity.size": (
         "The store holds {actual} bytes for '{key}', expected {expected}. Upload it again."

@@ -91,6 +91,9 @@ TEXTS = {
         "AWS profile '{profile}' 没有指定存储桶。请把 RUNPOD_VOLUME_ID 设为存储桶名称。"
     ),
     "config.bad_value": "{field} = {value!r}（来自 {origin}）无效：{allowed}。",
+    "config.needs_extra": (
+        "{field} = {value} 需要尚未安装的库。请安装: pip install 's3-uploader[{extra}]'"
+    ),
     "config.bad_endpoint": (
         "endpoint_url = {value!r}（来自 {origin}）不是形如 https://host/ 或 http://host:port/ 的地址。"
     ),
@@ -150,6 +153,18 @@ TEXTS = {
     "integrity.etag": (
         "存储中 '{key}' 的内容与读取的字节不同：其 ETag 为 {actual}，应为 {expected}。"
         "该对象不可信，请重新上传。"
+    ),
+    "integrity.checksum": (
+        "存储中 '{key}' 的内容与读取的字节不同：其 CRC-64/NVME 为 {actual}，应为 {expected}。"
+        "该对象不可信，请重新上传。"
+    ),
+    "integrity.no_checksum": (
+        "存储没有说明是否校验了 '{key}' 的 CRC-64/NVME：它不支持这种校验和。"
+        "请把 S3_UPLOADER_INTEGRITY 设为 auto 或 md5，然后重新上传。"
+    ),
+    "integrity.parts": (
+        "存储认为 '{key}' 的分段拼成的内容与读取的字节不同（CRC-64/NVME {expected}）。"
+        "没有发布任何内容，请重新上传。"
     ),
     "integrity.size": "存储中 '{key}' 有 {actual} 字节，应为 {expected}。请重新上传。",
     # 整个上传

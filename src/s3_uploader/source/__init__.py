@@ -1,5 +1,6 @@
 """Where bytes come from: walk a tree, read ranges, guard against change."""
 
+from s3_uploader.source.crc import combined, crc64nvme
 from s3_uploader.source.fingerprint import Fingerprint, open_source, recheck
 from s3_uploader.source.ranges import FileRange
 from s3_uploader.source.small import SmallFileReader
@@ -13,7 +14,9 @@ __all__ = [
     "Skipped",
     "SmallFileReader",
     "SourceFile",
+    "combined",
     "count_files",
+    "crc64nvme",
     "open_source",
     "recheck",
     "walk",

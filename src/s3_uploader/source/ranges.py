@@ -16,11 +16,15 @@ from aiofiles.threadpool.binary import AsyncFileIO
 from anyio import CancelScope, to_thread
 
 from s3_uploader.errors import SourceError
+from s3_uploader.source.crc import Crc64Nvme
 from s3_uploader.source.fingerprint import Fingerprint, source_error
 from s3_uploader.store.base import Span
 
 BLOCK = 1024 * 1024
 """Bytes read, hashed and sent at a time; with the requests in flight it bounds memory."""
+
+_CHECKSUM_BLOCK = 256 * 1024
+"""Bytes read and checksummed at a time: within a core's cache."""
 
 
 def _no_progress(_sent: int) -> None:
@@ -73,6 +77,7 @@ class FileRange:
         fingerprint: what the file was when the upload of it began.
         offset, size: the range, in bytes.
         hashing: whether to compute MD5.
+        checksumming: whether `prepare` computes CRC-64/NVME.
         progress: called on the event loop with the bytes of this pass handed on so far.
     """
 
@@ -84,6 +89,7 @@ class FileRange:
         offset: int = 0,
         size: int,
         hashing: bool,
+        checksumming: bool = False,
         progress: Callable[[int], None] = _no_progress,
     ) -> None:
         self.path = path
@@ -91,14 +97,33 @@ class FileRange:
         self._fingerprint = fingerprint
         self._offset = offset
         self._hashing = hashing
+        self._checksumming = checksumming
         self._progress = progress
         self._md5 = ""
+        self._crc64nvme = ""
         self._loop = asyncio.get_running_loop()
 
     @property
     def md5(self) -> str:
         """Hex MD5 of the last complete pass, "" before one or when hashing is off."""
         return self._md5
+
+    @property
+    def crc64nvme(self) -> str:
+        """CRC-64/NVME of the last `prepare`, "" where none was asked for."""
+        return self._crc64nvme
+
+    async def prepare(self) -> None:
+        """Compute the checksum, where asked for, in a pass of its own before the one that sends.
+
+        It goes before the body, in a header that is signed; behind it, as a trailer, many stores
+        take it for content. The pass leaves the range in the page cache for the next.
+
+        Raises:
+            SourceError: as `chunks`.
+        """
+        if self._checksumming:
+            self._crc64nvme = await to_thread.run_sync(self._checksum)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the range from its first byte, in blocks of at most 1 MiB.
@@ -184,6 +209,17 @@ class FileRange:
         await to_thread.run_sync(self._read_through)
         return self._md5
 
+    def _checksum(self) -> str:
+        crc = Crc64Nvme()
+        buffer = memoryview(bytearray(min(_CHECKSUM_BLOCK, self.size)))
+        with self._descriptor() as descriptor:
+            read = 0
+            while count := self._read_into(buffer, descriptor, read):
+                crc.update(buffer[:count])
+                read += count
+            self._check_pass(descriptor, read)
+        return crc.text()
+
     def _read_through(self) -> None:
         for _ in self.blocks(memoryview(bytearray(BLOCK))):
             pass
@@ -212,12 +248,15 @@ class FileRange:
         Before, because a store that lacks the last block publishes nothing, and one that has it
         may answer at once.
         """
-        self._fingerprint.check(self.path, os.fstat(descriptor))
-        if read is not None and read != self.size:
-            detail = f"range of {self.size} bytes ended after {read}"
-            raise SourceError("source.changed", path=self.path, detail=detail)
+        self._check_pass(descriptor, self.size if read is None else read)
         if self._hashing:
             self._md5 = digest.hexdigest()
+
+    def _check_pass(self, descriptor: int, read: int) -> None:
+        self._fingerprint.check(self.path, os.fstat(descriptor))
+        if read != self.size:
+            detail = f"range of {self.size} bytes ended after {read}"
+            raise SourceError("source.changed", path=self.path, detail=detail)
 
     def _translate(self, error: OSError) -> SourceError:
         if isinstance(error, FileNotFoundError):

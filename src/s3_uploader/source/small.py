@@ -7,15 +7,17 @@ import stat
 from dataclasses import dataclass
 
 from s3_uploader.errors import SourceError
+from s3_uploader.source.crc import crc64nvme
 from s3_uploader.source.fingerprint import Fingerprint, source_error
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A whole small file and the hex MD5 of its bytes ("" when hashing is off)."""
+    """A whole small file, hex MD5 and CRC-64/NVME of its bytes ("" where not asked for)."""
 
     data: bytes
     md5: str
+    crc64nvme: str = ""
 
 
 class SmallFileReader:
@@ -26,11 +28,13 @@ class SmallFileReader:
     Args:
         limit: files larger than this many bytes are not read; `read` returns None for them.
         hashing: whether to compute MD5.
+        checksumming: whether to compute CRC-64/NVME.
     """
 
-    def __init__(self, *, limit: int, hashing: bool) -> None:
+    def __init__(self, *, limit: int, hashing: bool, checksumming: bool = False) -> None:
         self._limit = limit
         self._hashing = hashing
+        self._checksumming = checksumming
         self._asked: list[tuple[str, asyncio.Future[Content | None]]] = []
         self._hop: asyncio.Future[list[Content | SourceError | None]] | None = None
 
@@ -97,7 +101,7 @@ class SmallFileReader:
         finally:
             os.close(descriptor)
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest() if self._hashing else ""
-        return Content(data, md5)
+        return Content(data, md5, crc64nvme(data) if self._checksumming else "")
 
 
 def _read_to_end(descriptor: int, expected: int) -> bytes:

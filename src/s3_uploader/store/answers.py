@@ -18,11 +18,19 @@ RETRYABLE_STATUS = frozenset({408, 429, 500, 502, 503, 504, *range(520, 528)})
 """
 
 _RETRYABLE_CODES = frozenset(
-    {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "BadDigest"}
+    {
+        "SlowDown",
+        "RequestTimeout",
+        "InternalError",
+        "ServiceUnavailable",
+        "BadDigest",
+        "XAmzContentChecksumMismatch",
+    }
 )
 """Codes that mean the same although some stores send them with status 400 or 200.
 
-BadDigest: the store saw other bytes than were hashed, so they changed on the way.
+BadDigest, and MinIO's word for it: the store saw other bytes than were hashed, so they changed on
+the way.
 """
 
 NO_CONNECTION = "no connection"

@@ -26,6 +26,11 @@ class Body(Protocol):
         """Hex MD5 of the last complete pass, "" if there is none."""
         ...
 
+    @property
+    def crc64nvme(self) -> str:
+        """CRC-64/NVME that the request carries, base64 as in its header; "" for none."""
+        ...
+
     def chunks(self) -> AsyncIterator[bytes]:
         """Start a pass from the first byte."""
         ...
@@ -57,10 +62,11 @@ class FileBody(Body, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BytesBody:
-    """A body that is in memory already; `md5` is the hex MD5 of `data`, or "" if unknown."""
+    """A body that is in memory already, and its hex MD5 and CRC-64/NVME, "" where unknown."""
 
     data: bytes
     md5: str = ""
+    crc64nvme: str = ""
 
     @property
     def size(self) -> int:
@@ -81,11 +87,15 @@ class BytesBody:
 class Receipt:
     """What the store says it stored.
 
-    `opaque`: the answer itself says that the ETag is no MD5 (encryption with SSE-KMS or SSE-C).
+    Attributes:
+        etag: without quotes.
+        opaque: the answer itself says that the ETag is no MD5 (encryption with SSE-KMS or SSE-C).
+        crc64nvme: CRC-64/NVME of what it stored, base64; "" if it does not say.
     """
 
     etag: str
     opaque: bool = False
+    crc64nvme: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +172,9 @@ class ObjectStore(Protocol):
         ...
 
     async def create_multipart_upload(
-        self, key: str, *, content_type: str, metadata: Mapping[str, str]
+        self, key: str, *, content_type: str, metadata: Mapping[str, str], crc64nvme: bool = False
     ) -> str:
-        """Return the upload id of a new multipart upload."""
+        """Return the upload id of a new multipart upload; with `crc64nvme` parts carry theirs."""
         ...
 
     async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:
@@ -172,9 +182,13 @@ class ObjectStore(Protocol):
         ...
 
     async def complete_multipart_upload(
-        self, key: str, upload_id: str, parts: Sequence[CompletedPart]
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, crc64nvme: str = ""
     ) -> Receipt:
-        """Publish the object from `parts`; the ETag is the composite one."""
+        """Publish the object from `parts`; the ETag is the composite one.
+
+        `crc64nvme`: CRC-64/NVME of the whole, for an upload created with it; the store refuses to
+        publish another.
+        """
         ...
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
 
 _READ = 1024 * 1024
+_FULL = {"ChecksumType": "FULL_OBJECT"}
 
 
 @asynccontextmanager
@@ -142,7 +143,7 @@ class BotoStore:
         self, key: str, body: Body, *, content_type: str, metadata: Mapping[str, str]
     ) -> Receipt:
         """Store `body` with one request; a body in memory also carries Content-MD5."""
-        extra: dict[str, Any] = {}
+        extra = _checksum(body.crc64nvme)
         if isinstance(body, BytesBody) and body.md5:
             extra["ContentMD5"] = base64.b64encode(bytes.fromhex(body.md5)).decode()
 
@@ -160,12 +161,13 @@ class BotoStore:
         return await self._send("PutObject", key, body, call)
 
     async def create_multipart_upload(
-        self, key: str, *, content_type: str, metadata: Mapping[str, str]
+        self, key: str, *, content_type: str, metadata: Mapping[str, str], crc64nvme: bool = False
     ) -> str:
         """Return the upload id of a new multipart upload."""
+        extra: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME"} | _FULL if crc64nvme else {}
         with translated(self._request("CreateMultipartUpload", key)):
             answer = await self._client.create_multipart_upload(
-                Bucket=self.bucket, Key=key, ContentType=content_type, Metadata=metadata
+                Bucket=self.bucket, Key=key, ContentType=content_type, Metadata=metadata, **extra
             )
         return answer["UploadId"]
 
@@ -180,14 +182,16 @@ class BotoStore:
                 PartNumber=number,
                 Body=payload,
                 ContentLength=body.size,
+                **_checksum(body.crc64nvme),
             )
 
         return await self._send("UploadPart", key, body, call)
 
     async def complete_multipart_upload(
-        self, key: str, upload_id: str, parts: Sequence[CompletedPart]
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, crc64nvme: str = ""
     ) -> Receipt:
         """Publish the object."""
+        extra = _checksum(crc64nvme) | _FULL if crc64nvme else {}
         with translated(self._request("CompleteMultipartUpload", key)):
             answer = await self._client.complete_multipart_upload(
                 Bucket=self.bucket,
@@ -196,6 +200,7 @@ class BotoStore:
                 MultipartUpload={
                     "Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
                 },
+                **extra,
             )
         return _receipt(answer)
 
@@ -344,7 +349,11 @@ class _Payload:
         self.watch.deadline = asyncio.get_running_loop().time() + seconds
 
 
+def _checksum(crc64nvme: str) -> dict[str, Any]:
+    return {"ChecksumCRC64NVME": crc64nvme} if crc64nvme else {}
+
+
 def _receipt(answer: Mapping[str, Any]) -> Receipt:
     by_kms = answer.get("ServerSideEncryption", "").startswith("aws:kms")
     opaque = by_kms or bool(answer.get("SSECustomerAlgorithm"))
-    return Receipt(answer.get("ETag", "").strip('"'), opaque)
+    return Receipt(answer.get("ETag", "").strip('"'), opaque, answer.get("ChecksumCRC64NVME", ""))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from s3_uploader.errors import StoreError
 from s3_uploader.events import Lane
 from s3_uploader.plan import GENERIC, StoreLimits
+from s3_uploader.source import crc64nvme as crc64nvme_of
 from s3_uploader.store import (
     Body,
     CompletedPart,
@@ -39,8 +40,9 @@ class _Upload:
 class MemoryStore:
     """An `ObjectStore` that holds its objects in `objects`, by key.
 
-    It answers as Amazon S3 does: MD5 and composite ETags, unknown uploads, parts out of order,
-    parts below the minimum size, bodies over the maximum. Give it to `Uploader(store=...)`.
+    It answers as Amazon S3 does: MD5 and composite ETags, CRC-64/NVME, unknown uploads, parts out
+    of order, parts below the minimum size, bodies over the maximum. Give it to
+    `Uploader(store=...)`.
 
     Args:
         bucket: name shown in messages.
@@ -70,13 +72,13 @@ class MemoryStore:
         del content_type
         data = await self._receive("PutObject", key, body)
         self._objects[key] = _Object(data, _md5(data).hexdigest(), dict(metadata))
-        return Receipt(self._objects[key].etag)
+        return Receipt(self._objects[key].etag, crc64nvme=body.crc64nvme)
 
     async def create_multipart_upload(
-        self, key: str, *, content_type: str, metadata: Mapping[str, str]
+        self, key: str, *, content_type: str, metadata: Mapping[str, str], crc64nvme: bool = False
     ) -> str:
         """Return a new upload id."""
-        del content_type
+        del content_type, crc64nvme
         upload_id = f"upload-{next(self._ids)}"
         self.uploads[upload_id] = _Upload(key, dict(metadata))
         return upload_id
@@ -85,10 +87,10 @@ class MemoryStore:
         """Store one part."""
         data = await self._receive("UploadPart", key, body)
         self._upload("UploadPart", key, upload_id).parts[number] = data
-        return Receipt(_md5(data).hexdigest())
+        return Receipt(_md5(data).hexdigest(), crc64nvme=body.crc64nvme)
 
     async def complete_multipart_upload(
-        self, key: str, upload_id: str, parts: Sequence[CompletedPart]
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, crc64nvme: str = ""
     ) -> Receipt:
         """Publish the object if every part is the one that was stored."""
         upload = self._upload("CompleteMultipartUpload", key, upload_id)
@@ -104,9 +106,11 @@ class MemoryStore:
         digests = b"".join(_md5(upload.parts[number]).digest() for number in numbers)
         etag = f"{_md5(digests).hexdigest()}-{len(parts)}"
         data = b"".join(upload.parts[number] for number in numbers)
+        if crc64nvme and crc64nvme_of(data) != crc64nvme:
+            raise self._error("CompleteMultipartUpload", key, 400, "BadDigest")
         self._objects[key] = _Object(data, etag, upload.metadata)
         del self.uploads[upload_id]
-        return Receipt(etag)
+        return Receipt(etag, crc64nvme=crc64nvme)
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Discard an upload."""
@@ -147,6 +151,8 @@ class MemoryStore:
         largest = self.limits.max_put if operation == "PutObject" else self.limits.max_part
         if len(data) > largest:
             raise self._error(operation, key, 413, "EntityTooLarge", len(data))
+        if body.crc64nvme and crc64nvme_of(data) != body.crc64nvme:
+            raise self._error(operation, key, 400, "BadDigest")
         return data
 
     def _upload(self, operation: str, key: str, upload_id: str) -> _Upload:

@@ -152,7 +152,14 @@ class Database:
         """Note a part the store has taken."""
         self._connection.execute(
             "INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?, ?)",
-            (row, part.number, part.size, part.md5, part.etag, part.verified_by),
+            (
+                row,
+                part.number,
+                part.size,
+                part.md5 or part.crc64nvme,
+                part.etag,
+                part.verified_by,
+            ),
         )
 
     def forget(self, row: int) -> None:

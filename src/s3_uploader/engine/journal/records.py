@@ -26,13 +26,24 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SentPart:
-    """A part the store has taken: `size` in bytes, hex `md5` of what was read ("" if unknown)."""
+    """A part the store has taken.
+
+    Attributes:
+        number: from 1.
+        size: bytes.
+        md5: hex MD5 of what was read, "" if unknown. In a part that the journal noted it is the
+            CRC-64/NVME where that was computed instead.
+        etag: what the store answered.
+        verified_by: what proved it.
+        crc64nvme: of what was read, base64, "" if unknown.
+    """
 
     number: int
     size: int
     md5: str
     etag: str
     verified_by: Verified
+    crc64nvme: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ _REDIRECTS = frozenset({301, 302, 307, 308})
 _INTERNAL_ERROR = 500
 _EMPTY = BytesBody(b"")
 _META = b"x-amz-meta-"
+_CRC = "x-amz-checksum-crc64nvme"
+_FULL = {"x-amz-checksum-type": "FULL_OBJECT"}
 _ERROR_DOCUMENT = re.compile(rb"\s*(<\?xml[^>]*>)?\s*<Error>")
 _OK = range(200, 300)
 _SKEW_SECONDS = 60.0
@@ -129,6 +131,7 @@ class WireStore:
         headers.update({f"x-amz-meta-{name}": value for name, value in metadata.items()})
         if isinstance(body, BytesBody) and body.md5:
             headers["content-md5"] = b64encode(bytes.fromhex(body.md5)).decode()
+        headers.update(_checksum(body))
         answer = await self._ask(_Message("PutObject", "PUT", key, "", headers), body)
         if answer is not None:
             return _receipt(answer)
@@ -138,18 +141,20 @@ class WireStore:
     async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:
         """Store one part."""
         query = canonical_query([("partNumber", str(number)), ("uploadId", upload_id)])
-        answer = await self._ask(_Message("UploadPart", "PUT", key, query, {}), body)
+        answer = await self._ask(_Message("UploadPart", "PUT", key, query, _checksum(body)), body)
         if answer is not None:
             return _receipt(answer)
         store = await self._control()
         return await store.upload_part(key, upload_id, number, body)
 
     async def create_multipart_upload(
-        self, key: str, *, content_type: str, metadata: Mapping[str, str]
+        self, key: str, *, content_type: str, metadata: Mapping[str, str], crc64nvme: bool = False
     ) -> str:
         """Return the upload id of a new multipart upload."""
         headers = {"content-type": content_type}
         headers.update({f"x-amz-meta-{name}": value for name, value in metadata.items()})
+        if crc64nvme:
+            headers.update({"x-amz-checksum-algorithm": "CRC64NVME"} | _FULL)
         message = _Message("CreateMultipartUpload", "POST", key, "uploads=", headers)
         # The parts' connections open while the store makes the upload: far away, a round trip less.
         self._large.open_ahead(self.limits.requests)
@@ -158,20 +163,24 @@ class WireStore:
             return answer.text(b"UploadId")
         store = await self._control()
         return await store.create_multipart_upload(
-            key, content_type=content_type, metadata=metadata
+            key, content_type=content_type, metadata=metadata, crc64nvme=crc64nvme
         )
 
     async def complete_multipart_upload(
-        self, key: str, upload_id: str, parts: Sequence[CompletedPart]
+        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, crc64nvme: str = ""
     ) -> Receipt:
         """Publish the object."""
         query = canonical_query([("uploadId", upload_id)])
         headers = {"content-type": "application/xml"}
+        if crc64nvme:
+            headers.update({_CRC: crc64nvme} | _FULL)
         message = _Message("CompleteMultipartUpload", "POST", key, query, headers)
         answer = await self._ask(message, BytesBody(_parts_document(parts)))
         if answer is not None:
-            return Receipt(answer.text(b"ETag").strip('"'), _is_opaque(answer))
-        return await (await self._control()).complete_multipart_upload(key, upload_id, parts)
+            etag = answer.text(b"ETag").strip('"')
+            return Receipt(etag, _is_opaque(answer), answer.text(b"ChecksumCRC64NVME"))
+        store = await self._control()
+        return await store.complete_multipart_upload(key, upload_id, parts, crc64nvme=crc64nvme)
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Discard an upload."""
@@ -322,8 +331,13 @@ class WireStore:
         ).encode("latin-1")
 
 
+def _checksum(body: Body) -> dict[str, str]:
+    return {_CRC: body.crc64nvme} if body.crc64nvme else {}
+
+
 def _receipt(answer: Answer) -> Receipt:
-    return Receipt(answer.header(b"etag").strip('"'), _is_opaque(answer))
+    etag = answer.header(b"etag").strip('"')
+    return Receipt(etag, _is_opaque(answer), answer.header(_CRC.encode()))
 
 
 def _is_opaque(answer: Answer) -> bool:
