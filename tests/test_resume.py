@@ -128,6 +128,24 @@ async def test_what_a_cancelled_upload_kept_is_gone_on_with(scene: Scene) -> Non
     assert {1, 2} <= set(scene.reused())
 
 
+async def test_all_parts_are_noted_before_the_upload_completes(scene: Scene) -> None:
+    """They tell the object from another's, should the process die before it is told."""
+    noted: list[int] = []
+
+    async def hook(moment: Moment) -> None:
+        if moment == Moment("before", "UploadPart", "key", 5):
+            # The journal must wait for this lock, and Complete for the journal.
+            lock.execute("BEGIN IMMEDIATE")
+            asyncio.get_running_loop().call_later(0.3, lock.rollback)
+        elif moment.when == "before" and moment.operation == "CompleteMultipartUpload":
+            noted.extend(lock.execute("SELECT count(*) FROM part").fetchone())
+
+    scene.check(await scene.upload())
+    with closing(sqlite3.connect(scene.journal, isolation_level=None)) as lock:
+        scene.check(await scene.upload(hook))
+    assert noted == [5]
+
+
 async def test_within_one_uploader_it_goes_on_too(scene: Scene) -> None:
     config = UploadConfig(journal=str(scene.journal), max_attempts=1, max_requests=1)
     async with Uploader(store=scene.store, config=config) as uploader:
