@@ -53,12 +53,14 @@ async def create(
         await call.request(job, "CreateMultipartUpload", lambda: _finish(attempt, deadline))
         if journal is not None:
             await journal.created(row, created[-1])
-    except BaseException:
+    except BaseException as error:
         with anyio.CancelScope(shield=True):
             for upload_id in created:
                 await abort(call, job.key, upload_id, until=deadline[0])
+            # The store may have made one and not said so: the next upload looks for it.
+            unsure = isinstance(error, StoreError) and error.retryable and not created
             if journal is not None:
-                await journal.forget(row)
+                await (journal.release if unsure else journal.forget)(row)
         raise
     return Upload(created[-1], token, row, part_size)
 
