@@ -217,6 +217,14 @@ def test_directories_made_on_the_way_are_for_the_owner_alone(tmp_path: Path) -> 
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o700
 
 
+def test_a_journal_that_others_could_read_no_longer_is(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch(0o644)
+    path.chmod(0o644)
+    with opened(path):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_a_directory_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with opened(tmp_path / "journal.db"):
@@ -267,6 +275,7 @@ def test_a_forked_child_has_none_of_its_parents_rows(path: Path) -> None:
         path,
         "import os\n"
         "row = database.begin(place, '', '/file', mark, 10)\n"
+        "asking, telling = os.pipe(), os.pipe()\n"
         "child = os.fork()\n"
         "if child == 0:\n"
         "    own = Database(sys.argv[1])\n"
@@ -274,12 +283,18 @@ def test_a_forked_child_has_none_of_its_parents_rows(path: Path) -> None:
         "    own.close()\n"
         "    mine = Database(sys.argv[1])\n"
         "    print('its own', mine.begin(place, '', '/file', mark, 10) > row, flush=True)\n"
+        "    os.write(asking[1], b'.'); os.read(telling[0], 1)\n"
+        "    print('given up', mine.claim_row(row), flush=True)\n"
         "    os._exit(0)\n"
-        "os.waitpid(child, 0)\n"
-        "print('parent still', not database.claim_row(row))\n"
+        "os.read(asking[0], 1)\n"
+        "print('parent still', not database.claim_row(row), flush=True)\n"
+        "database.release(row)\n"
+        "os.write(telling[1], b'.'); os.waitpid(child, 0)\n"
         "print('of the child', len(database.claim(place)))",
     )
-    assert told.splitlines() == ["child 0", "its own True", "parent still True", "of the child 1"]
+    assert told.splitlines() == [
+        *("child 0", "its own True", "parent still True", "given up True", "of the child 2")
+    ]
 
 
 def test_closing_gives_back_what_is_still_held(path: Path) -> None:

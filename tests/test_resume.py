@@ -128,6 +128,24 @@ async def test_what_a_cancelled_upload_kept_is_gone_on_with(scene: Scene) -> Non
     assert {1, 2} <= set(scene.reused())
 
 
+async def test_all_parts_are_noted_before_the_upload_completes(scene: Scene) -> None:
+    """They tell the object from another's, should the process die before it is told."""
+    noted: list[int] = []
+
+    async def hook(moment: Moment) -> None:
+        if moment == Moment("before", "UploadPart", "key", 5):
+            # The journal must wait for this lock, and Complete for the journal.
+            lock.execute("BEGIN IMMEDIATE")
+            asyncio.get_running_loop().call_later(0.3, lock.rollback)
+        elif moment.when == "before" and moment.operation == "CompleteMultipartUpload":
+            noted.extend(lock.execute("SELECT count(*) FROM part").fetchone())
+
+    scene.check(await scene.upload())
+    with closing(sqlite3.connect(scene.journal, isolation_level=None)) as lock:
+        scene.check(await scene.upload(hook))
+    assert noted == [5]
+
+
 async def test_within_one_uploader_it_goes_on_too(scene: Scene) -> None:
     config = UploadConfig(journal=str(scene.journal), max_attempts=1, max_requests=1)
     async with Uploader(store=scene.store, config=config) as uploader:
@@ -391,6 +409,24 @@ async def test_a_create_without_an_answer_is_found(scene: Scene) -> None:
     await scene.store.memory.create_multipart_upload("key", content_type="", metadata={})
     scene.check(await scene.upload())
     assert scene.store.count("CreateMultipartUpload") == 0
+
+
+async def test_a_create_answered_by_a_failure_is_found_too(scene: Scene) -> None:
+    async def hook(moment: Moment) -> None:
+        if moment == Moment("after", "CreateMultipartUpload", "key"):
+            request = Request("CreateMultipartUpload", "key", "memory", "memory://")
+            raise error_from_answer(request, 504, "", "")
+
+    assert not (await scene.upload(hook)).ok
+    assert len(scene.store.memory.uploads) == scene.rows() == 1
+    scene.check(await scene.upload())
+    assert scene.store.count("CreateMultipartUpload") == 0
+
+
+async def test_a_create_that_was_refused_leaves_nothing(scene: Scene) -> None:
+    hook = fail_with(403, "AccessDenied", operation="CreateMultipartUpload")
+    assert not (await scene.upload(hook)).ok
+    assert scene.rows() == 0
 
 
 async def test_a_create_that_never_came_is_forgotten(scene: Scene) -> None:

@@ -73,7 +73,7 @@ async def create(
     except BaseException as error:
         with anyio.CancelScope(shield=True):
             # Refused, it does not exist; not answered, the next upload of this key looks for it.
-            gone = getattr(error, "status", None) is not None
+            gone = isinstance(error, StoreError) and not error.retryable
             for upload_id in created:
                 gone = await abort(call, job.key, upload_id, until=deadline[0])
                 if journal is not None and not gone:
