@@ -186,7 +186,7 @@ async def test_parts_of_odd_sizes_are_compared_by_their_bytes(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("etag", ["opaque", "0" * 32, f"{'0' * 32}-2", f"{'0' * 32}-0", "a-b", "-"])
-@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("same", [True, pytest.param(False, marks=pytest.mark.long)])
 async def test_an_etag_that_says_nothing_leaves_it_to_the_bytes(
     server: LocalS3Server,
     bucket: Bucket,
