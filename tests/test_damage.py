@@ -1,6 +1,7 @@
 """Bytes that change on the way, ETags that lie, and files that change while they are sent."""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -149,9 +150,7 @@ _CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
-@pytest.mark.parametrize(
-    "number", [pytest.param(1, marks=pytest.mark.long), 2, pytest.param(3, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("number", [pytest.param(1, marks=pytest.mark.long), 2, 3])
 @pytest.mark.parametrize("change", list(_CHANGES))
 @pytest.mark.parametrize("older", [pytest.param(False, marks=pytest.mark.long), True])
 async def test_a_file_that_changes_between_its_parts_publishes_nothing(
@@ -173,6 +172,9 @@ async def test_a_file_that_changes_between_its_parts_publishes_nothing(
 
     def hook(record: Record) -> None:
         if record.operation == "UploadPart" and record.part == number and path.exists():
+            if number == 3:
+                # All of the last part is read by then: only the look before Complete can tell.
+                time.sleep(0.2)
             act(path)
 
     async with site(server, bucket, lane=lane, max_requests=1) as opened:

@@ -13,7 +13,7 @@ from faulty import BOTH_LANES, IN_PARTS, LIMIT_SECONDS, PART, Site, flipped, sit
 from s3_uploader import SourceError, UploadFailedError, verify_directory, verify_file
 from s3_uploader.events import FileVerified
 from s3_uploader.plan import MIB
-from s3_uploader.testing import Answer, Fault, LocalS3Server, Reset, WrongETag
+from s3_uploader.testing import Answer, Fault, LocalS3Server, Record, Reset, WrongETag
 from trees import make_tree
 
 
@@ -186,7 +186,7 @@ async def test_parts_of_odd_sizes_are_compared_by_their_bytes(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("etag", ["opaque", "0" * 32, f"{'0' * 32}-2", f"{'0' * 32}-0", "a-b", "-"])
-@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("same", [True, pytest.param(False, marks=pytest.mark.long)])
 async def test_an_etag_that_says_nothing_leaves_it_to_the_bytes(
     server: LocalS3Server,
     bucket: Bucket,
@@ -282,6 +282,23 @@ async def test_an_object_removed_between_head_and_get_is_not_called_different(
     async with site(server, bucket, *faults) as opened:
         found = await verify(opened, tmp_path / "f", prefix)
     assert found.match in {"missing", "failed"}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("change", [-1, 1])
+async def test_an_object_that_ends_elsewhere_than_head_said_is_not_the_same(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, change: int, data: bytes
+) -> None:
+    put(bucket, prefix, data)
+
+    def hook(record: Record) -> None:
+        if record.operation == "GetObject":
+            put(bucket, prefix, data[:-1] if change < 0 else data + b"x")
+
+    async with site(server, bucket, Fault("HeadObject", WrongETag("opaque"))) as opened:
+        opened.proxy.hook = hook
+        found = await verify(opened, tmp_path / "f", prefix)
+    assert told(found) == ("different", "content")
 
 
 @pytest.mark.anyio

@@ -39,7 +39,11 @@ async def transfer(call: Call, job: Job) -> None:
         done = await _send(call, job)
         if done.verified_by == "size" and done.reused < done.size:
             await call.warn("upload.size_only", once=True)
-            await call.request(job, "HeadObject", lambda: _check_size(call, job, done.size))
+            try:
+                await call.request(job, "HeadObject", lambda: _check_size(call, job, done.size))
+            except StoreError as error:
+                reason = str(error)
+                raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=reason) from error
     except OutcomeUnknownError as error:
         await _not_committed(FileUnknown, call, job, error, began)
         return
