@@ -65,7 +65,8 @@ class Uploader:
 
     Args:
         profile: name of a profile (see `load_profile`), or a `Profile`. Default "runpods3". One
-            given by name is read again when the store says that its credentials have expired.
+            given by name is read again when the store says that its credentials have expired, in
+            the wire lane; the boto lane keeps the keys it began with.
         config: settings; default `UploadConfig.load`: the environment and the profile's section.
         store: upload to this store instead of the profile's; for tests.
 
