@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,9 @@ from s3_uploader.events import (
     Event,
     FileFailed,
     FileStarted,
+    FileUnknown,
     FileUploaded,
+    PartReused,
     ScanFinished,
     UploadFinished,
     UploadStarted,
@@ -378,7 +381,7 @@ def _started(kind: str, *, runpod: bool = False, target: str = "workspace/models
     )
 
 
-def _uploaded(file: int, name: str, size: int = 0, at: float = 1.0) -> Event:
+def _uploaded(file: int, name: str, size: int = 0, at: float = 1.0) -> FileUploaded:
     return FileUploaded(
         upload=1,
         at=at,
@@ -435,6 +438,44 @@ def test_a_skipped_link_is_in_the_log() -> None:
         upload=1, at=0.0, name="self", code="source.link_cycle", params={"path": "/src/self"}
     )
     assert any("跳过 self" in line for line in _fold(_started("directory"), skip))
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_what_an_interrupted_upload_had_brought_is_said(kind: str) -> None:
+    """And does not count as speed: nothing of it was sent now."""
+    done = replace(_uploaded(0, "m", 3 * 1024**2, at=2.0), reused=2 * 1024**2)
+    events: list[Event] = [
+        _started(kind),
+        ScanFinished(upload=1, at=0.0, files=1, size=done.size),
+        FileStarted(upload=1, at=0.0, file=0, name="m", key="k", size=done.size),
+        PartReused(upload=1, at=1.0, file=0, part=1, size=2 * 1024**2),
+        done,
+    ]
+    text = "\n".join(_fold(*events))
+    assert "其中 2.00 MB" in text
+    if kind == "file":
+        assert "进度: 100.0% (3.00 MB / 3.00 MB) - 512.00 KB/s" in text
+        assert "平均速度: 512.00 KB/s" in text
+    assert "其中" not in "\n".join(_fold(*events[:-1], _uploaded(0, "m", 10)))
+
+
+def test_an_outcome_that_is_unknown_is_neither_a_success_nor_called_a_failure() -> None:
+    unknown = FileUnknown(
+        upload=1,
+        at=1.0,
+        file=0,
+        name="a",
+        key="p/a",
+        size=1,
+        code="outcome.unknown",
+        params={"key": "p/a", "reason": "…"},
+        seconds=0.1,
+    )
+    assert _fold(_started("file"), unknown)[0].startswith("❔ 结果未知: ")
+    scan = ScanFinished(upload=1, at=0.0, files=1, size=1)
+    lines = _fold(_started("directory"), scan, unknown, UploadFinished(upload=1, at=2.0, seconds=2))
+    assert any(line.startswith("   ❔ 未知: ") for line in lines)
+    assert lines[-2:] == ["   成功: 0 个", "   失败: 1 个"]
 
 
 @pytest.mark.parametrize("kind", ["file", "directory"])

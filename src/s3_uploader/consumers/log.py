@@ -58,6 +58,7 @@ class _Progress:
     began: float
     parts: dict[int, int] = field(default_factory=dict)
     sent: int = 0
+    reused: int = 0
     shown: int = 0
 
     def add(self, part: int, sent: int) -> None:
@@ -127,6 +128,7 @@ class LogConsumer:
                 self._file_done(event)
             case PartReused() if self._progress is not None:
                 self._progress.add(event.part, event.size)
+                self._progress.reused += event.size
             case FileFailed(code=code, params=params):
                 self._say("log.failed", reason=text(self._language, code, params))
             case FileUnknown(code=code, params=params):
@@ -141,22 +143,25 @@ class LogConsumer:
         quarter = progress.sent * _QUARTERS // max(progress.size, 1)
         if progress.shown < quarter < _QUARTERS:
             progress.shown = quarter
-            self._progress_line(progress.sent, progress.size, now - progress.began)
+            speed = _speed(progress.sent - progress.reused, now - progress.began)
+            self._progress_line(progress.sent, progress.size, speed)
 
-    def _progress_line(self, sent: int, size: int, seconds: float) -> None:
+    def _progress_line(self, sent: int, size: int, speed: str) -> None:
         self._say(
             "log.progress",
             percent=100 * sent / size if size else 100.0,
             done=format_size(sent),
             size=format_size(size),
-            speed=_speed(sent, seconds),
+            speed=speed,
         )
 
     def _file_done(self, event: FileUploaded) -> None:
         began = self._progress.began if self._progress else event.at - event.seconds
-        self._progress_line(event.size, event.size, event.at - began)
-        speed = _speed(event.size, event.seconds)
-        self._say("log.file_done", seconds=event.seconds, speed=speed)
+        moved = event.size - event.reused
+        self._progress_line(event.size, event.size, _speed(moved, event.at - began))
+        if event.reused:
+            self._say("log.reused", size=format_size(event.reused))
+        self._say("log.file_done", seconds=event.seconds, speed=_speed(moved, event.seconds))
 
     # --------------------------------------------------------------------------- a directory
 
@@ -199,6 +204,8 @@ class LogConsumer:
             self._text("log.item_target", url=_url(started, event.key)),
         ]
         if isinstance(event, FileUploaded):
+            if event.reused:
+                lines.append(self._text("log.reused", size=format_size(event.reused)))
             lines.append(self._text("log.item_ok"))
         else:
             reason = text(self._language, event.code, event.params)

@@ -40,6 +40,7 @@ TEXTS = {
     ),
     "upload.active": "The multipart upload {upload_id} of '{key}' is under way. Stop it first.",
     # Going on after an interruption, and what could not be found out.
+    "log.reused": "   ♻️  {size} were at the store already, from an interrupted upload",
     "log.unknown": "❔ Outcome unknown: {reason}",
     "log.item_unknown": "   ❔ Unknown: {reason}\n",
     "outcome.unknown": (

@@ -37,6 +37,7 @@ TEXTS = {
     "upload.foreign": "“{key}”的分段上传 {upload_id} 不在上传日志中，可能属于他人。如确需中止，请传入 force=True。",
     "upload.active": "“{key}”的分段上传 {upload_id} 正在进行。请先停止它。",
     # Going on after an interruption, and what could not be found out.
+    "log.reused": "   ♻️  其中 {size} 已由之前中断的上传传到存储",
     "log.unknown": "❔ 结果未知: {reason}",
     "log.item_unknown": "   ❔ 未知: {reason}\n",
     "outcome.unknown": "“{key}”的数据已全部发送，但无法确认存储是否已发布：{reason} 请稍后用 verify_file 检查，或重新上传。",
