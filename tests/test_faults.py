@@ -162,7 +162,7 @@ def test_the_readme_s_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     readme = Path(__file__).parent.parent.joinpath("README.md").read_text(encoding="utf-8")
     found = re.search(r"### Injecting faults.*?```python\n(.*?)```", readme, re.DOTALL)
     assert found
-    tmp_path.joinpath("model.bin").write_bytes(b"abc")
+    tmp_path.joinpath("config.json").write_bytes(b"abc")
     monkeypatch.chdir(tmp_path)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", found[1]], capture_output=True, text=True, check=False

@@ -191,7 +191,9 @@ async def test_a_kept_connection_that_closes_unanswered_is_replaced_once_unseen(
 async def test_a_create_whose_answer_is_lost_is_looked_for_before_it_is_repeated(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
-    async with site(server, bucket, "CreateMultipartUpload:lose", lane=lane) as opened:
+    journal = str(tmp_path / "journal.db")
+    lose = "CreateMultipartUpload:lose"
+    async with site(server, bucket, lose, lane=lane, journal=journal) as opened:
         outcome = await opened.upload(make_file(tmp_path, IN_PARTS), prefix)
     assert outcome.ok
     assert opened.proxy.count("CreateMultipartUpload") == 1

@@ -213,11 +213,17 @@ def _language_of_environment() -> Language:
         return "zh"
 
 
-def _run(main: Callable[[], Awaitable[T]]) -> T:
-    options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
+def _in_a_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
+        return False
+    return True
+
+
+def _run(main: Callable[[], Awaitable[T]]) -> T:
+    options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
+    if not _in_a_loop():
         signals = interruption.ours()
         return anyio.run(
             interruption.interruptible, main, signals, backend="asyncio", backend_options=options

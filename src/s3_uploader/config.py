@@ -44,6 +44,10 @@ def _one_of(kind: Any) -> _Setting:
     return _Setting(str.strip, "one of " + ", ".join(choices), lambda value: value in choices)
 
 
+def _path(value: str) -> str:
+    return os.path.expanduser(value.strip())
+
+
 def _flag(value: str) -> bool:
     return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False}[
         value.strip().lower()
@@ -69,7 +73,7 @@ _SETTINGS = {
     "response_timeout": _at_least(0.001, float, "seconds"),
     "ca_bundle": _ANY_PATH,
     "journal": _Setting(
-        str.strip, '"off" or the path of a file', lambda value: value and not Path(value).is_dir()
+        _path, '"off" or the path of a file', lambda value: value and not Path(value).is_dir()
     ),
     "adopt": _Setting(_flag, "true or false", lambda value: isinstance(value, bool)),
     "on_cancel": _one_of(OnCancel),

@@ -37,13 +37,15 @@ async def interruptible(main: Callable[[], Awaitable[T]], signals: frozenset[sig
         KeyboardInterrupt: it was SIGINT. SIGTERM ends the process.
     """
     caught: list[signal.Signals] = []
+    results: list[T] = []
     with anyio.CancelScope() as scope, _handled(signals, scope, caught):
-        return await main()
+        results.append(await main())
+    # Also where it came too late to cancel anything: a program's loop around this must end.
     for number in caught:
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         _end_by(number)
-    raise AssertionError("unreachable: only a signal cancels the scope")
+    return results[0]
 
 
 @contextmanager

@@ -110,7 +110,8 @@ def load_profile(
         ConfigError: nothing found, malformed, or a value is missing, blank or not allowed.
     """
     environ = os.environ if environ is None else environ
-    file = Path(path) if path is not None else Path(PROFILE_FILE).expanduser()
+    # os.path's leaves the ~ of a user without a home directory; pathlib's raises.
+    file = Path(path if path is not None else os.path.expanduser(PROFILE_FILE))
     values = {field.key: environ.get(field.variable, "").strip() for field in _FIELDS}
     section, warnings = _read_section(file, name, needed=not _complete(values))
     if section is None and not _complete(values):

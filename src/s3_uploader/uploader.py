@@ -111,13 +111,21 @@ class Uploader:
         running = dict(self._running)
         for scope in running.values():
             scope.cancel()
-        with anyio.CancelScope(shield=True):
-            for ended in running:
-                await ended.wait()
-            if session is not None:
-                await session.stack.aclose()
-        for subscription in self._subscriptions:
-            subscription.close()
+
+        async def close() -> None:
+            with anyio.CancelScope(shield=True):
+                for ended in running:
+                    await ended.wait()
+                if session is not None:
+                    await session.stack.aclose()
+
+        try:
+            # A child task, as in `_perform`: no shield holds off a cancellation of asyncio's own.
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(close)
+        finally:
+            for subscription in self._subscriptions:
+                subscription.close()
 
     async def upload_file(
         self,

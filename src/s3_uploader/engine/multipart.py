@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import anyio
 
 from s3_uploader.engine.call import Call, Job
-from s3_uploader.engine.publish import CRC_MARK, TOKEN, Upload
+from s3_uploader.engine.publish import CRC_MARK, TOKEN, Doubt, Upload
 from s3_uploader.errors import OutcomeUnknownError, S3UploaderError, StoreError
 from s3_uploader.source import Fingerprint
 
@@ -18,8 +18,8 @@ GRACE = 3.5
 
 _ABORT_ATTEMPTS = 3
 
-_CLOCKS_APART = 15 * 60.0
-"""Seconds the store's clock may differ from ours: a signature allows no more."""
+_CLOCKS_APART = 60.0
+"""Seconds the store's clock may differ from ours for an upload without an owner to be ours."""
 
 _logger = logging.getLogger("s3_uploader")
 
@@ -35,35 +35,23 @@ async def create(
     Raises:
         StoreError: the upload could not be created.
     """
-    crc64nvme = call.config.integrity == "crc64nvme"
-    token = (CRC_MARK if crc64nvme else "") + secrets.token_hex(16)
+    mark = CRC_MARK if call.config.integrity == "crc64nvme" else ""
+    token = mark + secrets.token_hex(16)
     journal = call.journal
     row = 0
     if journal is not None:
         place = call.place(job.key)
-        with anyio.CancelScope(shield=True):
+        with anyio.move_on_after(GRACE, shield=True):
             row = await journal.begin(place, token, job.path, fingerprint, part_size)
         await tell_journal_problem(call)
     created: list[str] = []
     begun = time.time()
-    attempts = 0
+    doubt = Doubt()
 
     async def attempt() -> None:
-        nonlocal attempts
-        attempts += 1
         # An earlier attempt may have taken effect although its answer never came.
-        stray = await find_unanswered(call, job.key, begun, row) if attempts > 1 else ""
-        if stray:
-            created.append(stray)
-            return
-        created.append(
-            await call.store.create_multipart_upload(
-                job.key,
-                content_type=content_type,
-                metadata={TOKEN: token},
-                crc64nvme=crc64nvme,
-            )
-        )
+        stray = await find_unanswered(call, job.key, begun, row) if doubt.maybe and row else ""
+        created.append(stray or await _ask_for_one(call, job, content_type, token, doubt))
 
     deadline = [float("inf")]
     try:
@@ -71,7 +59,7 @@ async def create(
         if journal is not None:
             await journal.created(row, created[-1])
     except BaseException as error:
-        with anyio.CancelScope(shield=True):
+        with anyio.move_on_after(GRACE, shield=True):
             # Refused, it does not exist; not answered, the next upload of this key looks for it.
             gone = isinstance(error, StoreError) and not error.retryable
             for upload_id in created:
@@ -82,6 +70,23 @@ async def create(
                 await (journal.forget if gone else journal.release)(row)
         raise
     return Upload(created[-1], token, row, part_size)
+
+
+async def _ask_for_one(call: Call, job: Job, content_type: str, token: str, doubt: Doubt) -> str:
+    try:
+        upload_id = await call.store.create_multipart_upload(
+            job.key,
+            content_type=content_type,
+            metadata={TOKEN: token},
+            crc64nvme=token.startswith(CRC_MARK),
+        )
+    except StoreError as error:
+        doubt.note(error)
+        raise
+    if not upload_id:
+        # Requests for it would be requests for the object itself.
+        raise StoreError("store.not_s3", fatal=True, endpoint=call.store.endpoint)
+    return upload_id
 
 
 async def find_unanswered(call: Call, key: str, begun: float, row: int) -> str:
@@ -128,11 +133,11 @@ async def ending(call: Call, job: Job, upload: Upload) -> AsyncGenerator[None]:
     try:
         yield
     except BaseException as error:
-        with anyio.CancelScope(shield=True):
+        with anyio.move_on_after(GRACE, shield=True):
             await _end(call, job, upload, error)
         raise
     if call.journal is not None:
-        with anyio.CancelScope(shield=True):
+        with anyio.move_on_after(GRACE, shield=True):
             await call.journal.forget(upload.row)
         await tell_journal_problem(call)
 

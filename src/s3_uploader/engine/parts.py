@@ -10,10 +10,10 @@ from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.crew import work_through
 from s3_uploader.engine.journal import SentPart
 from s3_uploader.engine.multipart import create, ending
-from s3_uploader.engine.proof import composite_etag, prove
+from s3_uploader.engine.proof import composite_etag, may_be_md5, prove
 from s3_uploader.engine.publish import PartsLostError, Upload, expected_etag, publish
 from s3_uploader.engine.resume import take_up
-from s3_uploader.errors import S3UploaderError
+from s3_uploader.errors import S3UploaderError, StoreError
 from s3_uploader.events import BytesSent, PartReused, Verified
 from s3_uploader.plan import Part, PartPlan, plan_parts
 from s3_uploader.source import FileRange, Fingerprint, combined, recheck
@@ -46,12 +46,17 @@ async def put_parts(call: Call, job: Job, fingerprint: Fingerprint, content_type
         if done is not None:
             return done
         found = None
-    if found is None:
-        limits = call.limits
-        part_size = plan_parts(job.size, limits.part_size, limits).part_size
-        upload = await create(call, job, fingerprint, part_size, content_type)
-    else:
-        upload = found.upload
+    if found is not None:
+        try:
+            async with ending(call, job, found.upload):
+                return await _send_and_publish(call, job, fingerprint, found.upload)
+        except StoreError as error:
+            if error.code != "store.no_such_upload":
+                raise
+            # It is gone although it was not seen to be: begun afresh.
+    limits = call.limits
+    part_size = plan_parts(job.size, limits.part_size, limits).part_size
+    upload = await create(call, job, fingerprint, part_size, content_type)
     async with ending(call, job, upload):
         return await _send_and_publish(call, job, fingerprint, upload)
 
@@ -93,8 +98,10 @@ async def _published(
         await to_thread.run_sync(recheck, job.path, fingerprint)
     if len(parts.sent) < parts.plan.count:
         return None
-    sent = list(parts.sent.values())
-    return Delivered(job.size, etag, len(sent), _weakest(sent), job.size)
+    sent = [parts.sent[part.number] for part in parts.plan]
+    told = may_be_md5(etag) and bool(expected_etag(sent))
+    verified = _weakest(sent) if told else min("size", _weakest(sent), key=_STRENGTH.index)
+    return Delivered(job.size, etag, len(sent), verified, job.size)
 
 
 async def _send_and_publish(

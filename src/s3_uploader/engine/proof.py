@@ -23,6 +23,11 @@ def composite_etag(md5s: Iterable[str]) -> str:
     return f"{joined}-{len(digests)}"
 
 
+def may_be_md5(etag: str) -> bool:
+    """Return whether the ETag has the form of an MD5, or of a composite one."""
+    return bool(_MD5_LIKE.fullmatch(etag.lower()))
+
+
 def is_md5(etag: str) -> bool:
     """Return whether the ETag has the form of an MD5."""
     return len(etag) == MD5_DIGITS and bool(_MD5_LIKE.fullmatch(etag.lower()))

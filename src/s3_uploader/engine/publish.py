@@ -8,17 +8,17 @@ our parts add up to and the store no longer knows the upload. Never its size alo
 import hashlib
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal
 
 import anyio
-from anyio import to_thread
 
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.journal import SentPart
-from s3_uploader.engine.proof import composite_etag, is_md5
+from s3_uploader.engine.proof import composite_etag, is_md5, may_be_md5
 from s3_uploader.errors import (
     IntegrityError,
     OutcomeUnknownError,
@@ -26,6 +26,7 @@ from s3_uploader.errors import (
     StoreError,
 )
 from s3_uploader.plan import GIB
+from s3_uploader.source import stoppable
 from s3_uploader.store import CompletedPart, ObjectInfo, Receipt
 from s3_uploader.store.answers import NO_CONNECTION
 
@@ -45,6 +46,8 @@ _MERGE_SECONDS_PER_GIB = 2.0
 
 _CONFIRMING = (0.1, 0.3, 1.0)
 """Seconds between the looks at an object that is not what the answer to its upload says."""
+
+_BLOCK = 1024 * 1024
 
 _CONSUMED = frozenset({"NoSuchUpload", "InvalidPart"})
 _DAMAGED = frozenset({"BadDigest", "XAmzContentChecksumMismatch"})
@@ -204,6 +207,8 @@ async def _confirmed(
     until = time.monotonic() + _budget(call, job)
     for pause in itertools.chain(_CONFIRMING, itertools.repeat(_CONFIRMING[-1])):
         kind, info = await _compare(call, job, upload, expected)
+        if kind == "damaged":
+            break
         if info is not None:
             return replace(receipt, etag=info.etag, opaque=info.etag.lower() != expected)
         if kind == "other" and pause == _CONFIRMING[-1]:
@@ -220,37 +225,45 @@ def _etags(job: Job, receipt: Receipt, expected: str) -> dict[str, str]:
     return {"key": job.key, "actual": receipt.etag or "-", "expected": expected}
 
 
-Likeness = Literal["ours", "same", "other", "absent", "unseen"]
+Likeness = Literal["ours", "damaged", "same", "other", "absent", "unseen"]
 
 
 async def _compare(
     call: Call, job: Job, upload: Upload, expected: str
 ) -> tuple[Likeness, ObjectInfo | None]:
-    """Ask what is at the key: ours, one of the same content, another, none; or no answer."""
+    """Ask what is at the key: ours, one of the same content, another, none; or no answer.
+
+    The token tells whose work it is, not what is in it: "damaged" is ours by the token, with a size
+    or an ETag that our parts do not add up to. `expected` is "" where ETags say nothing.
+    """
     try:
         info = await call.attempt(lambda: call.store.head_object(job.key))
     except StoreError as error:
         return ("absent" if error.code == "store.not_found" else "unseen"), None
+    etag = info.etag.lower()
+    ours = bool(upload.token) and info.metadata.get(TOKEN) == upload.token
     if info.size == job.size:
-        if info.metadata.get(TOKEN) == upload.token:
-            return "ours", info
-        etag = info.etag.lower()
         if etag == expected or (is_md5(etag) and etag == await _whole_md5(job, upload)):
-            return "same", info
-    return "other", None
+            return ("ours" if ours else "same"), info
+        if ours and not (expected and may_be_md5(etag)):
+            return "ours", info
+    return ("damaged" if ours else "other"), None
 
 
 async def _whole_md5(job: Job, upload: Upload) -> str:
     """Return the MD5 of the whole file: some stores' ETag of an object that was sent in parts."""
     if "whole" not in upload.md5s:
         with suppress(OSError):
-            upload.md5s["whole"] = await to_thread.run_sync(_md5_of_file, job.path)
+            upload.md5s["whole"] = await stoppable(partial(_md5_of_file, job.path))
     return upload.md5s.get("whole", "")
 
 
-def _md5_of_file(path: str) -> str:
+def _md5_of_file(path: str, stopped: Callable[[], bool]) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        while not stopped() and (block := file.read(_BLOCK)):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 async def _look(
@@ -265,6 +278,8 @@ async def _look(
     pause = _SHORTEST_POLL
     while True:
         kind, info = await _compare(call, job, upload, expected)
+        if kind == "damaged":
+            raise IntegrityError("integrity.parts", key=job.key, expected=expected or str(job.size))
         if kind == "same" and delay is None and evidence.upload == "unsure":
             await _check_parts(call, job, upload, [], evidence, 0)
         if kind == "ours" or (kind == "same" and evidence.upload == "gone"):
@@ -350,6 +365,7 @@ async def resolve_put(call: Call, job: Job, error: StoreError, doubt: Doubt, md5
     until = time.monotonic() + _budget(call, job)
     for pause in (*_CONFIRMING, 0.0) if doubt.maybe else (0.0,):
         seen: StoreError | None = None
+        other = False
         try:
             info = await call.attempt(lambda: call.store.head_object(job.key))
         except StoreError as unseen:
@@ -358,12 +374,11 @@ async def resolve_put(call: Call, job: Job, error: StoreError, doubt: Doubt, md5
             etag = info.etag.lower()
             if md5 and etag == md5:
                 return info.etag
-            if info.size != job.size or (md5 and is_md5(etag)):
-                raise error
+            other = info.size != job.size or bool(md5 and is_md5(etag))
         if not pause or time.monotonic() + pause > until:
             break
         await anyio.sleep(pause)
     absent = seen is not None and seen.code == "store.not_found"
-    if absent and not doubt.lost:
+    if (absent or other) and not doubt.lost:
         raise error
     raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=str(error)) from seen

@@ -1,5 +1,6 @@
 """Take up an upload that was interrupted: which one, and what the store still holds of it."""
 
+import itertools
 from dataclasses import dataclass, replace
 
 import anyio
@@ -7,6 +8,7 @@ import anyio
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.journal import SentPart, UploadRecord
 from s3_uploader.engine.multipart import (
+    GRACE,
     abort,
     find_unanswered,
     known_ids,
@@ -21,6 +23,10 @@ from s3_uploader.store import ObjectInfo, StoredPart, UploadInfo
 
 _LOOKS = (0.5, 1.0, 2.0, 4.0, 0.0)
 """Seconds between the looks for an object: RunPod's HEAD denies existing ones for a while."""
+
+
+_LISTINGS = 3
+"""Attempts to list what the store holds: without it the journal tells as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,8 @@ async def take_up(call: Call, job: Job, fingerprint: Fingerprint) -> Found | Non
     """
     found = None
     if call.journal is not None:
-        with anyio.CancelScope(shield=True):
+        claimed: list[UploadRecord] = []
+        with anyio.move_on_after(GRACE, shield=True):
             claimed = await call.journal.claim(call.place(job.key))
         await tell_journal_problem(call)
         try:
@@ -53,7 +60,7 @@ async def take_up(call: Call, job: Job, fingerprint: Fingerprint) -> Found | Non
                 if found is None or found.upload.row != record.row:
                     await discard(call, record)
         except BaseException:
-            with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(GRACE, shield=True):
                 for record in claimed:
                     await call.journal.release(record.row)
             raise
@@ -83,7 +90,7 @@ async def _examine(call: Call, job: Job, record: UploadRecord) -> Found | None:
             return None
     upload = Upload(record.upload_id, record.token, record.row, record.part_size, record.parts)
     try:
-        stored = await call.store.list_parts(job.key, record.upload_id)
+        stored = await _list_parts(call, job, record.upload_id)
     except StoreError as error:
         if error.s3_code != "NoSuchUpload":
             # A listing may be unavailable for a while; the journal knows what was sent.
@@ -95,6 +102,19 @@ async def _examine(call: Call, job: Job, record: UploadRecord) -> Found | None:
         if published:
             return Found(upload, published)
     return Found(replace(upload, known=_held(stored, record.parts)))
+
+
+async def _list_parts(call: Call, job: Job, upload_id: str) -> list[StoredPart]:
+    for number in itertools.count(1):
+        try:
+            return await call.attempt(lambda: call.store.list_parts(job.key, upload_id))
+        except StoreError as error:
+            failure = error
+        delay = call.delay(job, failure, number) if number < _LISTINGS else None
+        if delay is None:
+            raise failure
+        await call.back_off(job, "ListParts", number, failure, delay)
+    raise AssertionError("unreachable: the loop has no end")
 
 
 async def _published(call: Call, job: Job, upload: Upload) -> ObjectInfo | None:

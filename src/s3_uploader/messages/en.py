@@ -169,6 +169,7 @@ TEXTS = {
     "store.no_such_upload": "The store no longer knows the multipart upload of '{key}'. Upload it again.",
     "store.bad_listing": "The store answered {operation} of '{key}' with a listing that cannot be used. Try again later.",
     "store.parts_lost": "The store has lost {count} parts of '{key}' that it had taken, and again after they were sent anew. Upload it again later.",
+    "store.not_s3": "{endpoint} does not answer as an S3 store does. Check the endpoint URL.",
     "store.not_found": "s3://{bucket}/{key} does not exist.",
     "store.precondition": "s3://{bucket}/{key} was not written: a precondition failed (412).",
     "store.rejected": ("The store rejected {operation} of '{key}' ({status} {s3_code}): {detail}"),

@@ -133,6 +133,7 @@ TEXTS = {
     "store.no_such_upload": "存储已不认识 '{key}' 的分片上传。请重新上传。",
     "store.bad_listing": "存储对 {operation}（{key}）返回的列表无法使用。请稍后再试。",
     "store.parts_lost": "存储丢失了“{key}”已接收的 {count} 个分段，重新发送后仍然丢失。请稍后重新上传。",
+    "store.not_s3": "{endpoint} 的应答不像 S3 存储。请检查 endpoint URL。",
     "store.not_found": "s3://{bucket}/{key} 不存在。",
     "store.precondition": "s3://{bucket}/{key} 未写入：前提条件不满足（412）。",
     "store.rejected": "存储拒绝了 '{key}' 的 {operation}（{status} {s3_code}）：{detail}",

@@ -2,7 +2,7 @@
 
 from s3_uploader.source.crc import combined, crc64nvme
 from s3_uploader.source.fingerprint import Fingerprint, open_source, recheck
-from s3_uploader.source.ranges import FileRange
+from s3_uploader.source.ranges import FileRange, stoppable
 from s3_uploader.source.small import SmallFileReader
 from s3_uploader.source.walk import Entry, Problem, Skipped, SourceFile, count_files, walk
 
@@ -19,5 +19,6 @@ __all__ = [
     "crc64nvme",
     "open_source",
     "recheck",
+    "stoppable",
     "walk",
 ]

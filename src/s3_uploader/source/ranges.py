@@ -7,9 +7,11 @@ from it may be published.
 import asyncio
 import hashlib
 import os
+import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar
 
 import aiofiles
 from aiofiles.threadpool.binary import AsyncFileIO
@@ -19,6 +21,8 @@ from s3_uploader.errors import SourceError
 from s3_uploader.source.crc import Crc64Nvme
 from s3_uploader.source.fingerprint import Fingerprint, source_error
 from s3_uploader.store.base import Span
+
+T = TypeVar("T")
 
 BLOCK = 1024 * 1024
 """Bytes read, hashed and sent at a time; with the requests in flight it bounds memory."""
@@ -55,6 +59,18 @@ class _Teller:
         if quarter != self._quarter or now - self._at >= _TELL_SECONDS:
             self._at, self._quarter = now, quarter
             self._loop.call_soon_threadsafe(self._progress, sent)
+
+
+async def stoppable(work: Callable[[Callable[[], bool]], T]) -> T:
+    """Run `work` in a worker thread; cancelled, return at once.
+
+    `work` is given a function that says whether to stop, to be asked at each block.
+    """
+    stop = threading.Event()
+    try:
+        return await to_thread.run_sync(work, stop.is_set, abandon_on_cancel=True)
+    finally:
+        stop.set()
 
 
 @asynccontextmanager
@@ -123,7 +139,7 @@ class FileRange:
             SourceError: as `chunks`.
         """
         if self._checksumming:
-            self._crc64nvme = await to_thread.run_sync(self._checksum)
+            self._crc64nvme = await stoppable(self._checksum)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the range from its first byte, in blocks of at most 1 MiB.
@@ -206,23 +222,24 @@ class FileRange:
         Raises:
             SourceError: as `chunks`.
         """
-        await to_thread.run_sync(self._read_through)
+        await stoppable(self._read_through)
         return self._md5
 
-    def _checksum(self) -> str:
+    def _checksum(self, stopped: Callable[[], bool]) -> str:
         crc = Crc64Nvme()
         buffer = memoryview(bytearray(min(_CHECKSUM_BLOCK, self.size)))
         with self._descriptor() as descriptor:
             read = 0
-            while count := self._read_into(buffer, descriptor, read):
+            while not stopped() and (count := self._read_into(buffer, descriptor, read)):
                 crc.update(buffer[:count])
                 read += count
             self._check_pass(descriptor, read)
         return crc.text()
 
-    def _read_through(self) -> None:
+    def _read_through(self, stopped: Callable[[], bool]) -> None:
         for _ in self.blocks(memoryview(bytearray(BLOCK))):
-            pass
+            if stopped():
+                return
 
     @contextmanager
     def _descriptor(self) -> Iterator[int]:

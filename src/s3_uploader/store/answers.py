@@ -148,6 +148,10 @@ def _by_status(request: Request, status: int, s3_code: str) -> StoreError | None
     return None
 
 
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL"})
+"""OpenSSL's words for a peer that does not speak TLS, or no version of it that is allowed."""
+
+
 def error_from_os(request: Request, error: OSError) -> StoreError:
     """Return what a failure of the way to the store stands for."""
     where: dict[str, Any] = {"endpoint": request.endpoint}
@@ -155,6 +159,9 @@ def error_from_os(request: Request, error: OSError) -> StoreError:
     match error:
         case ssl.SSLCertVerificationError():
             return StoreError("store.tls", fatal=True, detail=_verdict(error), **where)
+        case ssl.SSLError() if error.reason in _NO_TLS:
+            detail = f"{error.reason}: perhaps it speaks plain http"
+            return StoreError("store.tls", fatal=True, detail=detail, **where)
         case socket.gaierror():
             return StoreError("store.unknown_host", fatal=True, retryable=True, **where)
         case ConnectionRefusedError():

@@ -62,7 +62,10 @@ class Database:
         path = os.path.realpath(path)
         _make_directory(os.path.dirname(path))
         # Made before SQLite would make it, with a mode of ours; its WAL takes the same.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # Never opened where it exists: closing a descriptor of it would drop the locks that other
+        # connections of this process have on it (sqlite.org/howtocorrupt.html, 2.2).
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         os.chmod(path, 0o600)
         self._leases = Leases.of(f"{path}.lock")
         self._held: set[int] = set()
@@ -175,13 +178,13 @@ class Database:
 
     def claim(self, place: Place) -> list[UploadRecord]:
         """Return the uploads to exactly this key that nobody is at work on; they are ours now."""
-        rows = {record.row for record in self.uploads(*place) if self._take(record.row)}
-        # Read once more: who held one may have finished and forgotten it in between.
-        claimed = [
-            record
+        rows = {
+            record.row
             for record in self.uploads(*place)
-            if record.row in rows and record.key == place.key
-        ]
+            if record.key == place.key and self._take(record.row)
+        }
+        # Read once more: who held one may have finished and forgotten it in between.
+        claimed = [record for record in self.uploads(*place) if record.row in rows]
         for row in rows - {record.row for record in claimed}:
             self._give(row)
         return claimed

@@ -1,6 +1,7 @@
 """The journal as the engine sees it: off the event loop, and never a reason to fail."""
 
 import asyncio
+import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -123,4 +124,6 @@ class Journal:
 def _default_path() -> str:
     # Imported here: an upload of small files needs no journal.
     directory: str = import_module("platformdirs").user_state_dir("s3_uploader")
+    if not os.path.isabs(directory):
+        raise OSError(f"no home directory for {directory}")
     return f"{directory}/journal.db"

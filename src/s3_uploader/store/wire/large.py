@@ -85,6 +85,8 @@ class LargeConnection:
             SourceError: from the body.
         """
         self._handshake()
+        if self._cancelled:
+            raise ConnectionAbortedError("cancelled")
         self._reader.expect()
         reused, self._reused = self._reused, True
         self._sent = 0
@@ -116,8 +118,13 @@ class LargeConnection:
         self._socket.settimeout(self._origin.connect_timeout)
         context = self._origin.context
         if context is not None:
-            # The handshake is made here, under the connect timeout.
-            self._socket = context.wrap_socket(self._raw, server_hostname=self._origin.host)
+            # The handshake is made here, under the connect timeout, and on the socket that
+            # `cancel` shuts down: wrapping takes the descriptor away from the raw one.
+            wrapped = context.wrap_socket(
+                self._raw, server_hostname=self._origin.host, do_handshake_on_connect=False
+            )
+            self._socket = wrapped
+            wrapped.do_handshake()
         self._connected = True
 
     def _send_request(self, head: bytes, body: Body, buffer: memoryview) -> bytes:
