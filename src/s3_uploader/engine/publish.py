@@ -8,7 +8,7 @@ our parts add up to and the store no longer knows the upload. Never its size alo
 import hashlib
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -188,14 +188,18 @@ def expected_etag(parts: list[SentPart]) -> str:
 
 
 async def find(
-    call: Call, job: Job, upload: Upload, expected: str, *, gone: bool = False
+    call: Call, job: Job, upload: Upload, expected: str, pauses: Sequence[float]
 ) -> ObjectInfo | None:
-    """Return the object at the key if it is certainly the work of this upload.
+    """Return the object at the key if it is the work of this upload, which the store knows no more.
 
-    `gone`: the store no longer knows the upload, so an object of the same content is its work.
+    Looked for once more after each of `pauses` (seconds), unless what is there is damaged.
     """
-    kind, info = await _compare(call, job, upload, expected)
-    return info if kind == "ours" or (gone and kind == "same") else None
+    for pause in (*pauses, None):
+        kind, info = await _compare(call, job, upload, expected)
+        if info is not None or kind == "damaged" or pause is None:
+            return info
+        await anyio.sleep(pause)
+    return None
 
 
 async def _confirmed(

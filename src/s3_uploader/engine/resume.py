@@ -21,7 +21,7 @@ from s3_uploader.plan import PartPlan, StoreLimits
 from s3_uploader.source import Fingerprint
 from s3_uploader.store import ObjectInfo, StoredPart, UploadInfo
 
-_LOOKS = (0.5, 1.0, 2.0, 4.0, 0.0)
+_LOOKS = (0.5, 1.0, 2.0, 4.0)
 """Seconds between the looks for an object: RunPod's HEAD denies existing ones for a while."""
 
 
@@ -123,12 +123,7 @@ async def _published(call: Call, job: Job, upload: Upload) -> ObjectInfo | None:
     parts = [upload.known[part.number] for part in plan if part.number in upload.known]
     if len(parts) != plan.count:
         return None
-    for pause in _LOOKS:
-        found = await find_object(call, job, upload, expected_etag(parts), gone=True)
-        if found is not None:
-            return found
-        await anyio.sleep(pause)
-    return None
+    return await find_object(call, job, upload, expected_etag(parts), _LOOKS)
 
 
 async def _unanswered(call: Call, job: Job, record: UploadRecord) -> UploadRecord:
