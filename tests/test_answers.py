@@ -1,5 +1,7 @@
 """What an HTTP answer means, whichever lane got it."""
 
+from dataclasses import replace
+
 import pytest
 
 from s3_uploader.messages import text
@@ -49,6 +51,13 @@ def test_what_would_happen_again_is_not_tried_again(
     error = error_from_answer(_REQUEST, status, s3_code, "why")
     assert (error.code, error.retryable, error.fatal) == (code, False, fatal)
     assert (error.status, error.s3_code) == (status, s3_code)
+
+
+@pytest.mark.parametrize("operation", ["PutObject", "CreateMultipartUpload"])
+def test_a_web_server_s_404_to_a_write_names_the_endpoint(operation: str) -> None:
+    error = error_from_answer(replace(_REQUEST, operation=operation), 404, "", "")
+    assert (error.code, error.fatal) == ("store.not_s3", True)
+    assert _REQUEST.endpoint in str(error)
 
 
 @pytest.mark.parametrize("s3_code", ["SignatureDoesNotMatch", "InvalidAccessKeyId", ""])

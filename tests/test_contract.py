@@ -1,6 +1,7 @@
 """The documented functions: the guide's examples as written, defaults, returns, and the log."""
 
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -431,6 +432,36 @@ def test_items_follow_completion_and_come_before_the_tree_is_sent() -> None:
     assert lines[-1].startswith("[3/3] a\n   → s3://vol/p/a\n   ❌ 失败: ")
     log(UploadFinished(upload=1, at=2.0, seconds=2.0))
     assert lines[-1].endswith("总计: 3 个文件\n   成功: 2 个\n   失败: 1 个")
+
+
+def test_control_characters_of_a_name_do_not_reach_the_terminal() -> None:
+    lines = _fold(
+        _started("directory"),
+        ScanFinished(upload=1, at=1.0, files=1, size=1),
+        _uploaded(0, "a\n\x1b[31mb"),
+    )
+    assert "[1/1] a\\n\\x1b[31mb" in lines
+
+
+def test_a_log_that_nobody_reads_does_not_disturb_the_upload(
+    configured: LocalS3Server, tmp_path: Path
+) -> None:
+    """As with `| head -1`: the pipe is closed before the first line."""
+    del configured
+    (tmp_path / "f").write_bytes(b"x")
+    program = (
+        "import sys; from s3_uploader import upload_file; sys.exit(not upload_file(sys.argv[1]))"
+    )
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as out:
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "f")],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_a_skipped_link_is_in_the_log() -> None:

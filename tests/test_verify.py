@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -10,7 +11,14 @@ import pytest
 
 from conftest import Bucket
 from faulty import BOTH_LANES, IN_PARTS, LIMIT_SECONDS, PART, Site, flipped, site
-from s3_uploader import SourceError, UploadFailedError, verify_directory, verify_file
+from s3_uploader import (
+    SourceError,
+    UploadConfig,
+    Uploader,
+    UploadFailedError,
+    verify_directory,
+    verify_file,
+)
 from s3_uploader.events import FileVerified
 from s3_uploader.plan import MIB
 from s3_uploader.testing import Answer, Fault, LocalS3Server, Record, Reset, WrongETag
@@ -121,6 +129,19 @@ async def test_what_is_not_there_is_missing(
     async with site(server, bucket, lane=lane) as opened:
         found = await verify(opened, tmp_path / "f", prefix)
     assert told(found) == ("missing", "none")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("lane", ["wire", "boto"])
+async def test_a_missing_bucket_is_not_taken_for_missing_objects(
+    server: LocalS3Server, tmp_path: Path, lane: str, data: bytes
+) -> None:
+    (tmp_path / "f").write_bytes(data)
+    profile = replace(server.profile(), bucket="no-such-bucket")
+    config = UploadConfig(lane="boto" if lane == "boto" else "auto", ca_bundle=server.ca_bundle)
+    async with Uploader(profile, config=config) as uploader:
+        found = await uploader.verify_file(tmp_path / "f", "k")
+    assert (found.match, found.code) == ("failed", "store.no_bucket")
 
 
 @pytest.mark.anyio

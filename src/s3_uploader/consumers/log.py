@@ -1,5 +1,7 @@
 """The documented log, a fold over events: what is printed depends on nothing else."""
 
+import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,6 +30,7 @@ _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 _STEP = 1024
 _QUARTERS = 4
 _POD_ROOT = "/workspace"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _Outcome = FileUploaded | FileFailed | FileUnknown
 
 
@@ -45,6 +48,10 @@ def write_stdout(line: str) -> None:
     """Print a line at once, escaping what the terminal's encoding cannot show."""
     try:
         print(line, flush=True)
+    except BrokenPipeError:
+        # Who read the log has gone (`| head`); the upload goes on, and Python's own flush at the
+        # end must not fail either (docs.python.org, "Note on SIGPIPE").
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except UnicodeEncodeError:
         encoding = sys.stdout.encoding or "ascii"
         print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
@@ -243,7 +250,14 @@ class LogConsumer:
         self._write(self._text(code, **params))
 
     def _text(self, code: str, **params: object) -> str:
-        return text(self._language, code, params)
+        return text(self._language, code, {name: _plain(value) for name, value in params.items()})
+
+
+def _plain(value: object) -> object:
+    """Return a name with control characters escaped: they would reach the terminal."""
+    if isinstance(value, str) and not value.isprintable():
+        return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
+    return value
 
 
 def _url(started: UploadStarted, key: str) -> str:

@@ -31,11 +31,13 @@ class Lessons:
     Attributes:
         answered: whether it has ever answered.
         max_body: bytes of the largest body it takes, as far as it refused larger ones.
+        bucket_seen: whether the bucket is known to exist.
         warned: the codes of warnings that are said once.
     """
 
     answered: bool = False
     max_body: int | None = None
+    bucket_seen: bool = False
     warned: set[str] = field(default_factory=set)
 
     def limits(self, known: StoreLimits) -> StoreLimits:

@@ -82,6 +82,7 @@ async def _verify(call: Call, job: Job) -> None:
         job = Job(job.file, job.name, job.path, job.key, fingerprint.size)
         info = await _look(call, job)
         if info is None:
+            await _check_bucket(call, job)
             await _tell(call, job, "missing")
         elif info.size != job.size:
             await _tell(call, job, "different", verified_by="size")
@@ -135,6 +136,23 @@ async def _look(call: Call, job: Job) -> ObjectInfo | None:
             raise
 
     return await call.request(job, "HeadObject", head)
+
+
+async def _check_bucket(call: Call, job: Job) -> None:
+    """Tell, once, a missing bucket from a missing object: HEAD says 404 for both.
+
+    Raises:
+        StoreError: "store.no_bucket".
+    """
+    if call.lessons.bucket_seen:
+        return
+    try:
+        await call.attempt(lambda: call.store.list_multipart_uploads(job.key))
+    except StoreError as error:
+        if error.code == "store.no_bucket":
+            raise
+        # It cannot list; then what HEAD says has to do.
+    call.lessons.bucket_seen = True
 
 
 async def _compare(

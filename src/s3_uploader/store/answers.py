@@ -135,6 +135,9 @@ def _forbidden(request: Request, status: int, s3_code: str) -> StoreError:
     )
 
 
+_WRITES = frozenset({"PutObject", "CreateMultipartUpload"})
+
+
 def _by_status(request: Request, status: int, s3_code: str) -> StoreError | None:
     where: dict[str, Any] = {"bucket": request.bucket, "key": request.key}
     if status == 507:
@@ -143,6 +146,9 @@ def _by_status(request: Request, status: int, s3_code: str) -> StoreError | None
         return StoreError("store.too_large", status=status, s3_code=s3_code, size=request.size)
     if status == 412:
         return StoreError("store.precondition", status=status, s3_code=s3_code, **where)
+    if status == 404 and not s3_code and request.operation in _WRITES:
+        # To a write no store says so without naming what is missing; a web server does.
+        return StoreError("store.not_s3", status=status, fatal=True, endpoint=request.endpoint)
     if status == 404 and s3_code in {"NoSuchKey", "NotFound", "404", ""}:
         return StoreError("store.not_found", status=status, s3_code=s3_code, **where)
     return None
