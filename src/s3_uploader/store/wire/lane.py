@@ -184,6 +184,7 @@ class WireStore:
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Discard an upload."""
+        self._large.drop_ahead()
         query = canonical_query([("uploadId", upload_id)])
         try:
             answer = await self._ask(_Message("AbortMultipartUpload", "DELETE", key, query, {}))

@@ -281,13 +281,18 @@ class LargeSender:
         for _ in range(wanted - self._busy - len(self._pool) - len(self._dials)):
             self._dials.append(asyncio.create_task(self._origin.dial()))
 
+    def drop_ahead(self) -> None:
+        """Give up what `open_ahead` began and nothing has taken: no more parts are to be sent."""
+        while self._dials:
+            dial = self._dials.popleft()
+            dial.cancel()
+            dial.add_done_callback(_close_opened)
+
     async def close(self) -> None:
         """Close every connection and end the threads."""
-        for dial in self._dials:
-            dial.cancel()
-        for opened in await asyncio.gather(*self._dials, return_exceptions=True):
-            if isinstance(opened, socket.socket):
-                opened.close()
+        dials = list(self._dials)
+        self.drop_ahead()
+        await asyncio.gather(*dials, return_exceptions=True)
         self._pool.close()
         await to_thread.run_sync(self._executor.shutdown)
 
@@ -299,6 +304,7 @@ class LargeSender:
         try:
             answer, reusable = await asyncio.shield(work)
         except asyncio.CancelledError:
+            self.drop_ahead()
             connection.cancel()
             await _wait_until_free(work)
             connection.close()
@@ -315,6 +321,11 @@ class LargeSender:
         else:
             connection.close()
         return answer
+
+
+def _close_opened(dial: "asyncio.Task[socket.socket]") -> None:
+    if not dial.cancelled() and dial.exception() is None:
+        dial.result().close()
 
 
 async def _wait_until_free(work: "asyncio.Future[tuple[Answer, bool]]") -> None:
