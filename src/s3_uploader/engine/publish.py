@@ -1,8 +1,9 @@
 """Publish an object, and find out whether it happened when the answer does not say.
 
 CompleteMultipartUpload may take effect although its answer is lost, or says 524, NoSuchUpload or
-InvalidPart. Then HEAD decides: the object is ours if it carries our token, or has the ETag that
-our parts add up to and the store no longer knows the upload. Never its size alone.
+InvalidPart. Then HEAD decides: the object is ours if it carries our token and no ETag that
+contradicts, or has the ETag that our parts add up to and the store no longer knows the upload.
+Never its size alone.
 """
 
 import hashlib

@@ -24,7 +24,6 @@ from s3_uploader.store import ObjectInfo, StoredPart, UploadInfo
 _LOOKS = (0.5, 1.0, 2.0, 4.0)
 """Seconds between the looks for an object: RunPod's HEAD denies existing ones for a while."""
 
-
 _LISTINGS = 3
 """Attempts to list what the store holds: without it the journal tells as well."""
 
