@@ -122,6 +122,14 @@ TEXTS = {
         "The AWS profile '{profile}' names no bucket. Set RUNPOD_VOLUME_ID to the bucket's name."
     ),
     "config.bad_value": "{field} = {value!r} (from {origin}) is not allowed: {allowed}.",
+    "config.ca_unreadable": (
+        "'{path}', the certificate authorities to trust according to {origin}, cannot be read: "
+        "{reason}. Correct {origin}, or remove it."
+    ),
+    "config.ca_not_pem": (
+        "'{path}', the certificate authorities to trust according to {origin}, is not a file of "
+        "certificates in PEM form ({reason}). Correct {origin}, or remove it."
+    ),
     "config.needs_extra": (
         "{field} = {value} needs a library that is not installed. "
         "Install the extra: pip install 's3-uploader[{extra}]'"

@@ -92,6 +92,13 @@ TEXTS = {
         "AWS profile '{profile}' 没有指定存储桶。请把 RUNPOD_VOLUME_ID 设为存储桶名称。"
     ),
     "config.bad_value": "{field} = {value!r}（来自 {origin}）无效：{allowed}。",
+    "config.ca_unreadable": (
+        "无法读取 {origin} 指定的受信任证书颁发机构文件 '{path}'：{reason}。请更正或删除 {origin}。"
+    ),
+    "config.ca_not_pem": (
+        "{origin} 指定的受信任证书颁发机构文件 '{path}' 不是 PEM 格式的证书文件（{reason}）。"
+        "请更正或删除 {origin}。"
+    ),
     "config.needs_extra": (
         "{field} = {value} 需要尚未安装的库。请安装: pip install 's3-uploader[{extra}]'"
     ),
