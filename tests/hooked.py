@@ -177,6 +177,10 @@ class _HookedBody:
         return self._body.md5
 
     @property
+    def content_md5(self) -> str:
+        return self._body.content_md5
+
+    @property
     def crc64nvme(self) -> str:
         return self._body.crc64nvme
 

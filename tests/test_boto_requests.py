@@ -79,6 +79,7 @@ async def _recording(
 
 class _Streamed:
     md5 = ""
+    content_md5 = ""
     crc64nvme = ""
 
     def __init__(self, data: bytes) -> None:
@@ -179,6 +180,7 @@ async def test_a_server_that_stops_reading_is_a_stall() -> None:
 
     class Endless:
         md5 = ""
+        content_md5 = ""
         crc64nvme = ""
         size = 2**40
 

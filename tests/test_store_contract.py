@@ -32,6 +32,7 @@ class StreamBody:
     """A body that is not in memory: `pieces` one after the other, and then `error`."""
 
     md5 = ""
+    content_md5 = ""
     crc64nvme = ""
 
     def __init__(

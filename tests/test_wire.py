@@ -1,6 +1,7 @@
 """The wire lane against servers that misbehave, and what it keeps to itself."""
 
 import asyncio
+import errno
 import os
 import subprocess
 import sys
@@ -17,9 +18,11 @@ import pytest
 from s3_uploader import Profile, StoreError, UploadConfig, Uploader
 from s3_uploader.errors import ConfigError, SourceError
 from s3_uploader.events import Event, FileUploaded, RequestRetried
+from s3_uploader.plan import MIB
 from s3_uploader.source import FileRange, open_source
 from s3_uploader.store import Body, BytesBody, CompletedPart, ObjectStore
 from s3_uploader.store.open import open_store
+from s3_uploader.store.wire.blocking import Kernel
 from s3_uploader.store.wire.pool import AGE_LIMIT, IDLE_LIMIT, Pool
 from s3_uploader.testing import LocalS3Server
 
@@ -252,14 +255,21 @@ async def test_cancellation_frees_everything_within_a_second(
 @pytest.mark.parametrize(
     "answer",
     [
-        b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n",
+        (
+            b"HTTP/1.1 301 Moved\r\nx-amz-bucket-region: eu-1\r\n"
+            b"Location: http://other.example/\r\nContent-Length: 0\r\n\r\n"
+        ),
+        (
+            b"HTTP/1.1 301 Moved\r\nContent-Length: 45\r\n\r\n"
+            b"<Error><Code>PermanentRedirect</Code></Error>"
+        ),
         (
             b"HTTP/1.1 400 Bad\r\nContent-Length: 48\r\n\r\n"
             b"<Error><Code>AuthorizationHeaderMalformed</Code>"
         ),
     ],
 )
-async def test_it_steps_aside_where_it_cannot_serve(answer: bytes) -> None:
+async def test_a_region_that_the_store_corrects_is_followed_by_the_boto_lane(answer: bytes) -> None:
     """The request goes again through aioboto3, and so does every later body."""
     agents = []
 
@@ -470,3 +480,67 @@ async def test_nothing_keeps_the_event_loop_for_twenty_milliseconds(
         if longest < 0.02:
             break
     assert min(attempts) < 0.02
+
+
+# -------------------------------------------------------------------- where sendfile is refused
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restore what the test's process learns of the kernel."""
+    monkeypatch.setattr(Kernel, "sendfile", True)
+
+
+class _Receiver:
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            _, body = await request(reader)
+            self.bodies.append(body)
+            writer.write(OK)
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM])
+@pytest.mark.parametrize("hashing", [False, True])
+async def test_refused_sendfile_is_replaced_for_the_rest_of_the_process(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, hashing: bool
+) -> None:
+    calls: list[int] = []
+
+    def refuse(*_args: object) -> int:
+        calls.append(number)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "sendfile", refuse)
+    data = os.urandom(3 * MIB + 1)
+    (tmp_path / "f").write_bytes(data)
+    path = str(tmp_path / "f")
+    receiver = _Receiver()
+    async with wire(receiver) as store:
+        for _ in range(2):
+            body = FileRange(path, open_source(path), size=len(data), hashing=hashing)
+            assert await put(store, body) == "00"
+    assert receiver.bodies == [data, data]
+    assert len(calls) == 1
+
+
+@pytest.mark.usefixtures("kernel")
+async def test_a_disk_that_fails_under_sendfile_is_the_sources_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "sendfile", fail)
+    monkeypatch.setattr(os, "preadv", fail)
+    (tmp_path / "f").write_bytes(bytes(MIB))
+    path = str(tmp_path / "f")
+    async with wire(_Receiver()) as store:
+        body = FileRange(path, open_source(path), size=MIB, hashing=False)
+        with pytest.raises(SourceError) as caught:
+            await put(store, body)
+    assert caught.value.code == "source.unreadable"
+    assert Kernel.sendfile

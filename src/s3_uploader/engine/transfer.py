@@ -226,7 +226,8 @@ async def _check_size(call: Call, job: Job, size: int) -> None:
         # RunPod's HEAD denies existing objects for a while, with 403 or 404.
         raise error.as_retryable() from error
     if info.size != size:
-        raise IntegrityError("integrity.size", key=job.key, actual=info.size, expected=size)
+        actual = "-" if info.size is None else info.size
+        raise IntegrityError("integrity.size", key=job.key, actual=actual, expected=size)
 
 
 def _content_type(call: Call, job: Job) -> str:

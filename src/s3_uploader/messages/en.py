@@ -153,6 +153,27 @@ TEXTS = {
         "The store rejected the signature (403 SignatureDoesNotMatch): "
         "the secret key is wrong, or belongs to another access key. Check aws_secret_access_key."
     ),
+    "store.bad_response": (
+        "The response of {endpoint} to {operation} of '{key}' ({status}) is not what an S3 store sends: "
+        "{detail}. Check the endpoint URL and what lies between, such as a proxy."
+    ),
+    "store.needs_md5": "The store demands Content-MD5 with the body of '{key}' ({status} {s3_code}).",
+    "store.signature_of_key": (
+        "The store rejected the signature of this request for '{key}' (403 SignatureDoesNotMatch) "
+        "although it has accepted others with the same keys: it reads this name in another way. "
+        "Rename the file."
+    ),
+    "store.redirected": (
+        "{endpoint} redirects {operation} of '{key}' to {target}, which is not followed: "
+        "it is not known to belong to this store. If it is your store, set endpoint_url to its address."
+    ),
+    "store.moved": (
+        "{endpoint} redirects {operation} of '{key}' to {target}. Set endpoint_url to {suggestion}"
+    ),
+    "store.redirected_to_http": (
+        "{endpoint} redirects {operation} of '{key}' to {target}, which is not followed: "
+        "the way there is not encrypted."
+    ),
     "store.rest_key": (
         "The store rejected the credentials (403 {s3_code}): the secret key is a RunPod REST API key "
         "(rpa_…), which does not work for S3. Create an S3 API key in the RunPod settings; "

@@ -120,6 +120,25 @@ TEXTS = {
         "存储拒绝了签名（403 SignatureDoesNotMatch）：密钥错误，或属于另一个 access key。"
         "请检查 aws_secret_access_key。"
     ),
+    "store.bad_response": (
+        "{endpoint} 对 '{key}' 的 {operation} 的响应（{status}）不是 S3 存储应有的响应：{detail}。"
+        "请检查 endpoint 地址，以及中间的代理等设备。"
+    ),
+    "store.needs_md5": "存储要求 '{key}' 的请求体带有 Content-MD5（{status} {s3_code}）。",
+    "store.signature_of_key": (
+        "存储拒绝了 '{key}' 这一请求的签名（403 SignatureDoesNotMatch），但此前接受过同一密钥的其他请求："
+        "它对这个名称的解读不同。请重命名该文件。"
+    ),
+    "store.redirected": (
+        "{endpoint} 将 '{key}' 的 {operation} 重定向到 {target}，未予跟随：无法确认它属于该存储。"
+        "如果它就是您的存储，请将 endpoint_url 设为它的地址。"
+    ),
+    "store.moved": (
+        "{endpoint} 将 '{key}' 的 {operation} 重定向到 {target}。请将 endpoint_url 设为 {suggestion}"
+    ),
+    "store.redirected_to_http": (
+        "{endpoint} 将 '{key}' 的 {operation} 重定向到 {target}，未予跟随：那里的连接没有加密。"
+    ),
     "store.rest_key": (
         "存储拒绝了凭证（403 {s3_code}）：该密钥是 RunPod REST API 密钥（rpa_…），不能用于 S3。"
         "请在 RunPod 设置中创建 S3 API 密钥，其密钥以 rps_ 开头。"

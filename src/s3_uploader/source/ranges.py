@@ -94,6 +94,7 @@ class FileRange:
         offset, size: the range, in bytes.
         hashing: whether to compute MD5.
         checksumming: whether `prepare` computes CRC-64/NVME.
+        md5_first: whether `prepare` computes MD5, for a request that carries it.
         progress: called on the event loop with the bytes of this pass handed on so far.
     """
 
@@ -106,6 +107,7 @@ class FileRange:
         size: int,
         hashing: bool,
         checksumming: bool = False,
+        md5_first: bool = False,
         progress: Callable[[int], None] = _no_progress,
     ) -> None:
         self.path = path
@@ -114,8 +116,10 @@ class FileRange:
         self._offset = offset
         self._hashing = hashing
         self._checksumming = checksumming
+        self._md5_first = md5_first
         self._progress = progress
         self._md5 = ""
+        self._content_md5 = ""
         self._crc64nvme = ""
         self._loop = asyncio.get_running_loop()
 
@@ -125,21 +129,26 @@ class FileRange:
         return self._md5
 
     @property
+    def content_md5(self) -> str:
+        """Hex MD5 of the last `prepare`, "" where none was asked for."""
+        return self._content_md5
+
+    @property
     def crc64nvme(self) -> str:
         """CRC-64/NVME of the last `prepare`, "" where none was asked for."""
         return self._crc64nvme
 
     async def prepare(self) -> None:
-        """Compute the checksum, where asked for, in a pass of its own before the one that sends.
+        """Compute what the request carries, in a pass of its own before the one that sends.
 
-        It goes before the body, in a header that is signed; behind it, as a trailer, many stores
-        take it for content. The pass leaves the range in the page cache for the next.
+        A checksum goes before the body, in a header that is signed; behind it, as a trailer, many
+        stores take it for content. The pass leaves the range in the page cache for the next.
 
         Raises:
             SourceError: as `chunks`.
         """
-        if self._checksumming:
-            self._crc64nvme = await stoppable(self._checksum)
+        if self._checksumming or self._md5_first:
+            await stoppable(self._digest)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the range from its first byte, in blocks of at most 1 MiB.
@@ -225,16 +234,20 @@ class FileRange:
         await stoppable(self._read_through)
         return self._md5
 
-    def _checksum(self, stopped: Callable[[], bool]) -> str:
-        crc = Crc64Nvme()
+    def _digest(self, stopped: Callable[[], bool]) -> None:
+        crc = Crc64Nvme() if self._checksumming else None
+        md5 = hashlib.md5(usedforsecurity=False) if self._md5_first else None
         buffer = memoryview(bytearray(min(_CHECKSUM_BLOCK, self.size)))
         with self._descriptor() as descriptor:
             read = 0
             while not stopped() and (count := self._read_into(buffer, descriptor, read)):
-                crc.update(buffer[:count])
+                for digest in (crc, md5):
+                    if digest is not None:
+                        digest.update(buffer[:count])
                 read += count
             self._check_pass(descriptor, read)
-        return crc.text()
+        self._crc64nvme = crc.text() if crc else ""
+        self._content_md5 = md5.hexdigest() if md5 else ""
 
     def _read_through(self, stopped: Callable[[], bool]) -> None:
         for _ in self.blocks(memoryview(bytearray(BLOCK))):

@@ -52,6 +52,8 @@ class Request:
         bucket, endpoint: where.
         size: bytes of the body.
         rest_key: the secret in use looks like a RunPod REST API key.
+        trusted: the store has accepted these credentials before, so what it refuses now is this
+            request and not all of them.
     """
 
     operation: str
@@ -60,6 +62,7 @@ class Request:
     endpoint: str
     size: int = 0
     rest_key: bool = False
+    trusted: bool = False
 
 
 def error_from_answer(
@@ -88,6 +91,8 @@ def _error(request: Request, status: int, s3_code: str, detail: str) -> StoreErr
     simple = _by_status(request, status, s3_code)
     if simple is not None:
         return simple
+    if _needs_md5(request, status, s3_code, detail):
+        return StoreError("store.needs_md5", status=status, s3_code=s3_code, key=request.key)
     retryable = status in RETRYABLE_STATUS or s3_code in _RETRYABLE_CODES
     return StoreError(
         "store.busy" if retryable else "store.rejected",
@@ -106,7 +111,8 @@ def http_time(value: str) -> float | None:
     parse = import_module("email.utils").parsedate_to_datetime
     try:
         return float(parse(value).timestamp())
-    except (ValueError, OverflowError):
+    except (ValueError, TypeError, IndexError, OverflowError):
+        # What it raises for which malformed date differs between versions of Python.
         return None
 
 
@@ -121,7 +127,9 @@ def _seconds_until(retry_after: str) -> float | None:
 
 
 def _forbidden(request: Request, status: int, s3_code: str) -> StoreError:
-    if request.rest_key:
+    if request.trusted and s3_code == "SignatureDoesNotMatch":
+        return StoreError("store.signature_of_key", status=status, s3_code=s3_code, key=request.key)
+    if request.rest_key and not request.trusted:
         return StoreError("store.rest_key", status=status, s3_code=s3_code, fatal=True)
     code = _FORBIDDEN.get(s3_code)
     if code:
@@ -146,12 +154,27 @@ def _by_status(request: Request, status: int, s3_code: str) -> StoreError | None
         return StoreError("store.too_large", status=status, s3_code=s3_code, size=request.size)
     if status == 412:
         return StoreError("store.precondition", status=status, s3_code=s3_code, **where)
-    if status == 404 and not s3_code and request.operation in _WRITES:
+    if status == 404 and not s3_code and request.operation in _WRITES and not request.trusted:
         # To a write no store says so without naming what is missing; a web server does.
         return StoreError("store.not_s3", status=status, fatal=True, endpoint=request.endpoint)
     if status == 404 and s3_code in {"NoSuchKey", "NotFound", "404", ""}:
         return StoreError("store.not_found", status=status, s3_code=s3_code, **where)
     return None
+
+
+_WITH_BODY = frozenset({"PutObject", "UploadPart"})
+_WRONG_MD5 = frozenset({"BadDigest", "InvalidDigest"})
+
+
+def _needs_md5(request: Request, status: int, s3_code: str, detail: str) -> bool:
+    """Whether the store refuses a body without Content-MD5.
+
+    Amazon S3 and Backblaze B2 demand it where Object Lock is on (S3 User Guide, "Object Lock
+    considerations"), with InvalidRequest and a sentence that names the header; others have a code.
+    """
+    if status != 400 or request.operation not in _WITH_BODY or s3_code in _WRONG_MD5:
+        return False
+    return "md5" in s3_code.lower() or "content-md5" in detail.lower()
 
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL"})

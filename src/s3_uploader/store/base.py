@@ -27,6 +27,11 @@ class Body(Protocol):
         ...
 
     @property
+    def content_md5(self) -> str:
+        """Hex MD5 that the request carries as Content-MD5, known before the pass; "" for none."""
+        ...
+
+    @property
     def crc64nvme(self) -> str:
         """CRC-64/NVME that the request carries, base64 as in its header; "" for none."""
         ...
@@ -73,6 +78,11 @@ class BytesBody:
         """Length in bytes."""
         return len(self.data)
 
+    @property
+    def content_md5(self) -> str:
+        """The same as `md5`: a wrong body is refused before it replaces an object."""
+        return self.md5
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the data at once."""
         yield self.data
@@ -88,7 +98,7 @@ class Receipt:
     """What the store says it stored.
 
     Attributes:
-        etag: without quotes.
+        etag: without quotes, never "".
         opaque: the answer itself says that the ETag is no MD5 (encryption with SSE-KMS or SSE-C).
         crc64nvme: CRC-64/NVME of what it stored, base64; "" if it does not say.
     """
@@ -117,12 +127,23 @@ class StoredPart:
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """An object as HEAD or a listing shows it; `size` is bytes."""
+    """An object as HEAD shows it.
+
+    Attributes:
+        size: bytes, None if it does not say.
+        etag: without quotes, never "".
+        metadata: the user's, names in lower case.
+        opaque: as in `Receipt`.
+        age: seconds since it was last modified, by the store's clock and to the second; None if it
+            does not say.
+    """
 
     key: str
-    size: int
+    size: int | None
     etag: str
     metadata: Mapping[str, str]
+    opaque: bool = False
+    age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +195,10 @@ class ObjectStore(Protocol):
     async def create_multipart_upload(
         self, key: str, *, content_type: str, metadata: Mapping[str, str], crc64nvme: bool = False
     ) -> str:
-        """Return the upload id of a new multipart upload; with `crc64nvme` parts carry theirs."""
+        """Return the upload id of a new multipart upload, never "".
+
+        With `crc64nvme` the parts carry theirs.
+        """
         ...
 
     async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:

@@ -1,27 +1,29 @@
 """The reference lane: every call through the aioboto3 client, one attempt each.
 
 Only low-level calls are used; aioboto3's own `upload_file` hangs when a part fails for good, goes
-on sending after a cancellation, and does not size parts for the store's part limit.
+on sending after a cancellation, and does not size parts for the store's part limit. What a response
+means is read from the response itself, by the same functions as in the wire lane.
 """
 
 import asyncio
 import base64
-import io
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import aioboto3
+from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
-from anyio import CancelScope, create_memory_object_stream, create_task_group
-from botocore.config import Config
+from anyio import create_task_group, to_thread
 from botocore.handlers import add_expect_header
 
 from s3_uploader.config import UploadConfig
-from s3_uploader.errors import S3UploaderError, StoreError
+from s3_uploader.errors import StoreError
 from s3_uploader.events import Lane
 from s3_uploader.plan import StoreLimits
 from s3_uploader.profile import Profile
+from s3_uploader.store import results
 from s3_uploader.store.answers import Request, check_bucket, error_from_os
 from s3_uploader.store.base import (
     Body,
@@ -32,10 +34,17 @@ from s3_uploader.store.base import (
     StoredPart,
     UploadInfo,
 )
-from s3_uploader.store.boto_errors import translated
+from s3_uploader.store.boto_errors import RESPONSE, translated
+from s3_uploader.store.boto_payload import Payload
+from s3_uploader.store.boto_transport import Transport
+from s3_uploader.store.pages import PartsPage, UploadsPage, all_items
+from s3_uploader.store.response import Response
+from s3_uploader.store.trust import tls_context
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
+
+T = TypeVar("T")
 
 _READ = 1024 * 1024
 _FULL = {"ChecksumType": "FULL_OBJECT"}
@@ -46,24 +55,25 @@ async def open_boto_store(profile: Profile, config: UploadConfig) -> AsyncGenera
     """Open a client for the profile's bucket and close it at the end.
 
     Raises:
-        ConfigError: a setting is outside what the store allows.
+        ConfigError: a setting is outside what the store allows, or a CA bundle cannot be used.
         StoreError: "store.no_credentials" if an AWS profile gives none, "store.bad_bucket".
     """
     check_bucket(profile.bucket)
     with translated(Request("connect", "", profile.bucket, profile.endpoint_url)):
         session = _session(profile)
         credentials: Any = await cast("Any", session.get_credentials())
+        context = await to_thread.run_sync(tls_context, config)
         opening = session.client(
             "s3",
             endpoint_url=profile.endpoint_url or None,
-            verify=config.ca_bundle or None,
-            config=_client_config(profile, config),
+            config=_client_config(profile, config, partial(Transport, context=context)),
         )
         client = await opening.__aenter__()
     try:
         # Bodies with a read() would be sent with `Expect: 100-continue`; with an empty body it
         # stalls a pooled connection for 60 s.
         client.meta.events.unregister("before-call.s3", add_expect_header)
+        client.meta.events.register("before-parse.s3", _keep_response)
         yield BotoStore(client, profile, config, credentials)
     finally:
         await opening.__aexit__(None, None, None)
@@ -92,9 +102,10 @@ def _session(profile: Profile) -> aioboto3.Session:
     )
 
 
-def _client_config(profile: Profile, config: UploadConfig) -> Any:
+def _client_config(profile: Profile, config: UploadConfig, transport: Any) -> Any:
     limits = config.limits(profile.endpoint_url)
-    return Config(
+    return AioConfig(
+        http_session_cls=transport,
         signature_version="s3v4",
         s3={
             "addressing_style": "path" if profile.endpoint_url else "auto",
@@ -114,6 +125,23 @@ def _client_config(profile: Profile, config: UploadConfig) -> Any:
     )
 
 
+def _keep_response(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
+) -> None:
+    """Hand the response on as it came, and leave botocore nothing to fail on in a success."""
+    body, status = response_dict["body"], response_dict["status_code"]
+    in_memory = isinstance(body, bytes)
+    headers = {
+        name.encode("latin-1"): value.encode("latin-1")
+        for name, value in response_dict["headers"].items()
+    }
+    customized_response_dict[RESPONSE] = Response(status, headers, body if in_memory else b"")
+    if status in results.SUCCESS:
+        # Errors it has to read itself: so it learns of another region.
+        response_dict["headers"] = {}
+        response_dict["body"] = b"" if in_memory else body
+
+
 class BotoStore:
     """One bucket through an open aioboto3 client.
 
@@ -121,41 +149,43 @@ class BotoStore:
         credentials: what aioboto3 signs with, None for nothing.
     """
 
+    lane: Lane = "boto"
+
     def __init__(
         self, client: "S3Client", profile: Profile, config: UploadConfig, credentials: Any
     ) -> None:
         self.credentials = credentials
-        self._client = client
+        # Its methods are typed by what botocore makes of a response, which is not used.
+        self._client: Any = client
         self._stall_timeout = config.stall_timeout
         self._response_timeout = config.response_timeout
+        self._request_timeout = (
+            config.connect_timeout + config.stall_timeout + config.response_timeout
+        )
         self._rest_key = profile.secret_key.startswith("rpa_")
+        self._trusted = False
         self.bucket = profile.bucket
         self.endpoint = client.meta.endpoint_url
         self.region = client.meta.region_name
         self.limits: StoreLimits = config.limits(self.endpoint)
 
-    @property
-    def lane(self) -> Lane:
-        """The lane that carries bodies."""
-        return "boto"
-
     async def put_object(
         self, key: str, body: Body, *, content_type: str, metadata: Mapping[str, str]
     ) -> Receipt:
-        """Store `body` with one request; a body in memory also carries Content-MD5."""
-        extra = _checksum(body.crc64nvme)
-        if isinstance(body, BytesBody) and body.md5:
-            extra["ContentMD5"] = base64.b64encode(bytes.fromhex(body.md5)).decode()
+        """Store `body` with one request."""
 
         def call(payload: Any) -> Awaitable[Any]:
-            return self._client.put_object(
-                Bucket=self.bucket,
-                Key=key,
-                Body=payload,
-                ContentLength=body.size,
-                ContentType=content_type,
-                Metadata=metadata,
-                **extra,
+            return cast(
+                "Awaitable[Any]",
+                self._client.put_object(
+                    Bucket=self.bucket,
+                    Key=key,
+                    Body=payload,
+                    ContentLength=body.size,
+                    ContentType=content_type,
+                    Metadata=metadata,
+                    **_digests(body),
+                ),
             )
 
         return await self._send("PutObject", key, body, call)
@@ -165,24 +195,31 @@ class BotoStore:
     ) -> str:
         """Return the upload id of a new multipart upload."""
         extra: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME"} | _FULL if crc64nvme else {}
-        with translated(self._request("CreateMultipartUpload", key)):
-            answer = await self._client.create_multipart_upload(
-                Bucket=self.bucket, Key=key, ContentType=content_type, Metadata=metadata, **extra
-            )
-        return answer["UploadId"]
+        return await self._ask(
+            self._request("CreateMultipartUpload", key),
+            results.upload_id,
+            self._client.create_multipart_upload,
+            Key=key,
+            ContentType=content_type,
+            Metadata=metadata,
+            **extra,
+        )
 
     async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:
         """Store one part."""
 
         def call(payload: Any) -> Awaitable[Any]:
-            return self._client.upload_part(
-                Bucket=self.bucket,
-                Key=key,
-                UploadId=upload_id,
-                PartNumber=number,
-                Body=payload,
-                ContentLength=body.size,
-                **_checksum(body.crc64nvme),
+            return cast(
+                "Awaitable[Any]",
+                self._client.upload_part(
+                    Bucket=self.bucket,
+                    Key=key,
+                    UploadId=upload_id,
+                    PartNumber=number,
+                    Body=payload,
+                    ContentLength=body.size,
+                    **_digests(body),
+                ),
             )
 
         return await self._send("UploadPart", key, body, call)
@@ -191,91 +228,123 @@ class BotoStore:
         self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, crc64nvme: str = ""
     ) -> Receipt:
         """Publish the object."""
-        extra = _checksum(crc64nvme) | _FULL if crc64nvme else {}
-        with translated(self._request("CompleteMultipartUpload", key)):
-            answer = await self._client.complete_multipart_upload(
-                Bucket=self.bucket,
-                Key=key,
-                UploadId=upload_id,
-                MultipartUpload={
-                    "Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
-                },
-                **extra,
-            )
-        return _receipt(answer)
+        extra = {"ChecksumCRC64NVME": crc64nvme} | _FULL if crc64nvme else {}
+        listed = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
+        return await self._ask(
+            self._request("CompleteMultipartUpload", key),
+            results.completed,
+            self._client.complete_multipart_upload,
+            Key=key,
+            UploadId=upload_id,
+            MultipartUpload={"Parts": listed},
+            **extra,
+        )
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Discard an upload."""
+        request = self._request("AbortMultipartUpload", key)
+        call = self._client.abort_multipart_upload
         try:
-            with translated(self._request("AbortMultipartUpload", key)):
-                await self._client.abort_multipart_upload(
-                    Bucket=self.bucket, Key=key, UploadId=upload_id
-                )
+            await self._ask(request, results.removed, call, Key=key, UploadId=upload_id)
         except StoreError as error:
             if error.code != "store.no_such_upload":
                 raise
 
     async def list_parts(self, key: str, upload_id: str) -> list[StoredPart]:
         """Return the parts the store holds."""
-        with translated(self._request("ListParts", key)):
-            pages = self._client.get_paginator("list_parts").paginate(
-                Bucket=self.bucket, Key=key, UploadId=upload_id
+        request = self._request("ListParts", key)
+
+        async def fetch(marker: int | None) -> PartsPage:
+            after = {} if marker is None else {"PartNumberMarker": marker}
+            call = self._client.list_parts
+            return await self._ask(
+                request, results.parts_page, call, Key=key, UploadId=upload_id, **after
             )
-            return [
-                StoredPart(part["PartNumber"], part["ETag"].strip('"'), part["Size"])
-                async for page in pages
-                for part in page.get("Parts", [])
-            ]
+
+        return await all_items(request, fetch)
 
     async def list_multipart_uploads(self, prefix: str) -> list[UploadInfo]:
         """Return the open uploads below `prefix`."""
-        with translated(self._request("ListMultipartUploads", prefix)):
-            pages = self._client.get_paginator("list_multipart_uploads").paginate(
-                Bucket=self.bucket, Prefix=prefix
-            )
-            return [
-                UploadInfo(
-                    upload["Key"],
-                    upload["UploadId"],
-                    upload["Initiated"].timestamp() if "Initiated" in upload else 0.0,
-                )
-                async for page in pages
-                for upload in page.get("Uploads", [])
-            ]
+        request = self._request("ListMultipartUploads", prefix)
+
+        async def fetch(marker: tuple[str, str] | None) -> UploadsPage:
+            after = dict(zip(("KeyMarker", "UploadIdMarker"), marker or (), strict=False))
+            given = {name: value for name, value in after.items() if value}
+            call = self._client.list_multipart_uploads
+            # Keys as they are, as in the wire lane: botocore would ask for them percent-encoded.
+            return await self._ask(request, results.uploads_page, call, Prefix=prefix, **given)
+
+        return await all_items(request, fetch)
 
     async def head_object(self, key: str) -> ObjectInfo:
         """Return what the store says of an object."""
-        with translated(self._request("HeadObject", key)):
-            answer = await self._client.head_object(Bucket=self.bucket, Key=key)
-        return ObjectInfo(
-            key, answer["ContentLength"], answer["ETag"].strip('"'), answer.get("Metadata", {})
-        )
+        request = self._request("HeadObject", key)
+        return await self._ask(request, results.object_info, self._client.head_object, Key=key)
 
     async def get_object(self, key: str) -> AsyncIterator[bytes]:
         """Yield an object's bytes."""
-        with translated(self._request("GetObject", key)):
-            answer = await self._client.get_object(Bucket=self.bucket, Key=key)
-            async with answer["Body"] as response:
-                async for block in response.content.iter_chunked(_READ):
+        request = self._request("GetObject", key)
+        with translated(request):
+            async with asyncio.timeout(self._request_timeout):
+                answer = await self._client.get_object(Bucket=self.bucket, Key=key)
+            async with answer["Body"] as body:
+                results.receipt(request, answer[RESPONSE])
+                while True:
+                    # A deadline for each block: an object that drips must not be read for ever.
+                    async with asyncio.timeout(self._response_timeout):
+                        block = await _read_block(body.content)
+                    if not block:
+                        return
                     yield block
 
     async def delete_object(self, key: str) -> None:
         """Delete an object."""
-        with translated(self._request("DeleteObject", key)):
-            await self._client.delete_object(Bucket=self.bucket, Key=key)
+        request = self._request("DeleteObject", key)
+        await self._ask(request, results.removed, self._client.delete_object, Key=key)
 
     def _request(self, operation: str, key: str, size: int = 0) -> Request:
-        return Request(operation, key, self.bucket, self.endpoint, size, self._rest_key)
+        return Request(
+            operation,
+            key,
+            self.bucket,
+            self.endpoint,
+            size,
+            rest_key=self._rest_key,
+            trusted=self._trusted,
+        )
+
+    async def _ask(
+        self,
+        request: Request,
+        read: Callable[[Request, Response], T],
+        call: Callable[..., Awaitable[Any]],
+        **fields: Any,
+    ) -> T:
+        """Make a call whose body is in memory, within one deadline for all of it."""
+        with translated(request):
+            async with asyncio.timeout(self._request_timeout):
+                answer = await call(Bucket=self.bucket, **fields)
+        return self._read(request, read, answer)
+
+    def _read(
+        self, request: Request, read: Callable[[Request, Response], T], answer: Mapping[str, Any]
+    ) -> T:
+        response: Response = answer[RESPONSE]
+        refusal = results.error_of(request, response)
+        if refusal is not None:
+            raise refusal
+        result = read(request, response)
+        self._trusted = True
+        return result
 
     async def _send(self, operation: str, key: str, body: Body, call: Any) -> Receipt:
         """Make a call that carries a body, ended when no byte moves for the stall timeout."""
         request = self._request(operation, key, body.size)
         if isinstance(body, BytesBody):
-            with translated(request):
-                return _receipt(await call(body.data))
+            return await self._ask(request, results.receipt, lambda **_: call(body.data))
         answers: list[Any] = []
         failures: list[StoreError] = []
-        payload = _Payload(body, self._stall_timeout, self._response_timeout)
+        payload = Payload(body, self._stall_timeout, self._response_timeout)
         with closing(payload):
             async with create_task_group() as tasks:
                 payload.watch = tasks.cancel_scope
@@ -292,68 +361,21 @@ class BotoStore:
                 raise cause
         if not answers:
             raise error_from_os(request, TimeoutError("no byte moved"))
-        return _receipt(answers[0])
+        return self._read(request, results.receipt, answers[0])
 
 
-class _Payload:
-    """A body in the shape aiohttp streams, with its error kept and its progress watched.
-
-    The body is read in the caller's task group and handed over: aiohttp cancels its own tasks in
-    ways that no shield holds off, and an answer can come before a body's pass has ended.
-    """
-
-    def __init__(self, body: Body, stall: float, response: float) -> None:
-        self.watch = CancelScope()
-        self._body = body
-        self._stall = stall
-        self._response = response
-        self._send, self._receive = create_memory_object_stream[bytes](0)
-        self.error: S3UploaderError | None = None
-
-    def read(self) -> bytes:
-        """Exist, so that botocore takes this for a file; aiohttp iterates instead."""
-        raise NotImplementedError
-
-    def seek(self, offset: int) -> None:
-        """Exist, so that botocore's signer by awscrt takes this for a file too."""
-        del offset
-        raise io.UnsupportedOperation("a body is sent in one pass")
-
-    async def pump(self) -> None:
-        """Read the body and hand it to aiohttp."""
-        chunks = cast("AsyncGenerator[bytes]", self._body.chunks())
-        with self._send:
-            try:
-                async for chunk in chunks:
-                    self._extend(self._stall)
-                    await self._send.send(chunk)
-            except S3UploaderError as error:
-                self.error = error
-            finally:
-                with CancelScope(shield=True):
-                    await chunks.aclose()
-                self._extend(self._response)
-
-    async def __aiter__(self) -> AsyncGenerator[bytes]:
-        async for chunk in self._receive:
-            yield chunk
-        if self.error is not None:
-            raise self.error
-
-    def close(self) -> None:
-        """Close both ends, whichever of them was never reached."""
-        self._send.close()
-        self._receive.close()
-
-    def _extend(self, seconds: float) -> None:
-        self.watch.deadline = asyncio.get_running_loop().time() + seconds
+async def _read_block(content: Any) -> bytes:
+    """Read a block of 1 MiB, or what is left of the stream."""
+    block = bytearray()
+    while len(block) < _READ and (piece := await content.read(_READ - len(block))):
+        block += piece
+    return bytes(block)
 
 
-def _checksum(crc64nvme: str) -> dict[str, Any]:
-    return {"ChecksumCRC64NVME": crc64nvme} if crc64nvme else {}
-
-
-def _receipt(answer: Mapping[str, Any]) -> Receipt:
-    by_kms = answer.get("ServerSideEncryption", "").startswith("aws:kms")
-    opaque = by_kms or bool(answer.get("SSECustomerAlgorithm"))
-    return Receipt(answer.get("ETag", "").strip('"'), opaque, answer.get("ChecksumCRC64NVME", ""))
+def _digests(body: Body) -> dict[str, str]:
+    fields = {}
+    if body.content_md5:
+        fields["ContentMD5"] = base64.b64encode(bytes.fromhex(body.content_md5)).decode()
+    if body.crc64nvme:
+        fields["ChecksumCRC64NVME"] = body.crc64nvme
+    return fields

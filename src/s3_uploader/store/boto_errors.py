@@ -6,13 +6,23 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import aiohttp
 from botocore import exceptions as botocore_errors
 
 from s3_uploader.errors import S3UploaderError, StoreError
-from s3_uploader.store.answers import Request, bad_bucket, error_from_answer, error_from_os
+from s3_uploader.store.answers import Request, bad_bucket, error_from_os
+from s3_uploader.store.boto_transport import RedirectedError
+from s3_uploader.store.redirects import Target, follow, moved
+from s3_uploader.store.response import Response
+from s3_uploader.store.results import bad_response, error_of
+from s3_uploader.store.sigv4 import quote_path
 
+RESPONSE = "s3_uploader response"
+"""Where a parsed response of the client holds the response as it came."""
+
+_OK = 200
 _TOLD_BY_TYPE = (ssl.SSLCertVerificationError, socket.gaierror, ConnectionRefusedError)
 _BROKEN = (
     botocore_errors.HTTPClientError,
@@ -39,18 +49,34 @@ def translated(request: Request) -> Iterator[None]:
         raise
     except botocore_errors.ClientError as error:
         answer = cast("dict[str, Any]", error.response)
-        status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        details = answer.get("Error", {})
-        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        raise error_from_answer(
-            request,
-            status,
-            str(details.get("Code", "")),
-            str(details.get("Message", "")),
-            str(headers.get("retry-after", "")),
-        ) from error
+        raise _from_response(request, answer[RESPONSE]) from error
+    except RedirectedError as error:
+        raise _redirected(request, error.response) from error
     except (botocore_errors.BotoCoreError, aiohttp.ClientError, OSError) as error:
         raise _from_transport(request, error) from error
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        # botocore meets a number, a date or an element that it does not expect.
+        unread = Response(_OK, {})
+        raise bad_response(request, unread, f"not readable: {type(error).__name__}") from error
+
+
+def _from_response(request: Request, response: Response) -> StoreError:
+    """Return the error of a response that botocore takes for one."""
+    return error_of(request, response) or bad_response(request, response, "an error in a success")
+
+
+def _redirected(request: Request, response: Response) -> StoreError:
+    """Return the error that names where a redirect points: here none is followed."""
+    parts = urlsplit(request.endpoint)
+    base_path = f"{parts.path.rstrip('/')}/{quote_path(request.bucket)}"
+    at = Target(f"{parts.scheme}://{parts.netloc}", base_path)
+    key_path = f"/{quote_path(request.key)}" if request.key else ""
+    try:
+        location = response.header(b"location")
+        target = follow(request, at, key_path, location, status=response.status)
+    except StoreError as refused:
+        return refused
+    return moved(request, response.status, target.endpoint)
 
 
 def _from_transport(request: Request, error: Exception) -> StoreError:
@@ -60,10 +86,10 @@ def _from_transport(request: Request, error: Exception) -> StoreError:
         return error_from_os(request, inner[-1])
     detail = type(chain[-1]).__name__
     match error:
-        case botocore_errors.ConnectTimeoutError():
+        case aiohttp.ConnectionTimeoutError():
             return error_from_os(request, TimeoutError())
-        case botocore_errors.ReadTimeoutError():
-            return error_from_os(request, TimeoutError(detail))
+        case TimeoutError():
+            return error_from_os(request, TimeoutError("no whole response"))
         case _ if isinstance(error, _BROKEN):
             return error_from_os(request, ConnectionError(detail))
         case _ if isinstance(error, _NO_CREDENTIALS):

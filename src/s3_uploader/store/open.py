@@ -1,12 +1,9 @@
 """Choose and open the lane for a profile."""
 
 import os
-import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -18,7 +15,9 @@ from s3_uploader.errors import ConfigError
 from s3_uploader.profile import Profile
 from s3_uploader.store.answers import check_bucket
 from s3_uploader.store.base import ObjectStore
+from s3_uploader.store.fallback import FallbackStore
 from s3_uploader.store.sigv4 import Credentials
+from s3_uploader.store.trust import tls_context
 from s3_uploader.store.wire import Identity, WireStore
 
 if TYPE_CHECKING:
@@ -55,10 +54,10 @@ async def open_store(
             return
         context = None
         if identity.endpoint.startswith("https:"):
-            context = await to_thread.run_sync(_tls_context, config)
-        wire = WireStore(identity, context, config, control)
+            context = await to_thread.run_sync(tls_context, config)
+        wire = WireStore(identity, context, config)
         stack.push_async_callback(wire.close)
-        yield wire
+        yield FallbackStore(wire, control)
 
 
 class _Control:
@@ -158,20 +157,3 @@ def _proxied(endpoint_url: str) -> bool:
     requests = import_module("urllib.request")
     parts = urlsplit(endpoint_url or "https://s3.amazonaws.com")
     return parts.scheme in requests.getproxies() and not requests.proxy_bypass(parts.netloc)
-
-
-def _tls_context(config: UploadConfig) -> ssl.SSLContext:
-    """Trust what the aioboto3 client trusts: the setting, AWS_CA_BUNDLE, certifi, botocore's."""
-    bundle = config.ca_bundle or os.environ.get("AWS_CA_BUNDLE") or _packaged_bundle()
-    context = ssl.create_default_context(cafile=bundle)
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def _packaged_bundle() -> str:
-    # Found without importing either, which would cost more than the handshake.
-    for package, name in (("certifi", "cacert.pem"), ("botocore", "cacert.pem")):
-        spec = find_spec(package)
-        if spec is not None and spec.origin is not None:
-            return str(Path(spec.origin).with_name(name))
-    raise AssertionError("unreachable: aioboto3 depends on botocore")

@@ -4,8 +4,9 @@ import asyncio
 import time
 from typing import cast
 
-from s3_uploader.store.wire.answer import Answer, AnswerReader, MalformedAnswerError
+from s3_uploader.store.response import Response
 from s3_uploader.store.wire.dial import Origin
+from s3_uploader.store.wire.parser import MalformedResponseError, ResponseParser
 from s3_uploader.store.wire.pool import Pool
 
 _SWEEP_SECONDS = 0.5
@@ -21,11 +22,12 @@ class SmallConnection(asyncio.Protocol):
     """One connection, one request at a time."""
 
     def __init__(self) -> None:
-        self.born = self.used = self.moved = time.monotonic()
+        self.born = self.used = time.monotonic()
         self._transport: asyncio.Transport | None = None
-        self._reader = AnswerReader()
-        self._waiting: asyncio.Future[Answer] | None = None
+        self._parser = ResponseParser()
+        self._waiting: asyncio.Future[Response] | None = None
         self._queued = 0
+        self._moved = 0.0
         self._reused = False
 
     # Called by the event loop.
@@ -36,31 +38,30 @@ class SmallConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Give the answer to who waits for it."""
-        self.moved = time.monotonic()
+        """Hand the response to the waiter."""
         waiting = self._waiting
         if waiting is None:
             # Nothing was asked: the connection is of no more use.
             self.close()
             return
         try:
-            answer = self._reader.feed(data)
-        except MalformedAnswerError as error:
-            self._fail(ConnectionError(f"malformed answer: {error}"))
+            response = self._parser.feed(data)
+        except MalformedResponseError as error:
+            self._fail(ConnectionError(f"malformed response: {error}"))
             return
-        if answer is not None and not waiting.done():
-            waiting.set_result(answer)
+        if response is not None and not waiting.done():
+            waiting.set_result(response)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who waits; a closing may also be what ends the answer."""
+        """Tell who waits; a closing may also be what ends the response."""
         self._transport = None
         waiting = self._waiting
         if waiting is None or waiting.done():
             return
-        answer = self._reader.end()
-        if answer is not None:
-            waiting.set_result(answer)
-        elif self._reused and not self._reader.begun:
+        response = self._parser.end()
+        if response is not None:
+            waiting.set_result(response)
+        elif self._reused and not self._parser.begun:
             waiting.set_exception(StaleConnectionError("closed while idle"))
         else:
             waiting.set_exception(exc or ConnectionResetError("closed by the store"))
@@ -78,8 +79,8 @@ class SmallConnection(asyncio.Protocol):
             self._transport.abort()
             self._transport = None
 
-    async def exchange(self, head: bytes, body: bytes) -> tuple[Answer, bool]:
-        """Send a request; return the answer, and whether the connection can be used again.
+    async def exchange(self, head: bytes, body: bytes) -> tuple[Response, bool]:
+        """Send a request; return the response, and whether the connection can be used again.
 
         Raises:
             OSError: the connection broke, or `check` saw it stall (TimeoutError).
@@ -87,9 +88,9 @@ class SmallConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             raise StaleConnectionError("closed while idle")
-        self._reader.expect(bodiless=head.startswith(b"HEAD "))
+        self._parser.expect(bodiless=head.startswith(b"HEAD "))
         self._waiting = asyncio.get_running_loop().create_future()
-        self.moved = time.monotonic()
+        self._moved = time.monotonic()
         self._queued = 0
         if len(body) <= _JOIN_LIMIT:
             transport.write(head + body)
@@ -98,26 +99,29 @@ class SmallConnection(asyncio.Protocol):
             transport.write(memoryview(body)[_JOIN_LIMIT:])
         done = False
         try:
-            answer = await self._waiting
+            response = await self._waiting
             done = True
         finally:
             self._waiting = None
             self._reused = True
-            # An answer while the body still goes out ends the connection, as does giving up.
+            # A response while the body still goes out ends the connection, as does giving up.
             unsent = not done or transport.get_write_buffer_size() > 0
             if unsent:
                 self.close()
-        return answer, answer.keep_alive and not unsent
+        return response, response.keep_alive and not unsent
 
     def check(self, now: float, stall: float, response: float) -> None:
-        """Fail the request if no byte moved for `stall`, or no answer came for `response`."""
+        """Fail the request if nothing was sent for `stall`, or no response came for `response`.
+
+        The response must be whole by then: one that drips must not hold the request for ever.
+        """
         if self._transport is None or self._waiting is None:
             return
         queued = self._transport.get_write_buffer_size()
         if queued != self._queued:
-            self._queued, self.moved = queued, now
-        if now - self.moved > (stall if queued else response):
-            self._fail(TimeoutError("no byte moved"))
+            self._queued, self._moved = queued, now
+        if now - self._moved > (stall if queued else response):
+            self._fail(TimeoutError("no byte moved" if queued else "no whole response"))
 
     def _fail(self, error: OSError) -> None:
         if self._waiting is not None and not self._waiting.done():
@@ -141,8 +145,8 @@ class SmallSender:
         self._busy: set[SmallConnection] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def exchange(self, head: bytes, body: bytes) -> Answer:
-        """Send a request and return its answer.
+    async def exchange(self, head: bytes, body: bytes) -> Response:
+        """Send a request and return its response.
 
         Raises:
             OSError: connecting failed, the connection broke, or nothing moved for too long.
@@ -165,18 +169,18 @@ class SmallSender:
             connection.close()
         self._pool.close()
 
-    async def _use(self, connection: SmallConnection, head: bytes, body: bytes) -> Answer:
+    async def _use(self, connection: SmallConnection, head: bytes, body: bytes) -> Response:
         self._busy.add(connection)
         self._watch()
         try:
-            answer, reusable = await connection.exchange(head, body)
+            response, reusable = await connection.exchange(head, body)
         finally:
             self._busy.discard(connection)
         if reusable:
             self._pool.give_back(connection)
         else:
             connection.close()
-        return answer
+        return response
 
     async def _connect(self) -> SmallConnection:
         origin = self._origin

@@ -1,0 +1,219 @@
+"""Read what S3 promises of an operation from its response: a value, or a StoreError.
+
+A 200 is not yet a success: proxies, captive portals and stores in trouble send them too. A
+response without what S3 promises in it says nothing of what was done, so it is retried, and the
+outcome is then found out. What a response does not say is unknown, not zero and not empty.
+Shared by every lane; without I/O.
+"""
+
+import html
+import re
+from datetime import UTC, datetime
+
+from s3_uploader.errors import StoreError
+from s3_uploader.store.answers import Request, error_from_answer, http_time
+from s3_uploader.store.base import ObjectInfo, Receipt, StoredPart, UploadInfo
+from s3_uploader.store.document import Element
+from s3_uploader.store.pages import Page, PartsPage, UploadsPage
+from s3_uploader.store.response import Response
+
+SUCCESS = range(200, 300)
+_NO_CONTENT = 204
+_INTERNAL_ERROR = 500
+_MAX_DIGITS = 19
+"""Sizes and part numbers have no more."""
+
+_META = b"x-amz-meta-"
+_CRC = b"x-amz-checksum-crc64nvme"
+_ETAG_CHARACTERS = frozenset(map(chr, range(0x21, 0x7F))) - {'"', ","}
+
+
+def bad_response(request: Request, response: Response, detail: str) -> StoreError:
+    """Return the error for a response that is not what S3 promises; `detail` says what is wrong."""
+    return StoreError(
+        "store.bad_response",
+        status=response.status,
+        retryable=True,
+        operation=request.operation,
+        key=request.key,
+        endpoint=request.endpoint,
+        detail=detail,
+    )
+
+
+def error_of(request: Request, response: Response) -> StoreError | None:
+    """Return the error a response stands for, None if it claims success.
+
+    S3 may begin a 200 and end it with an error: then the document's root says so.
+    """
+    succeeded = response.status in SUCCESS
+    if succeeded and not response.body:
+        return None
+    root = response.document()
+    if root is not None and root.name == "Error":
+        code, message = root.value("Code") or "", root.value("Message") or ""
+    elif succeeded:
+        return None
+    else:
+        # Cut short, or with a key in it that is not escaped: an error all the same.
+        code, message = _loosely(response.body, b"Code"), _loosely(response.body, b"Message")
+    status = _INTERNAL_ERROR if succeeded else response.status
+    retry_after = response.header(b"retry-after")
+    return error_from_answer(request, status, code.strip(), message, retry_after)
+
+
+def receipt(request: Request, response: Response) -> Receipt:
+    """Read the response to PutObject or UploadPart.
+
+    Raises:
+        StoreError: "store.bad_response": there is no ETag.
+    """
+    etag = _etag(request, response, response.header(b"etag"))
+    return Receipt(etag, _is_opaque(response), response.header(_CRC))
+
+
+def upload_id(request: Request, response: Response) -> str:
+    """Read the response to CreateMultipartUpload; raises as `receipt`."""
+    root = _root(request, response, "InitiateMultipartUploadResult")
+    return _required(request, response, root, "UploadId")
+
+
+def completed(request: Request, response: Response) -> Receipt:
+    """Read the response to CompleteMultipartUpload; raises as `receipt`."""
+    root = _root(request, response, "CompleteMultipartUploadResult")
+    etag = _etag(request, response, root.value("ETag") or "")
+    checksum = root.value("ChecksumCRC64NVME") or ""
+    return Receipt(etag, _is_opaque(response), checksum)
+
+
+def removed(request: Request, response: Response) -> None:
+    """Read the response to AbortMultipartUpload or DeleteObject: S3 says 204 No Content.
+
+    Raises:
+        StoreError: "store.bad_response": it is another.
+    """
+    if response.status != _NO_CONTENT:
+        raise bad_response(request, response, f"{response.status} instead of 204")
+
+
+def object_info(request: Request, response: Response) -> ObjectInfo:
+    """Read the response to HeadObject; raises as `receipt`. A size that is not said is None."""
+    length = response.header(b"content-length")
+    size = _number(request, response, "Content-Length", length) if length else None
+    metadata = {
+        name[len(_META) :].decode("latin-1"): value.decode("latin-1")
+        for name, value in response.headers.items()
+        if name.startswith(_META)
+    }
+    return ObjectInfo(
+        request.key,
+        size,
+        _etag(request, response, response.header(b"etag")),
+        metadata,
+        opaque=_is_opaque(response),
+        age=_age(response),
+    )
+
+
+def parts_page(request: Request, response: Response) -> PartsPage:
+    """Read a page of ListParts; raises as `receipt`."""
+    root = _root(request, response, "ListPartsResult")
+
+    def number(part: Element, name: str) -> int:
+        return _number(request, response, name, part.value(name) or "")
+
+    parts = [
+        StoredPart(
+            number(part, "PartNumber"),
+            _etag(request, response, part.value("ETag") or ""),
+            number(part, "Size"),
+        )
+        for part in root.all("Part")
+    ]
+    if not _truncated(request, response, root):
+        return Page(parts, None)
+    return Page(parts, number(root, "NextPartNumberMarker"))
+
+
+def uploads_page(request: Request, response: Response) -> UploadsPage:
+    """Read a page of ListMultipartUploads; raises as `receipt`."""
+    root = _root(request, response, "ListMultipartUploadsResult")
+    uploads = [
+        UploadInfo(
+            _required(request, response, upload, "Key"),
+            _required(request, response, upload, "UploadId"),
+            _time(upload.value("Initiated") or ""),
+        )
+        for upload in root.all("Upload")
+    ]
+    if not _truncated(request, response, root):
+        return Page(uploads, None)
+    key = _required(request, response, root, "NextKeyMarker")
+    return Page(uploads, (key, root.value("NextUploadIdMarker") or ""))
+
+
+# ------------------------------------------------------------------------------------- pieces
+
+
+def _loosely(body: bytes, name: bytes) -> str:
+    found = re.search(rb"<(?:\w+:)?%b>([^<]{1,1000})</" % name, body)
+    return html.unescape(found[1].decode("utf-8", "replace")) if found else ""
+
+
+def _root(request: Request, response: Response, name: str) -> Element:
+    root = response.document()
+    # rclone leaves "Result" out of one name.
+    if root is None or root.name not in {name, name.removesuffix("Result")}:
+        raise bad_response(request, response, f"no {name} in it")
+    return root
+
+
+def _required(request: Request, response: Response, parent: Element, name: str) -> str:
+    value = parent.value(name)
+    if value is None or not value.strip():
+        raise bad_response(request, response, f"no {name} in it")
+    return value
+
+
+def _truncated(request: Request, response: Response, root: Element) -> bool:
+    # rclone says it only where it is true.
+    value = (root.value("IsTruncated") or "false").strip().lower()
+    if value not in {"true", "false"}:
+        raise bad_response(request, response, "IsTruncated is neither true nor false")
+    return value == "true"
+
+
+def _number(request: Request, response: Response, name: str, text: str) -> int:
+    digits = text.strip()
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= _MAX_DIGITS):
+        raise bad_response(request, response, f"{name} is no number")
+    return int(digits)
+
+
+def _etag(request: Request, response: Response, text: str) -> str:
+    """Return an ETag without its quotes; a proxy may have marked it as weak (RFC 9110, 8.8.3)."""
+    etag = text.strip().removeprefix("W/").strip('"')
+    if not etag or not _ETAG_CHARACTERS.issuperset(etag):
+        raise bad_response(request, response, "no ETag in it")
+    return etag
+
+
+def _is_opaque(response: Response) -> bool:
+    by_kms = response.header(b"x-amz-server-side-encryption").startswith("aws:kms")
+    return by_kms or b"x-amz-server-side-encryption-customer-algorithm" in response.headers
+
+
+def _age(response: Response) -> float | None:
+    """Return the seconds since the object was modified, by the store's own clock."""
+    modified = http_time(response.header(b"last-modified"))
+    now = http_time(response.header(b"date"))
+    return None if modified is None or now is None else now - modified
+
+
+def _time(value: str) -> float:
+    """Return the seconds since 1970 of an ISO 8601 time, 0 if it is none; without a zone, UTC."""
+    try:
+        at = datetime.fromisoformat(value.strip())
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0

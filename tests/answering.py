@@ -1,0 +1,141 @@
+"""A server that answers each request as a test says; both lanes before it."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from lanes import settled_store
+from s3_uploader import Profile, UploadConfig
+from s3_uploader.store import ObjectStore
+
+QUICK = UploadConfig(
+    integrity="off",
+    backoff_base=0,
+    max_attempts=2,
+    connect_timeout=0.5,
+    stall_timeout=0.5,
+    response_timeout=1.0,
+    journal="off",
+)
+"""Settings with which a test waits a second for what never comes."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A request as the server received it; header names in lower case."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def operation(self) -> str:
+        """The S3 operation, as far as the tests tell them apart."""
+        query = self.target.partition("?")[2]
+        if "partNumber=" in query:
+            return "UploadPart"
+        if "uploads" in query:
+            return "ListMultipartUploads" if self.method == "GET" else "CreateMultipartUpload"
+        if "uploadId=" in query:
+            return {
+                "POST": "CompleteMultipartUpload",
+                "DELETE": "AbortMultipartUpload",
+                "GET": "ListParts",
+            }[self.method]
+        return {"PUT": "PutObject", "HEAD": "HeadObject", "GET": "GetObject"}.get(
+            self.method, "DeleteObject"
+        )
+
+
+Answer = Callable[[Seen, asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class Answering:
+    """The running server: where it is, and what it was asked."""
+
+    port: int
+    scheme: str = "http"
+    seen: list[Seen] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    def profile(self, **changes: str) -> Profile:
+        profile = Profile(
+            name="p",
+            endpoint_url=self.url,
+            region="r",
+            bucket="bucket",
+            access_key="a",
+            secret_key="s",
+            session_token="the-session-token",
+        )
+        return replace(profile, **changes)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def answering(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncGenerator[Answering]:
+    """Run a server whose every request is given to `answer`, with where to write the response."""
+    running = Answering(0, "https" if tls else "http")
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                running.seen.append(await _read(reader))
+                await answer(running.seen[-1], writer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    running.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield running
+    finally:
+        listener.close()
+
+
+@asynccontextmanager
+async def lane_before(
+    server: Answering, lane: str, config: UploadConfig = QUICK
+) -> AsyncGenerator[ObjectStore]:
+    """Open a lane, "wire" or "boto", to the server."""
+    chosen = replace(config, lane="boto" if lane == "boto" else "auto")
+    async with settled_store(server.profile(), chosen) as store:
+        yield store
+
+
+def response(
+    body: bytes = b"", status: str = "200 OK", *, etag: str = '"00"', **headers: str
+) -> bytes:
+    """Return a response; `etag` "" leaves it out, `headers` have "_" for "-"."""
+    fields = {"Content-Length": str(len(body))} | ({"ETag": etag} if etag else {})
+    fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in fields.items() if value)]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+def always(data: bytes) -> Answer:
+    """Answer every request with the same bytes."""
+
+    async def answer(_seen: Seen, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+
+    return answer
+
+
+async def _read(reader: asyncio.StreamReader) -> Seen:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    line, *fields = head.strip().split("\r\n")
+    pairs = (item.split(":", 1) for item in fields)
+    headers = {name.strip().lower(): value.strip() for name, value in pairs}
+    method, target, _ = line.split(" ")
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    return Seen(method, target, headers, body)
