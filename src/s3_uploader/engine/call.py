@@ -19,7 +19,7 @@ from s3_uploader.errors import IntegrityError, Param, S3UploaderError, StoreErro
 from s3_uploader.events import RequestRetried, Warned
 from s3_uploader.plan import StoreLimits
 from s3_uploader.source import SmallFileReader
-from s3_uploader.store import ObjectStore
+from s3_uploader.store import Body, ObjectStore
 
 T = TypeVar("T")
 
@@ -32,13 +32,22 @@ class Lessons:
         answered: whether it has ever answered.
         max_body: bytes of the largest body it takes, as far as it refused larger ones.
         bucket_seen: whether the bucket is known to exist.
+        content_md5: whether it demands Content-MD5 with every body.
         warned: the codes of warnings that are said once.
     """
 
     answered: bool = False
     max_body: int | None = None
     bucket_seen: bool = False
+    content_md5: bool = False
     warned: set[str] = field(default_factory=set)
+
+    def demanded(self, error: StoreError, body: Body) -> StoreError:
+        """Return a refusal of a body; as one to try again after where it only lacked its MD5."""
+        if error.code != "store.needs_md5" or body.content_md5:
+            return error
+        self.content_md5 = True
+        return error.as_retryable()
 
     def limits(self, known: StoreLimits) -> StoreLimits:
         """Return the limits with what was learned since."""

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 import anyio
 
 from s3_uploader.engine.call import Call, Job
-from s3_uploader.engine.publish import CRC_MARK, TOKEN, Doubt, Upload
+from s3_uploader.engine.outcome import Doubt
+from s3_uploader.engine.upload import CRC_MARK, TOKEN, Upload
 from s3_uploader.errors import OutcomeUnknownError, S3UploaderError, StoreError
 from s3_uploader.source import Fingerprint
 

@@ -10,9 +10,10 @@ from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.crew import work_through
 from s3_uploader.engine.journal import SentPart
 from s3_uploader.engine.multipart import create, ending
-from s3_uploader.engine.proof import composite_etag, may_be_md5, prove
-from s3_uploader.engine.publish import PartsLostError, Upload, expected_etag, publish
+from s3_uploader.engine.outcome import Content, PartsLostError, Published, publish
+from s3_uploader.engine.proof import composite_etag, expected_etag, prove
 from s3_uploader.engine.resume import take_up
+from s3_uploader.engine.upload import Upload
 from s3_uploader.errors import S3UploaderError, StoreError
 from s3_uploader.events import BytesSent, PartReused, Verified
 from s3_uploader.plan import Part, PartPlan, plan_parts
@@ -25,13 +26,18 @@ _RESENDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A file the store holds; `reused` of its `size` bytes were there before."""
+    """A file the store holds; `reused` of its `size` bytes were there before.
+
+    `content` tells its object from others where it was sent in parts, `md5` where it was not.
+    """
 
     size: int
     etag: str
     parts: int
     verified_by: Verified
     reused: int = 0
+    content: Content | None = None
+    md5: str = ""
 
 
 async def put_parts(call: Call, job: Job, fingerprint: Fingerprint, content_type: str) -> Delivered:
@@ -42,7 +48,7 @@ async def put_parts(call: Call, job: Job, fingerprint: Fingerprint, content_type
     """
     found = await take_up(call, job, fingerprint)
     if found is not None and found.published is not None:
-        done = await _published(call, job, fingerprint, found.upload, found.published.etag)
+        done = await _published(call, job, fingerprint, found.upload, found.published)
         if done is not None:
             return done
         found = None
@@ -89,7 +95,7 @@ def send_range(
 
 
 async def _published(
-    call: Call, job: Job, fingerprint: Fingerprint, upload: Upload, etag: str
+    call: Call, job: Job, fingerprint: Fingerprint, upload: Upload, published: Published
 ) -> Delivered | None:
     """Return the object an interrupted upload had completed, if its parts are the file's bytes."""
     parts = _Parts(call, job, fingerprint, upload)
@@ -99,9 +105,9 @@ async def _published(
     if len(parts.sent) < parts.plan.count:
         return None
     sent = [parts.sent[part.number] for part in parts.plan]
-    told = may_be_md5(etag) and bool(expected_etag(sent))
+    told = published.by in {"composite", "whole"}
     verified = _weakest(sent) if told else min("size", _weakest(sent), key=_STRENGTH.index)
-    return Delivered(job.size, etag, len(sent), verified, job.size)
+    return Delivered(job.size, published.etag, len(sent), verified, job.size)
 
 
 async def _send_and_publish(
@@ -116,37 +122,48 @@ async def _send_and_publish(
             # Should we die after the store has published, these tell that the object is ours.
             await call.journal.flush()
         crc = combined((part.crc64nvme, part.size) for part in sent) if parts.crc64nvme else ""
+        composite = expected_etag([part.etag for part in sent])
+        content = Content(job, fingerprint, composite, upload.token)
         try:
-            receipt = await publish(call, job, upload, sent, resends=resends, crc64nvme=crc)
+            published = await publish(
+                call, job, upload, content, sent, resends=resends, crc64nvme=crc
+            )
         except PartsLostError as lost:
             parts.lose(lost.numbers)
             continue
-        verified = _proven(call, job, receipt, sent, crc)
-        return Delivered(job.size, receipt.etag, len(sent), verified, parts.reused)
+        verified = _proven(call, job, published, sent, crc)
+        etag = published.etag
+        return Delivered(job.size, etag, len(sent), verified, parts.reused, content)
     raise AssertionError("unreachable: the last round raises another error")
 
 
 def _proven(
-    call: Call, job: Job, receipt: Receipt, sent: list[SentPart], crc64nvme: str
+    call: Call, job: Job, published: Published, sent: list[SentPart], crc64nvme: str
 ) -> Verified:
     """Return what proves a published object of these parts.
 
-    With CRC-64/NVME that is the whole object's own, where the answer to Complete carries it. Where
-    it does not, or is lost, the composite ETag tells: the store makes it from the ETags it gave to
-    the parts as it proved them, so an object that has it is made of these very parts, and is
-    proven as the weakest of them is. Failing that, only the size is.
+    With CRC-64/NVME that is the whole object's own, where the response to Complete carries it. Else
+    the MD5 of the whole, which some stores answer. Else the composite ETag: the store makes it from
+    the ETags it gave to the parts as it proved them, so an object that has it is made of these very
+    parts, and is proven as the weakest of them is. Failing that, only the size is.
 
     Raises:
         IntegrityError: as `prove`.
     """
     integrity, key = call.config.integrity, job.key
+    receipt = Receipt(published.etag, published.opaque, published.crc64nvme)
     if crc64nvme and receipt.crc64nvme:
         return prove(receipt, "", integrity, key, crc64nvme=crc64nvme)
+    if integrity == "off":
+        return "none"
+    if published.by == "whole":
+        return "etag-md5"
     weakest = _weakest(sent)
-    if crc64nvme:
-        made_of_these = prove(receipt, expected_etag(sent), integrity, key) == "etag-md5"
-        return weakest if made_of_these else "size"
+    if published.by == "composite" and (weakest == "etag-md5" or integrity != "md5"):
+        return weakest
     expected = composite_etag(part.md5 for part in sent) if weakest == "etag-md5" else ""
+    if published.by == "token":
+        receipt = Receipt(published.etag, opaque=True)
     return prove(receipt, expected, integrity, key)
 
 
@@ -241,10 +258,13 @@ class _Parts:
         body = send_range(call, job, self._fingerprint, part, crc64nvme=self.crc64nvme)
 
         async def attempt() -> SentPart:
-            await body.prepare()
-            receipt = await call.store.upload_part(
-                job.key, self._upload.upload_id, part.number, body
-            )
+            await body.prepare(md5=call.lessons.content_md5)
+            try:
+                receipt = await call.store.upload_part(
+                    job.key, self._upload.upload_id, part.number, body
+                )
+            except StoreError as error:
+                raise call.lessons.demanded(error, body) from error
             crc = body.crc64nvme
             verified = prove(receipt, body.md5, call.config.integrity, job.key, crc64nvme=crc)
             return SentPart(part.number, part.size, body.md5, receipt.etag, verified, crc)

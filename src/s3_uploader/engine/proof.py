@@ -23,6 +23,11 @@ def composite_etag(md5s: Iterable[str]) -> str:
     return f"{joined}-{len(digests)}"
 
 
+def expected_etag(etags: list[str]) -> str:
+    """Return the composite ETag of parts, from the store's ETag of each; "" if one is no MD5."""
+    return composite_etag(etag.lower() for etag in etags) if all(map(is_md5, etags)) else ""
+
+
 def may_be_md5(etag: str) -> bool:
     """Return whether the ETag has the form of an MD5, or of a composite one."""
     return bool(_MD5_LIKE.fullmatch(etag.lower()))

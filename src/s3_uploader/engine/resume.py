@@ -14,12 +14,14 @@ from s3_uploader.engine.multipart import (
     known_ids,
     tell_journal_problem,
 )
-from s3_uploader.engine.publish import Upload, expected_etag
-from s3_uploader.engine.publish import find as find_object
+from s3_uploader.engine.outcome import Content, Published
+from s3_uploader.engine.outcome import find as find_object
+from s3_uploader.engine.proof import expected_etag
+from s3_uploader.engine.upload import Upload
 from s3_uploader.errors import S3UploaderError, StoreError
 from s3_uploader.plan import PartPlan, StoreLimits
 from s3_uploader.source import Fingerprint
-from s3_uploader.store import ObjectInfo, StoredPart, UploadInfo
+from s3_uploader.store import StoredPart, UploadInfo
 
 _LOOKS = (0.5, 1.0, 2.0, 4.0)
 """Seconds between the looks for an object: RunPod's HEAD denies existing ones for a while."""
@@ -38,7 +40,7 @@ class Found:
     """
 
     upload: Upload
-    published: ObjectInfo | None = None
+    published: Published | None = None
 
 
 async def take_up(call: Call, job: Job, fingerprint: Fingerprint) -> Found | None:
@@ -55,7 +57,7 @@ async def take_up(call: Call, job: Job, fingerprint: Fingerprint) -> Found | Non
         try:
             for record in claimed:
                 if found is None and _fits(call, job, fingerprint, record):
-                    found = await _examine(call, job, record)
+                    found = await _examine(call, job, fingerprint, record)
                 if found is None or found.upload.row != record.row:
                     await discard(call, record)
         except BaseException:
@@ -81,7 +83,9 @@ async def discard(call: Call, record: UploadRecord) -> bool:
     return gone
 
 
-async def _examine(call: Call, job: Job, record: UploadRecord) -> Found | None:
+async def _examine(
+    call: Call, job: Job, fingerprint: Fingerprint, record: UploadRecord
+) -> Found | None:
     """Ask the store what it holds of a noted upload; None if it cannot be gone on with."""
     if not record.upload_id:
         record = await _unanswered(call, job, record)
@@ -94,10 +98,10 @@ async def _examine(call: Call, job: Job, record: UploadRecord) -> Found | None:
         if error.s3_code != "NoSuchUpload":
             # A listing may be unavailable for a while; the journal knows what was sent.
             return Found(upload)
-        published = await _published(call, job, upload)
+        published = await _published(call, job, fingerprint, upload)
         return Found(upload, published) if published else None
     if not stored and record.parts:
-        published = await _published(call, job, upload)
+        published = await _published(call, job, fingerprint, upload)
         if published:
             return Found(upload, published)
     return Found(replace(upload, known=_held(stored, record.parts)))
@@ -116,13 +120,17 @@ async def _list_parts(call: Call, job: Job, upload_id: str) -> list[StoredPart]:
     raise AssertionError("unreachable: the loop has no end")
 
 
-async def _published(call: Call, job: Job, upload: Upload) -> ObjectInfo | None:
+async def _published(
+    call: Call, job: Job, fingerprint: Fingerprint, upload: Upload
+) -> Published | None:
     """Return the object if the interrupted upload had sent all and completed."""
     plan = PartPlan(job.size, upload.part_size)
     parts = [upload.known[part.number] for part in plan if part.number in upload.known]
     if len(parts) != plan.count:
         return None
-    return await find_object(call, job, upload, expected_etag(parts), _LOOKS)
+    composite = expected_etag([part.etag for part in parts])
+    content = Content(job, fingerprint, composite, upload.token)
+    return await find_object(call, job, content, _LOOKS)
 
 
 async def _unanswered(call: Call, job: Job, record: UploadRecord) -> UploadRecord:

@@ -11,10 +11,11 @@ from anyio import to_thread
 
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.journal import Committed
+from s3_uploader.engine.outcome import Content, Doubt, confirm_size, resolve_put
+from s3_uploader.engine.outcome.size import Claim
 from s3_uploader.engine.parts import Delivered, put_parts, send_range
 from s3_uploader.engine.proof import prove
-from s3_uploader.engine.publish import Doubt, resolve_put
-from s3_uploader.errors import IntegrityError, OutcomeUnknownError, S3UploaderError, StoreError
+from s3_uploader.errors import OutcomeUnknownError, S3UploaderError, StoreError
 from s3_uploader.events import FileFailed, FileStarted, FileUnknown, FileUploaded
 from s3_uploader.plan import MIB, Part
 from s3_uploader.source import FileRange, Fingerprint, open_source, recheck
@@ -38,12 +39,7 @@ async def transfer(call: Call, job: Job) -> None:
     try:
         done = await _send(call, job)
         if done.verified_by == "size" and done.reused < done.size:
-            await call.warn("upload.size_only", once=True)
-            try:
-                await call.request(job, "HeadObject", lambda: _check_size(call, job, done.size))
-            except StoreError as error:
-                reason = str(error)
-                raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=reason) from error
+            done = await _confirmed(call, job, done, began)
     except OutcomeUnknownError as error:
         await _not_committed(FileUnknown, call, job, error, began)
         return
@@ -68,6 +64,17 @@ async def transfer(call: Call, job: Job) -> None:
             reused=done.reused,
         )
     )
+
+
+async def _confirmed(call: Call, job: Job, done: Delivered, began: float) -> Delivered:
+    """Compare what HEAD shows with what the response named, where its ETag proves nothing."""
+    job = replace(job, size=done.size)
+    content = done.content or Content(job, None)
+    claim = Claim(done.etag, began, done.md5)
+    verified = await confirm_size(call, job, content, claim)
+    if verified == "size":
+        await call.warn("upload.size_only", once=True)
+    return replace(done, verified_by=verified)
 
 
 async def fail(call: Call, job: Job, error: S3UploaderError, began: float) -> None:
@@ -130,7 +137,7 @@ async def _send_large(call: Call, job: Job, fingerprint: Fingerprint) -> Deliver
     doubt = Doubt()
 
     async def attempt() -> Delivered:
-        await body.prepare()
+        await body.prepare(md5=call.lessons.content_md5)
         return await _put(call, job, body, doubt)
 
     try:
@@ -165,7 +172,7 @@ async def _sent_before(call: Call, job: Job, fingerprint: Fingerprint) -> Delive
         info = await call.attempt(lambda: call.store.head_object(job.key))
     except StoreError:
         return None
-    if (info.size, info.etag) != (job.size, noted.etag):
+    if info.size not in {None, job.size} or info.etag != noted.etag:
         return None
     return Delivered(job.size, info.etag, noted.parts, noted.verified_by, job.size)
 
@@ -192,7 +199,10 @@ async def _put_small(call: Call, job: Job) -> Delivered | None:
         content = await call.reader.read(job.path)
         if content is None:
             return None
-        body = BytesBody(content.data, content.md5, content.crc64nvme)
+        md5 = content.md5
+        if call.lessons.content_md5 and not md5:
+            md5 = hashlib.md5(content.data, usedforsecurity=False).hexdigest()
+        body = BytesBody(content.data, md5, content.crc64nvme)
         return await _put(call, job, body, doubt)
 
     try:
@@ -212,22 +222,10 @@ async def _put(call: Call, job: Job, body: Body, doubt: Doubt) -> Delivered:
         )
     except StoreError as error:
         doubt.note(error)
-        raise
+        raise call.lessons.demanded(error, body) from error
     integrity, crc = call.config.integrity, body.crc64nvme
     verified = prove(receipt, body.md5, integrity, job.key, crc64nvme=crc)
-    return Delivered(body.size, receipt.etag, 1, verified)
-
-
-async def _check_size(call: Call, job: Job, size: int) -> None:
-    """Compare the size where the store gives nothing better."""
-    try:
-        info = await call.store.head_object(job.key)
-    except StoreError as error:
-        # RunPod's HEAD denies existing objects for a while, with 403 or 404.
-        raise error.as_retryable() from error
-    if info.size != size:
-        actual = "-" if info.size is None else info.size
-        raise IntegrityError("integrity.size", key=job.key, actual=actual, expected=size)
+    return Delivered(body.size, receipt.etag, 1, verified, md5=body.md5)
 
 
 def _content_type(call: Call, job: Job) -> str:

@@ -84,7 +84,7 @@ async def _verify(call: Call, job: Job) -> None:
         if info is None:
             await _check_bucket(call, job)
             await _tell(call, job, "missing")
-        elif info.size != job.size:
+        elif info.size not in {None, job.size}:
             await _tell(call, job, "different", verified_by="size")
         else:
             proof = await _compare(call, job, fingerprint, info)

@@ -153,6 +153,10 @@ TEXTS = {
         "The store rejected the signature (403 SignatureDoesNotMatch): "
         "the secret key is wrong, or belongs to another access key. Check aws_secret_access_key."
     ),
+    "store.another_object": (
+        "The store's response named another version of '{key}' (ETag {expected}) than it shows now "
+        "({actual}), or one that is older than this upload."
+    ),
     "store.bad_response": (
         "The response of {endpoint} to {operation} of '{key}' ({status}) is not what an S3 store sends: "
         "{detail}. Check the endpoint URL and what lies between, such as a proxy."
@@ -229,6 +233,10 @@ TEXTS = {
     "integrity.no_checksum": (
         "The store does not say whether it verified the CRC-64/NVME of '{key}': it knows no such "
         "checksum. Set S3_UPLOADER_INTEGRITY to auto or md5 and upload it again."
+    ),
+    "integrity.damaged": (
+        "What lies at '{key}' is the work of this upload and not the bytes that were read: "
+        "expected {expected}. The object cannot be trusted; upload it again."
     ),
     "integrity.parts": (
         "The store says that the parts of '{key}' do not make the bytes that were read "

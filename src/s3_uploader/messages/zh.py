@@ -120,6 +120,9 @@ TEXTS = {
         "存储拒绝了签名（403 SignatureDoesNotMatch）：密钥错误，或属于另一个 access key。"
         "请检查 aws_secret_access_key。"
     ),
+    "store.another_object": (
+        "存储的响应所指的 '{key}' 版本（ETag {expected}）与现在显示的（{actual}）不同，或者该对象早于本次上传。"
+    ),
     "store.bad_response": (
         "{endpoint} 对 '{key}' 的 {operation} 的响应（{status}）不是 S3 存储应有的响应：{detail}。"
         "请检查 endpoint 地址，以及中间的代理等设备。"
@@ -189,6 +192,9 @@ TEXTS = {
     "integrity.no_checksum": (
         "存储没有说明是否校验了 '{key}' 的 CRC-64/NVME：它不支持这种校验和。"
         "请把 S3_UPLOADER_INTEGRITY 设为 auto 或 md5，然后重新上传。"
+    ),
+    "integrity.damaged": (
+        "'{key}' 处的对象由本次上传产生，但内容与读取的字节不一致：预期为 {expected}。该对象不可信，请重新上传。"
     ),
     "integrity.parts": (
         "存储认为 '{key}' 的分段拼成的内容与读取的字节不同（CRC-64/NVME {expected}）。"

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import TypeVar
 
 import aiofiles
@@ -94,7 +95,6 @@ class FileRange:
         offset, size: the range, in bytes.
         hashing: whether to compute MD5.
         checksumming: whether `prepare` computes CRC-64/NVME.
-        md5_first: whether `prepare` computes MD5, for a request that carries it.
         progress: called on the event loop with the bytes of this pass handed on so far.
     """
 
@@ -107,7 +107,6 @@ class FileRange:
         size: int,
         hashing: bool,
         checksumming: bool = False,
-        md5_first: bool = False,
         progress: Callable[[int], None] = _no_progress,
     ) -> None:
         self.path = path
@@ -116,7 +115,6 @@ class FileRange:
         self._offset = offset
         self._hashing = hashing
         self._checksumming = checksumming
-        self._md5_first = md5_first
         self._progress = progress
         self._md5 = ""
         self._content_md5 = ""
@@ -138,8 +136,10 @@ class FileRange:
         """CRC-64/NVME of the last `prepare`, "" where none was asked for."""
         return self._crc64nvme
 
-    async def prepare(self) -> None:
+    async def prepare(self, *, md5: bool = False) -> None:
         """Compute what the request carries, in a pass of its own before the one that sends.
+
+        That is the checksum, where asked for, and with `md5` Content-MD5.
 
         A checksum goes before the body, in a header that is signed; behind it, as a trailer, many
         stores take it for content. The pass leaves the range in the page cache for the next.
@@ -147,8 +147,8 @@ class FileRange:
         Raises:
             SourceError: as `chunks`.
         """
-        if self._checksumming or self._md5_first:
-            await stoppable(self._digest)
+        if self._checksumming or md5:
+            await stoppable(partial(self._digest, md5=md5))
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the range from its first byte, in blocks of at most 1 MiB.
@@ -234,20 +234,20 @@ class FileRange:
         await stoppable(self._read_through)
         return self._md5
 
-    def _digest(self, stopped: Callable[[], bool]) -> None:
+    def _digest(self, stopped: Callable[[], bool], *, md5: bool) -> None:
         crc = Crc64Nvme() if self._checksumming else None
-        md5 = hashlib.md5(usedforsecurity=False) if self._md5_first else None
+        whole = hashlib.md5(usedforsecurity=False) if md5 else None
         buffer = memoryview(bytearray(min(_CHECKSUM_BLOCK, self.size)))
         with self._descriptor() as descriptor:
             read = 0
             while not stopped() and (count := self._read_into(buffer, descriptor, read)):
-                for digest in (crc, md5):
+                for digest in (crc, whole):
                     if digest is not None:
                         digest.update(buffer[:count])
                 read += count
             self._check_pass(descriptor, read)
         self._crc64nvme = crc.text() if crc else ""
-        self._content_md5 = md5.hexdigest() if md5 else ""
+        self._content_md5 = whole.hexdigest() if whole else ""
 
     def _read_through(self, stopped: Callable[[], bool]) -> None:
         for _ in self.blocks(memoryview(bytearray(BLOCK))):

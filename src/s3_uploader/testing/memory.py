@@ -27,6 +27,7 @@ class _Object:
     data: bytes
     etag: str
     metadata: Mapping[str, str]
+    modified: float = field(default_factory=time.time)
 
 
 @dataclass(slots=True)
@@ -136,7 +137,8 @@ class MemoryStore:
     async def head_object(self, key: str) -> ObjectInfo:
         """Return size, ETag and metadata."""
         stored = self._object("HeadObject", key)
-        return ObjectInfo(key, len(stored.data), stored.etag, stored.metadata)
+        age = time.time() - stored.modified
+        return ObjectInfo(key, len(stored.data), stored.etag, stored.metadata, age=age)
 
     async def get_object(self, key: str) -> AsyncIterator[bytes]:
         """Yield the bytes."""

@@ -1,0 +1,130 @@
+"""Ask by HEAD what is at a key, and compare it with what we sent.
+
+The object is ours if it carries our token, and no ETag that contradicts; it has our content if its
+ETag is what our parts add up to, or the MD5 of the whole. Never by its size alone.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+import anyio
+
+from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.proof import is_md5, may_be_md5
+from s3_uploader.engine.upload import TOKEN
+from s3_uploader.errors import SourceError, StoreError
+from s3_uploader.plan import GIB
+from s3_uploader.source import FileRange, Fingerprint
+from s3_uploader.store import ObjectInfo
+
+_BASE_SECONDS, _SECONDS_PER_GIB = 60.0, 30.0
+
+Likeness = Literal["ours", "damaged", "same", "other", "absent", "unseen"]
+"""Ours; ours by the token with other content; of our content; another; none; no response."""
+
+Basis = Literal["composite", "whole", "token", "response"]
+"""What an object is known by: the composite ETag of our parts; the MD5 of the whole file; our
+token; or nothing but the response to what published it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An object that is published.
+
+    Attributes:
+        etag: its ETag.
+        by: what it is known by.
+        opaque: the store says that its ETag is no MD5.
+        crc64nvme: the store's checksum of the whole, "" if it did not say.
+    """
+
+    etag: str
+    by: Basis
+    opaque: bool = False
+    crc64nvme: str = ""
+
+
+class Content:
+    """What an object has to show that holds the file.
+
+    Args:
+        job: the file; `size` bytes.
+        fingerprint: what it was when its upload began; None if it is not to be read again.
+        composite: the ETag that its parts add up to, "" where ETags say nothing.
+        token: in the object's metadata, where the store keeps it; "" for none.
+    """
+
+    def __init__(
+        self, job: Job, fingerprint: Fingerprint | None, composite: str = "", token: str = ""
+    ) -> None:
+        self.composite = composite
+        self._job = job
+        self._fingerprint = fingerprint
+        self._token = token
+        self._whole: str | None = None
+
+    async def is_whole(self, etag: str) -> bool:
+        """Return whether an ETag is the MD5 of the whole file, as some stores' are for parts too.
+
+        Reads the file once, where the ETag has that form; one that has changed has no such ETag.
+        """
+        if self._fingerprint is None or not is_md5(etag):
+            return False
+        if self._whole is None:
+            self._whole = ""
+            body = FileRange(self._job.path, self._fingerprint, size=self._job.size, hashing=True)
+            with suppress(SourceError):
+                self._whole = await body.hash()
+        return etag.lower() == self._whole
+
+    def is_ours(self, info: ObjectInfo) -> bool:
+        """Return whether the object carries our token."""
+        return bool(self._token) and info.metadata.get(TOKEN) == self._token
+
+    async def compare(self, info: ObjectInfo) -> tuple[Likeness, Basis]:
+        """Return what an object is, and what it is known by."""
+        ours = self.is_ours(info)
+        etag = info.etag.lower()
+        if info.size in {None, self._job.size}:
+            if etag == self.composite:
+                return ("ours" if ours else "same"), "composite"
+            if not info.opaque and await self.is_whole(etag):
+                return ("ours" if ours else "same"), "whole"
+            contradicts = not info.opaque and self.composite and may_be_md5(etag)
+            if ours and info.size is not None and not contradicts:
+                return "ours", "token"
+        return ("damaged" if ours else "other"), "response"
+
+
+async def look(call: Call, job: Job, content: Content) -> tuple[Likeness, Published | None]:
+    """Ask what is at the key; the object where it has our content, or is ours."""
+    try:
+        info = await call.attempt(lambda: call.store.head_object(job.key))
+    except StoreError as error:
+        return ("absent" if error.code == "store.not_found" else "unseen"), None
+    likeness, by = await content.compare(info)
+    if likeness in {"ours", "same"}:
+        return likeness, Published(info.etag, by, info.opaque)
+    return likeness, None
+
+
+async def find(call: Call, job: Job, content: Content, pauses: Sequence[float]) -> Published | None:
+    """Return the object at the key if it has our content.
+
+    Looked for once more after each of `pauses` (seconds), unless what is there is damaged.
+    """
+    for pause in (*pauses, None):
+        likeness, published = await look(call, job, content)
+        if published is not None or likeness == "damaged" or pause is None:
+            return published
+        await anyio.sleep(pause)
+    return None
+
+
+def budget(call: Call, job: Job) -> float:
+    """Return the seconds to find out what became of a request whose response was lost."""
+    if call.config.outcome_timeout is not None:
+        return call.config.outcome_timeout
+    return _BASE_SECONDS + _SECONDS_PER_GIB * job.size / GIB

@@ -1,0 +1,88 @@
+"""Where ETags say nothing: compare what can be compared, and let no older object pass.
+
+The response named an ETag. It is a version of the object, if not a digest; so HEAD has to show
+that very ETag, or our token, on an object of our size that is not older than our request.
+"""
+
+import time
+from dataclasses import dataclass
+
+from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.outcome.head import Content
+from s3_uploader.engine.proof import may_be_md5
+from s3_uploader.errors import IntegrityError, OutcomeUnknownError, StoreError
+from s3_uploader.events import Verified
+from s3_uploader.store import ObjectInfo
+
+_CLOCK_GRAIN = 2.0
+"""Seconds by which an age can be wrong: it is the difference of two times to the second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a response said of an object.
+
+    Attributes:
+        etag: the ETag it named.
+        began: `time.monotonic()` before the first request that could have published it.
+        md5: the MD5 of what was sent with one request, "" if unknown.
+    """
+
+    etag: str
+    began: float
+    md5: str = ""
+
+
+async def confirm_size(call: Call, job: Job, content: Content, claim: Claim) -> Verified:
+    """Return what proves an object of which the response proved nothing: "size", or better.
+
+    Raises:
+        IntegrityError: the object has another size.
+        OutcomeUnknownError: it is not seen, or what is seen may be another object.
+    """
+
+    async def check() -> Verified:
+        try:
+            info = await call.store.head_object(job.key)
+        except StoreError as error:
+            # RunPod's HEAD denies existing objects for a while, with 403 or 404.
+            raise error.as_retryable() from error
+        size = job.size
+        if info.size not in {None, size}:
+            actual = str(info.size)
+            raise IntegrityError("integrity.size", key=job.key, actual=actual, expected=size)
+        proof = await _prove(content, claim, info, time.monotonic() - claim.began)
+        if proof is None:
+            raise StoreError(
+                "store.another_object",
+                retryable=True,
+                key=job.key,
+                actual=info.etag,
+                expected=claim.etag,
+            )
+        return proof
+
+    try:
+        return await call.request(job, "HeadObject", check)
+    except StoreError as error:
+        raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=str(error)) from error
+
+
+async def _prove(
+    content: Content, claim: Claim, info: ObjectInfo, elapsed: float
+) -> Verified | None:
+    """Return what proves the object, None if it may be another; `elapsed` seconds since began."""
+    etag = info.etag.lower()
+    if not info.opaque:
+        told = {claim.md5, content.composite} - {""}
+        if etag in told or (not claim.md5 and await content.is_whole(etag)):
+            return "etag-md5"
+        named = etag == claim.etag.lower()
+        if told and may_be_md5(etag) and not named:
+            return None
+    if info.size is None:
+        return None
+    if content.is_ours(info):
+        return "size"
+    fresh = info.age is not None and info.age <= elapsed + _CLOCK_GRAIN
+    return "size" if fresh and info.etag == claim.etag else None
