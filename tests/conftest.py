@@ -14,9 +14,10 @@ from botocore.handlers import add_expect_header
 from hypothesis import settings
 
 from lanes import LANES, RCLONE_LANES, Server, open_lane
+from presigned import Client, Connect
 from rclone_server import RcloneServer, rclone_server
 from s3_uploader.store import ObjectStore
-from s3_uploader.testing import LocalS3Server
+from s3_uploader.testing import FaultProxy, LocalS3Server
 
 settings.register_profile("suite", deadline=None, database=None, derandomize=True)
 settings.load_profile("suite")
@@ -150,3 +151,21 @@ async def store(lane: str, lane_server: Server) -> AsyncGenerator[ObjectStore]:
     """An open store of the lane."""
     async with open_lane(lane, lane_server) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def session() -> Any:
+    return botocore.session.get_session()
+
+
+@pytest.fixture
+def client_of(server: LocalS3Server, session: Any) -> Iterator[Connect]:
+    made = []
+
+    def make(proxy: FaultProxy) -> Client:
+        made.append(Client(server, proxy.url, session))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.s3.close()

@@ -18,12 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import botocore.session
 import pytest
-from botocore import xform_name
-from botocore.config import Config
 
 from conftest import Bucket
+from presigned import Client, Connect
 from s3_uploader import UploadConfig, Uploader
 from s3_uploader.testing import (
     Answer,
@@ -55,103 +53,8 @@ pytest_plugins = ["s3_uploader.testing.pytest_plugin"]
 _BROKEN = (ConnectionError, http.client.HTTPException)
 
 
-@dataclass(frozen=True)
-class Got:
-    """An answer as the client has it."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def code(self) -> str:
-        found = re.search(rb"<Code>(.*?)</Code>", self.body)
-        return found[1].decode() if found else ""
-
-
-class Client:
-    """Makes S3 requests with presigned URLs, so that a test decides every byte of them."""
-
-    def __init__(self, server: LocalS3Server, url: str, session: Any) -> None:
-        self.bucket = server.bucket
-        self.address = urlsplit(url).netloc
-        self.s3 = session.create_client(
-            "s3",
-            endpoint_url=url,
-            region_name=server.datacenter.lower(),
-            aws_access_key_id=server.access_key,
-            aws_secret_access_key=server.secret_key,
-            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
-        )
-
-    def connect(self, seconds: float = 10) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self.address, timeout=seconds)
-
-    def target(self, operation: str, **params: Any) -> tuple[str, str]:
-        """Return method and target of a signed request."""
-        url = self.s3.generate_presigned_url(
-            xform_name(operation), Params={"Bucket": self.bucket, **params}
-        )
-        method = self.s3.meta.service_model.operation_model(operation).http["method"]
-        return method, url.removeprefix(f"http://{self.address}")
-
-    def ask(
-        self,
-        operation: str,
-        body: Any = b"",
-        *,
-        over: http.client.HTTPConnection | None = None,
-        headers: dict[str, str] | None = None,
-        **params: Any,
-    ) -> Got:
-        connection = over or self.connect()
-        try:
-            target = self.target(operation, **params)
-            connection.request(*target, body=body, headers=headers or {})
-            answer = connection.getresponse()
-            fields = {name.lower(): value for name, value in answer.headers.items()}
-            return Got(answer.status, fields, answer.read())
-        finally:
-            if over is None:
-                connection.close()
-
-    def begin(self, key: str, parts: int = 0) -> str:
-        """Begin a multipart upload with `parts` parts of 9 bytes."""
-        body = self.ask("CreateMultipartUpload", Key=key).body
-        upload = re.search(rb"<UploadId>(.*?)</UploadId>", body)
-        assert upload
-        upload_id = upload[1].decode()
-        for number in range(1, parts + 1):
-            got = self.ask(
-                "UploadPart", b"123456789", Key=key, UploadId=upload_id, PartNumber=number
-            )
-            assert got.status == 200
-        return upload_id
-
-
 def noise(size: int, *, seed: int) -> bytes:
     return random.Random(seed).randbytes(size)  # noqa: S311  (repeatable, no secret)
-
-
-Connect = Callable[[FaultProxy], Client]
-
-
-@pytest.fixture(scope="module")
-def session() -> Any:
-    return botocore.session.get_session()
-
-
-@pytest.fixture
-def client_of(server: LocalS3Server, session: Any) -> Iterator[Connect]:
-    made = []
-
-    def make(proxy: FaultProxy) -> Client:
-        made.append(Client(server, proxy.url, session))
-        return made[-1]
-
-    yield make
-    for client in made:
-        client.s3.close()
 
 
 def statuses(proxy: FaultProxy) -> list[tuple[int | None, int | None]]:

@@ -11,6 +11,7 @@ from s3_uploader.testing.faults.edits import (
 from s3_uploader.testing.faults.effects import (
     Answer,
     ClockSkew,
+    Combined,
     Drip,
     Effect,
     ExpireCredentials,
@@ -22,12 +23,25 @@ from s3_uploader.testing.faults.effects import (
 )
 from s3_uploader.testing.faults.fault import Fault
 from s3_uploader.testing.faults.journal import Record
+from s3_uploader.testing.faults.mutations import (
+    Chunk,
+    Flood,
+    Header,
+    Namespace,
+    Pace,
+    ReplaceBody,
+    SetElement,
+    Status,
+    Truncate,
+)
 from s3_uploader.testing.faults.proxy import FaultProxy, StartFaultProxy
 from s3_uploader.testing.faults.spec import parse_fault
 
 __all__ = [
     "Answer",
+    "Chunk",
     "ClockSkew",
+    "Combined",
     "Drip",
     "DropMetadata",
     "Effect",
@@ -35,16 +49,24 @@ __all__ = [
     "Fault",
     "FaultProxy",
     "FlipBit",
+    "Flood",
+    "Header",
     "LimitBody",
     "LoseAnswer",
     "MissingPart",
+    "Namespace",
+    "Pace",
     "Record",
     "RepeatToken",
+    "ReplaceBody",
     "Reset",
+    "SetElement",
     "ShortPart",
     "SkewDate",
     "Stall",
     "StartFaultProxy",
+    "Status",
+    "Truncate",
     "WrongETag",
     "parse_fault",
 ]

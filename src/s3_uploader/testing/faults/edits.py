@@ -1,10 +1,9 @@
-"""What faults change in the server's answers. S3's XML has no attributes where this looks."""
+"""What faults change in what S3 says: ETags, metadata, parts, markers of listings, dates."""
 
-import re
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
-from xml.sax.saxutils import escape, unescape
 
+from s3_uploader.testing.faults.documents import text_of, with_etag, with_part, with_text
 from s3_uploader.testing.faults.effects import Effect
 from s3_uploader.testing.faults.http import Head
 from s3_uploader.testing.faults.request import Request
@@ -29,7 +28,7 @@ class WrongETag(Effect):
     def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
         """Change the element."""
         del request
-        return _with_etag(body, self._etag(draw))
+        return with_etag(body, self._etag(draw))
 
     def _etag(self, draw: int) -> str:
         return f"{draw:032x}" if self.etag is None else self.etag
@@ -57,7 +56,7 @@ class MissingPart(Effect):
     def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
         """Remove the part."""
         del request, draw
-        return _with_part(body, self.part, shorter_by=None)
+        return with_part(body, self.part, shorter_by=None)
 
 
 @dataclass(frozen=True)
@@ -71,27 +70,46 @@ class ShortPart(Effect):
     def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
         """Change the part's size."""
         del request, draw
-        return _with_part(body, self.part, shorter_by=self.by)
+        return with_part(body, self.part, shorter_by=self.by)
 
 
 @dataclass(frozen=True)
 class RepeatToken(Effect):
-    """Makes listings endless: each says that there is more, and names the same token again."""
+    """Makes listings endless: each says that there is more, and names a token to go on with.
 
+    Attributes:
+        ring: how many tokens there are before the first comes again; 0 names a new one each time.
+            Default 1: the token the request came with, or the first thing listed.
+    """
+
+    ring: int = 1
     operations = bodies = ("ListParts", "ListMultipartUploads", "ListObjects")
 
+    def __post_init__(self) -> None:
+        if self.ring < 0:
+            raise ValueError(f"ring={self.ring}: allowed: 0 and more")
+
     def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
-        """Name the token the request came with, or the first thing listed."""
+        """Name the tokens."""
         del draw
-        body = _with_text(body, "IsTruncated", "true")
+        body = with_text(body, "IsTruncated", "true")
         v2 = request.query.get("list-type") == "2"
         for parameter, element, first in _TOKENS[request.operation]:
             if v2 != (parameter == "continuation-token") and request.operation == "ListObjects":
                 continue
-            token = request.query.get(parameter, "0")
-            token = token if token not in {"", "0"} else _text_of(body, first) or "1"
-            body = _with_text(body, element, token)
+            token = self._following(request.query.get(parameter, ""))
+            body = with_text(body, element, token or text_of(body, first) or "1")
         return body
+
+    def _following(self, token: str) -> str:
+        """Return the token after `token`, "" after none; that of a number is a number."""
+        if self.ring == 1 or token in {"", "0"}:
+            return token.removeprefix("0")
+        stem, _, count = token.rpartition("~")
+        if not count.isdecimal():
+            stem, count = token, "1"
+        number = int(count) % self.ring + 1 if self.ring else int(count) + 1
+        return (f"{stem}~{number}" if number > 1 else stem) if stem else str(number)
 
 
 _TOKENS = {
@@ -121,43 +139,3 @@ class SkewDate(Effect):
         if head.get("date"):
             date = parsedate_to_datetime(head.get("date")).timestamp()
             head.set("Date", formatdate(date + self.seconds, usegmt=True))
-
-
-_PART = re.compile(rb"<Part>.*?</Part>", re.DOTALL)
-_ROOT = re.compile(rb"<(?![?!])[^>]*>")
-_ETAG = re.compile(rb"(?<=<ETag>)[^<]*(?=</ETag>)")
-
-
-def _text_of(xml: bytes, element: str) -> str:
-    """Return the text of the first element of that name, "" if absent."""
-    found = re.search(rb"<%b>([^<]*)</%b>" % ((element.encode(),) * 2), xml)
-    return unescape(found[1].decode()) if found else ""
-
-
-def _with_text(xml: bytes, element: str, text: str) -> bytes:
-    """Return `xml` with the first element of that name set, or made below the root."""
-    name = element.encode()
-    whole = b"<%b>%b</%b>" % (name, escape(text).encode(), name)
-    old = re.search(rb"<%b>[^<]*</%b>|<%b ?/>" % (name, name, name), xml)
-    if old:
-        return xml[: old.start()] + whole + xml[old.end() :]
-    return _ROOT.sub(lambda root: root[0] + whole, xml, count=1)
-
-
-def _with_etag(xml: bytes, etag: str) -> bytes:
-    """Return `xml` with every ETag set to `etag`, in quotes."""
-    return _ETAG.sub(f"&quot;{escape(etag)}&quot;".encode(), xml)
-
-
-def _with_part(xml: bytes, number: int, *, shorter_by: int | None) -> bytes:
-    """Return a ListParts answer with a part made shorter by so many bytes, or left out if None."""
-
-    def edited(match: re.Match[bytes]) -> bytes:
-        part = match[0]
-        if _text_of(part, "PartNumber") != str(number):
-            return part
-        if shorter_by is None:
-            return b""
-        return _with_text(part, "Size", str(max(0, int(_text_of(part, "Size") or 0) - shorter_by)))
-
-    return _PART.sub(edited, xml)

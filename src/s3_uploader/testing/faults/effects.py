@@ -1,4 +1,7 @@
-"""What faults do to requests and connections; `edits` has what they do to the server's answers."""
+"""What faults do to requests and connections.
+
+`edits` has what they do to the S3 in a response, `mutations` what they do to its HTTP and XML.
+"""
 
 import time
 from collections import Counter
@@ -7,12 +10,14 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import ClassVar, Literal
 
+from s3_uploader.testing.faults.delivery import Delivery
 from s3_uploader.testing.faults.http import Head
 from s3_uploader.testing.faults.reply import Reply
 from s3_uploader.testing.faults.request import OPERATIONS, Request
 
 Side = Literal["request", "answer"]
 When = Literal["early", "before", "after"]
+Ending = Literal["rst", "fin"]
 
 _SKEW_ALLOWED = 900.0
 """Seconds S3 lets a client's clock be wrong."""
@@ -21,13 +26,23 @@ _SKEW_ALLOWED = 900.0
 class Effect:
     """Does nothing; the base of all effects, and of one's own: frozen dataclasses like these.
 
+    `a + b` is both at one request.
+
     Attributes:
         operations: the operations it makes sense for; others do not match its fault.
         bodies: those of them whose answer's body `edit_body` wants, whole.
     """
 
-    operations: ClassVar[Collection[str]] = OPERATIONS
+    operations: Collection[str] = OPERATIONS
     bodies: ClassVar[Collection[str]] = ()
+
+    @property
+    def members(self) -> "tuple[Effect, ...]":
+        """The effects it is made of: itself, unless it is a sum."""
+        return (self,)
+
+    def __add__(self, other: "Effect") -> "Combined":
+        return Combined((*self.members, *other.members))
 
     def concerns(self, request: Request, memory: Counter[str]) -> bool:
         """Return whether it applies to `request`; `memory` is kept for the fault."""
@@ -47,6 +62,36 @@ class Effect:
         """Return the changed body of the server's answer."""
         del request, draw
         return body
+
+    def deliver(self, delivery: Delivery, draw: int) -> None:
+        """Change how the response is framed and paced."""
+
+
+@dataclass(frozen=True)
+class Combined(Effect):
+    """Does what each of its effects does, in their order; of those that reply, the first does.
+
+    It makes sense for the operations all of them make sense for.
+    """
+
+    effects: tuple[Effect, ...]
+
+    def __post_init__(self) -> None:
+        shared = [
+            operation
+            for operation in OPERATIONS
+            if all(operation in effect.operations for effect in self.effects)
+        ]
+        object.__setattr__(self, "operations", tuple(shared))
+
+    @property
+    def members(self) -> tuple[Effect, ...]:
+        """The effects."""
+        return self.effects
+
+    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+        """Return whether all of them apply to `request`."""
+        return all(effect.concerns(request, memory) for effect in self.effects)
 
 
 @dataclass(frozen=True)
@@ -105,16 +150,19 @@ class LimitBody(Effect):
 
 @dataclass(frozen=True)
 class Reset(Effect):
-    """Resets the connection (RST) within the body of the request or of the answer.
+    """Breaks the connection off within the body of the request or of the answer.
 
     Attributes:
         after: bytes of the body that pass; at most all but one. 0 comes before the head, also
             where there is no body.
         side: "request": the server never gets all of it; "answer": it has done what was asked.
+        ending: "rst" resets the connection; "fin" closes it, as at the end of a body whose size
+            is not announced. Default "rst".
     """
 
     after: int = 0
     side: Side = "request"
+    ending: Ending = "rst"
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from s3_uploader.testing.faults.delivery import Delivery
 from s3_uploader.testing.faults.effects import Effect, LoseAnswer
 from s3_uploader.testing.faults.fault import Due
-from s3_uploader.testing.faults.flow import Flow, ResetError, Wait
+from s3_uploader.testing.faults.flow import BreakError, Flow, Wait
 from s3_uploader.testing.faults.http import BodyReader, Head, MalformedError, read_head
 from s3_uploader.testing.faults.reply import Reply
 from s3_uploader.testing.faults.request import Request, read_request
@@ -39,9 +40,22 @@ class Visit:
     note: Callable[..., Any]
 
     @property
-    def effect(self) -> Effect:
+    def effects(self) -> tuple[Effect, ...]:
         """What is done to it."""
-        return self.due.fault.effect if self.due else Effect()
+        return self.due.fault.effect.members if self.due else ()
+
+    @property
+    def loses_response(self) -> bool:
+        """Whether the client gets no response to what the server does."""
+        return any(isinstance(effect, LoseAnswer) for effect in self.effects)
+
+    def refuse(self) -> Reply | None:
+        """Return what is answered without asking the server."""
+        return next(filter(None, (effect.refuse() for effect in self.effects)), None)
+
+    def replace(self) -> Reply | None:
+        """Return what is answered instead of the server's response."""
+        return next(filter(None, (effect.replace() for effect in self.effects)), None)
 
     @property
     def draw(self) -> int:
@@ -77,8 +91,9 @@ class Exchange:
         try:
             while await self._serve_one():
                 pass
-        except ResetError:
-            self._client.reset()
+        except BreakError as error:
+            if error.rst:
+                self._client.reset()
         except _BROKEN:
             pass
         finally:
@@ -100,7 +115,7 @@ class Exchange:
         return open_still and head.keep_alive
 
     async def _answer(self, visit: Visit, request: Request, body: BodyReader) -> bool:
-        refusal = visit.effect.refuse()
+        refusal = visit.refuse()
         if refusal and (refusal.early or request.expects_continue):
             return await self._reply(visit, request, body, refusal)
         if request.expects_continue:
@@ -108,7 +123,7 @@ class Exchange:
         if refusal:
             await body.skip()
             return await self._reply(visit, request, body, refusal)
-        flow = Flow(body, visit.effect, "request", visit.draw, self._released)
+        flow = Flow(body, visit.effects, "request", visit.draw, self._released)
         await flow.begin()
         try:
             server = await self._connection()
@@ -116,7 +131,7 @@ class Exchange:
         except UpstreamError as error:
             self._hang_up()
             told = Reply(502, body=f"The fault proxy got no answer of the server: {error}\n")
-            return await self._reply(visit, request, body, told)
+            return await self._reply(replace(visit, due=None), request, body, told)
         visit.note(body_bytes=body.offset, upstream_status=answer.status)
         return await self._pass_back(visit, request, body, answer, server)
 
@@ -130,46 +145,63 @@ class Exchange:
     async def _pass_back(
         self, visit: Visit, request: Request, body: BodyReader, answer: Head, server: Wire
     ) -> bool:
-        effect = visit.effect
-        bodiless = request.head.method == "HEAD" or answer.status in {204, 304}
-        back = BodyReader(server.reader, answer, bodiless=bodiless)
-        instead = effect.replace()
-        if instead or isinstance(effect, LoseAnswer):
+        back = BodyReader(server.reader, answer, bodiless=_bodiless(request, answer))
+        until_close = back.until_close
+        instead = visit.replace()
+        if instead or visit.loses_response:
             await back.skip()
-        if isinstance(effect, LoseAnswer):
+        if visit.loses_response:
             return False
         if instead:
             return await self._reply(visit, request, body, instead)
-        effect.edit(answer, visit.draw)
-        edited = b""
-        if request.operation in effect.bodies and answer.status == 200:  # noqa: PLR2004
-            edited = effect.edit_body(await back.whole(), request, visit.draw)
-            answer.drop("transfer-encoding")
-            answer.set("Content-Length", str(len(edited)))
-        flow = Flow(back, effect, "answer", visit.draw, self._released)
-        await flow.begin()
-        visit.note(status=answer.status)
-        await self._client.send(answer.encode() + edited)
-        await flow.run(self._client.send)
-        if not body.ended:
-            await self._client.linger(_LINGER)
-        return body.ended and answer.keep_alive and not back.until_close
+        return await self._respond(visit, request, body, answer, back) and not until_close
 
     async def _reply(self, visit: Visit, request: Request, body: BodyReader, reply: Reply) -> bool:
-        """Answer ourselves; the connection stays open if the whole request was read."""
-        visit.note(body_bytes=body.offset, status=reply.status)
-        bodiless = request.head.method == "HEAD"
-        close = not body.ended
-        data = reply.encode(number=visit.sequence, bodiless=bodiless, close=close)
-        await self._client.send(data)
-        if close:
+        """Respond ourselves; the connection stays open if the whole request was read."""
+        head = reply.head(number=visit.sequence, close=not body.ended)
+        back = BodyReader.of(b"" if _bodiless(request, head) else reply.content)
+        return await self._respond(visit, request, body, head, back)
+
+    async def _respond(
+        self, visit: Visit, request: Request, body: BodyReader, head: Head, back: BodyReader
+    ) -> bool:
+        """Send a response with what is done to it; return whether the connection may stay open."""
+        bodiless = _bodiless(request, head)
+        back = await _edited(visit, request, head, back)
+        delivery = Delivery()
+        for effect in visit.effects:
+            effect.deliver(delivery, visit.draw)
+        flow = Flow(back, visit.effects, "answer", visit.draw, self._released)
+        await flow.begin()
+        visit.note(body_bytes=body.offset, status=head.status)
+        await delivery.run(head, flow.run, self._client.send, bodiless=bodiless)
+        if not body.ended:
             await self._client.linger(_LINGER)
-        return not close
+        return body.ended and head.keep_alive and (bodiless or head.framed)
 
     def _hang_up(self) -> None:
         if self._server is not None:
             self._server.close()
             self._server = None
+
+
+def _bodiless(request: Request, head: Head) -> bool:
+    return request.head.method == "HEAD" or head.status in {204, 304}
+
+
+async def _edited(visit: Visit, request: Request, head: Head, back: BodyReader) -> BodyReader:
+    """Edit the head in place, and the body where an effect wants it; return the body."""
+    editors = [effect for effect in visit.effects if request.operation in effect.bodies]
+    if editors and head.status == 200:  # noqa: PLR2004
+        data = await back.whole()
+        for effect in editors:
+            data = effect.edit_body(data, request, visit.draw)
+        head.drop("transfer-encoding")
+        head.set("Content-Length", str(len(data)))
+        back = BodyReader.of(data)
+    for effect in visit.effects:
+        effect.edit(head, visit.draw)
+    return back
 
 
 async def _ask(server: Wire, request: Request, flow: Flow) -> Head:

@@ -2,7 +2,8 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from http import HTTPStatus
+from typing import NamedTuple, Self
 
 import httptools
 
@@ -74,6 +75,11 @@ class Head:
         value = self.get("content-length")
         return int(value) if value and not self.chunked else None
 
+    @property
+    def framed(self) -> bool:
+        """Whether it says where the body ends; otherwise the end of the connection does."""
+        return self.chunked or bool(self.get("content-length"))
+
 
 class _Collector:
     """Takes what httptools calls back with."""
@@ -117,6 +123,12 @@ async def read_head(reader: asyncio.StreamReader, *, answer: bool = False) -> He
     return head
 
 
+def status_line(status: int) -> bytes:
+    """Return the first line of an answer."""
+    known = status in set(HTTPStatus)
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase if known else 'Fault'}".encode()
+
+
 class Piece(NamedTuple):
     """A piece of a body: `data` between the bytes that frame it, both b"" unless chunked."""
 
@@ -143,6 +155,14 @@ class BodyReader:
             self.size = 0
         self._left = self.size or 0
         self.ended = self.size == 0
+
+    @classmethod
+    def of(cls, data: bytes) -> Self:
+        """Return a reader of a body that is in memory."""
+        reader = asyncio.StreamReader()
+        reader.feed_data(data)
+        reader.feed_eof()
+        return cls(reader, Head(b"", b"", [(b"Content-Length", b"%d" % len(data))], status=200))
 
     @property
     def until_close(self) -> bool:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from http import HTTPStatus
 from xml.sax.saxutils import escape
+
+from s3_uploader.testing.faults.http import Head, status_line
 
 _CODES = {
     400: "InvalidRequest",
@@ -41,21 +42,23 @@ class Reply:
     body: str | None = None
     early: bool = False
 
-    def encode(self, *, number: int, bodiless: bool, close: bool) -> bytes:
-        """Return the bytes of the answer to request `number`, to a HEAD `bodiless`."""
-        body = self._body().encode()
+    def head(self, *, number: int, close: bool) -> Head:
+        """Return the head of the answer to request `number`."""
         headers = {
             "Date": formatdate(usegmt=True),
             "Content-Type": "application/xml",
-            "Content-Length": str(len(body)),
+            "Content-Length": str(len(self.content)),
             "x-amz-request-id": f"FAULT{number:011d}",
             **({"Connection": "close"} if close else {}),
             **self.headers,
         }
-        known = self.status in set(HTTPStatus)
-        lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase if known else 'Fault'}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + (b"" if bodiless else body)
+        lines = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        return Head(b"", status_line(self.status), lines, status=self.status)
+
+    @property
+    def content(self) -> bytes:
+        """The body as bytes."""
+        return self._body().encode()
 
     def _body(self) -> str:
         code = _CODES.get(self.status, "") if self.code is None else self.code

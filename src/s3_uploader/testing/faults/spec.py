@@ -1,11 +1,11 @@
-"""Faults as text: `OPERATION:EFFECT[:NAME=VALUE]...`."""
+"""Faults as text: `OPERATION:EFFECT[:NAME=VALUE]...[+EFFECT[:NAME=VALUE]...]...`."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from s3_uploader.testing.faults import edits, effects
+from s3_uploader.testing.faults import edits, effects, mutations
 from s3_uploader.testing.faults.effects import Answer, Effect
 from s3_uploader.testing.faults.fault import Fault
 
@@ -24,6 +24,15 @@ EFFECTS: dict[str, type[Effect]] = {
     "skew-date": edits.SkewDate,
     "clock-skew": effects.ClockSkew,
     "expire": effects.ExpireCredentials,
+    "status": mutations.Status,
+    "header": mutations.Header,
+    "body": mutations.ReplaceBody,
+    "truncate": mutations.Truncate,
+    "element": mutations.SetElement,
+    "namespace": mutations.Namespace,
+    "chunk": mutations.Chunk,
+    "pace": mutations.Pace,
+    "flood": mutations.Flood,
 }
 """The effects by their names in text; an HTTP status stands for `Answer`."""
 
@@ -31,12 +40,16 @@ _HEADER = "header."
 _OPTION = re.compile(r":(?=[A-Za-z][\w.-]*=)")
 """A colon is part of a value unless a name and = follow."""
 
+_AND = re.compile(rf"\+(?=(?:[1-9][0-9]{{2}}|{'|'.join(EFFECTS)})(?:[:+]|$))")
+"""A plus is part of a value unless an effect follows."""
+
 
 def parse_fault(text: str) -> Fault:
     """Return the fault that `text` describes, such as "UploadPart:503:first=2".
 
     EFFECT is an HTTP status or one of `EFFECTS`; the names are the attributes of the effect, then
-    those of `Fault`; `header.NAME=VALUE` gives an answer a header.
+    those of `Fault`; `header.NAME=VALUE` gives an answer a header. After a + stands a further
+    effect at the same request, with what is its own: "HeadObject:header:name=ETag+pace:first=1".
 
     Raises:
         ValueError: says what is wrong and what is allowed.
@@ -49,12 +62,16 @@ def parse_fault(text: str) -> Fault:
 
 def fault_text(fault: Fault) -> str:
     """Return the text that `parse_fault` takes; a class's name for an effect of one's own."""
-    effect = fault.effect
+    effects = "+".join(_effect_text(effect) for effect in fault.effect.members)
+    return ":".join([fault.operation, effects, *_options(fault)])
+
+
+def _effect_text(effect: Effect) -> str:
     kinds = {kind: name for name, kind in EFFECTS.items()}
     name = kinds.get(type(effect), type(effect).__name__)
     if isinstance(effect, Answer):
         name = str(effect.status)
-    return ":".join([fault.operation, name, *_options(effect), *_options(fault)])
+    return ":".join([name, *_options(effect)])
 
 
 def describe_effects() -> Iterator[str]:
@@ -66,15 +83,21 @@ def describe_effects() -> Iterator[str]:
 
 
 def _parse(text: str) -> Fault:
-    target, *options = _OPTION.split(text)
-    operation, colon, name = target.partition(":")
+    operation, colon, described = text.partition(":")
     if not colon:
         raise ValueError("allowed: OPERATION:EFFECT[:NAME=VALUE]...")
+    of_fault: dict[str, Any] = {}
+    first, *others = [_parse_effect(part, of_fault) for part in _AND.split(described)]
+    return Fault(operation, sum(others, start=first), **of_fault)
+
+
+def _parse_effect(text: str, of_fault: dict[str, Any]) -> Effect:
+    """Return an effect; what its text says of the fault goes to `of_fault`."""
+    name, *options = _OPTION.split(text)
     kind: type[Effect] | None = Answer if re.fullmatch("[1-9][0-9]{2}", name) else EFFECTS.get(name)
     if kind is None:
         raise ValueError(f"effect {name!r}: allowed: an HTTP status, {', '.join(EFFECTS)}")
     of_effect: dict[str, Any] = {"status": int(name)} if kind is Answer else {}
-    of_fault: dict[str, Any] = {}
     for option in options:
         field, _, value = option.partition("=")
         if kind is Answer and field.startswith(_HEADER):
@@ -89,7 +112,7 @@ def _parse(text: str) -> Fault:
     missing = [item.name for item in _fields(kind) if _needed(item) and item.name not in of_effect]
     if missing:
         raise ValueError(f"{name} needs {'=, '.join(missing)}=")
-    return Fault(operation, kind(**of_effect), **of_fault)
+    return kind(**of_effect)
 
 
 def _value(kind: type, field: str, text: str) -> Any:
