@@ -10,10 +10,11 @@ import anyio
 import pytest
 
 from conftest import Bucket
+from lanes import Server
 from s3_uploader import FileOutcome, UploadConfig, Uploader
 from s3_uploader.events import Event, RequestRetried, Warned
 from s3_uploader.plan import MIB
-from s3_uploader.testing import Fault, FaultProxy, LocalS3Server, Record
+from s3_uploader.testing import Fault, FaultProxy, Record
 
 PART = 5 * MIB
 """SeaweedFS refuses smaller ones."""
@@ -75,7 +76,7 @@ class Site:
 
 @asynccontextmanager
 async def site(
-    server: LocalS3Server,
+    server: Server,
     bucket: Bucket,
     *faults: Fault | str,
     seed: int = 0,
@@ -84,8 +85,8 @@ async def site(
     """Open an Uploader behind a proxy; `settings` change `FAST`."""
     settings["lane"] = "boto" if settings.get("lane") == "boto" else "auto"
     config = replace(FAST, **settings)
-    with FaultProxy(server, faults, seed=seed) as proxy:
-        async with Uploader(proxy.profile(server), config=config) as uploader:
+    with FaultProxy(server.http_url, faults, seed=seed) as proxy:
+        async with Uploader(proxy.profile(server.profile()), config=config) as uploader:
             yield Site(proxy, uploader, bucket)
 
 

@@ -108,10 +108,12 @@ class Exchange:
         request = read_request(head)
         visit = self._arrived(request)
         body = BodyReader(self._client.reader, head)
+        before = self._client.sent
         try:
             open_still = await self._answer(visit, request, body)
         finally:
-            visit.note(body_bytes=body.offset, done=True)
+            sent = self._client.sent - before
+            visit.note(body_bytes=body.offset, response_bytes=sent, done=True)
         return open_still and head.keep_alive
 
     async def _answer(self, visit: Visit, request: Request, body: BodyReader) -> bool:

@@ -23,6 +23,8 @@ class Record:
         fault: what was done to it, as text; None for nothing.
         status: what the client was answered; None for nothing, or nothing yet.
         upstream_status: what the server answered; None if it was not asked or did not.
+        response_bytes: bytes of the response that the client's connection took, head and framing
+            included; 0 until the request is finished.
     """
 
     sequence: int
@@ -34,6 +36,7 @@ class Record:
     fault: str | None = None
     status: int | None = None
     upstream_status: int | None = None
+    response_bytes: int = 0
 
     def __str__(self) -> str:
         shown = {

@@ -17,17 +17,23 @@ class UpstreamError(Exception):
 
 
 class Wire:
-    """A connection, with nothing buffered between us and the kernel once `send` has returned."""
+    """A connection, with nothing buffered between us and the kernel once `send` has returned.
+
+    Attributes:
+        sent: bytes that the kernel has taken of us so far.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.set_write_buffer_limits(high=0)
         self.reader = reader
         self._writer = writer
+        self.sent = 0
 
     async def send(self, data: bytes) -> None:
         """Send data and wait until the kernel has it."""
         self._writer.write(data)
         await self._writer.drain()
+        self.sent += len(data)
 
     async def linger(self, seconds: float) -> None:
         """End our side; read what still comes until the peer ends its own, for so long at most."""

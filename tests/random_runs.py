@@ -1,0 +1,218 @@
+"""Runs drawn from a seed: a small tree goes up through faults, then once more without.
+
+Whatever the faults are, the report is true, nothing hangs, nothing escapes, and no multipart upload
+is left open that the journal does not know.
+"""
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from random import Random
+
+import anyio
+import pytest
+
+from conftest import Bucket
+from faulty import Site, site
+from lanes import Server
+from s3_uploader import UploadReport
+from s3_uploader.plan import MIB
+from s3_uploader.testing import Effect, Fault
+from s3_uploader.testing.faults.spec import fault_text
+from trees import make_tree
+
+RUN_SECONDS = 30
+"""A call that takes longer hangs: the timeouts below are all far shorter."""
+
+TAKEN = 64 * MIB
+"""More bytes of a response than this, its client would take for ever."""
+
+SENDING = ("PutObject", "UploadPart")
+CHANGING = (*SENDING, "CreateMultipartUpload", "CompleteMultipartUpload")
+
+Draw = Callable[[Random], Fault]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a seed has drawn; its text is how to tell a failure.
+
+    Attributes:
+        sizes: the files of the tree, and their sizes.
+        covered: those of them at whose keys an older object of the same size lies.
+    """
+
+    seed: int
+    faults: Sequence[Fault]
+    lane: str
+    max_attempts: int
+    sizes: Mapping[str, int] = field(repr=False)
+    covered: Sequence[str]
+
+    @cached_property
+    def content(self) -> dict[str, bytes]:
+        """The files of the tree."""
+        return {name: self._bytes(name, "new") for name in self.sizes}
+
+    def older(self, name: str) -> bytes:
+        """Return the object that lies there before."""
+        return self._bytes(name, "old")
+
+    def _bytes(self, name: str, what: str) -> bytes:
+        rng = Random(f"{self.seed} {name} {what}")  # noqa: S311  (repeatable, no secret)
+        return rng.randbytes(self.sizes[name])
+
+    def __str__(self) -> str:
+        faults = "  ".join(map(fault_text, self.faults))
+        over = ",".join(self.covered)
+        return f"seed {self.seed} {self.lane} x{self.max_attempts} over [{over}]: {faults}"
+
+
+def draw_run(
+    seed: int,
+    draw_faults: Callable[[Random], list[Fault]],
+    *,
+    lanes: Sequence[str],
+    older: float,
+) -> Run:
+    """Return the run of a seed; with probability `older` there are older objects."""
+    rng = Random(seed)  # noqa: S311  (repeatable, no secret)
+    sizes = {
+        **{f"tiny{number}": rng.randrange(1, 3_000) for number in range(4)},
+        "empty": 0,
+        "mid": 300 * 1024,
+        "big": 6 * MIB,
+    }
+    covered = [name for name in ("big", "mid", "tiny0", "tiny1") if rng.random() < 0.9]
+    return Run(
+        seed,
+        draw_faults(rng),
+        rng.choice(lanes),
+        rng.choice([2, 4]),
+        sizes,
+        covered if rng.random() < older else [],
+    )
+
+
+def draw_fault(
+    rng: Random, operations: Sequence[str], effect: Effect, *, few: bool = False
+) -> Fault:
+    """Return the effect on an operation drawn: now and then, at first, or each time."""
+    operation = rng.choice(operations)
+    number = rng.randint(1, 3)
+    if few:
+        return Fault(operation, effect, first=number, per=rng.choice(["proxy", "key"]))
+    choice = rng.randrange(6)
+    if choice == 0:
+        return Fault(operation, effect, nth=number)
+    if choice == 1:
+        return Fault(operation, effect, every=number + 1)
+    if choice == 2:
+        return Fault(operation, effect, probability=rng.choice([0.2, 0.5, 0.8]))
+    if choice == 3:
+        return Fault(operation, effect, key=rng.choice(["*big", "*mid", "*tiny*"]))
+    if choice == 4:
+        return Fault(operation, effect, first=number, per="key")
+    return Fault(operation, effect, first=number)
+
+
+async def perform(run: Run, server: Server, bucket: Bucket, folder: Path, prefix: str) -> None:
+    """Upload the tree with the faults and then without; both times what is said must be true."""
+    make_tree(folder / "t", run.content)
+    journal = folder / "journal.db"
+    for name in run.covered:
+        key = f"{prefix}/{name}"
+        bucket.client.put_object(Bucket=bucket.name, Key=key, Body=run.older(name))
+    try:
+        async with site(
+            server,
+            bucket,
+            *run.faults,
+            seed=run.seed,
+            lane=run.lane,
+            max_attempts=run.max_attempts,
+            stall_timeout=0.5,
+            response_timeout=0.7,
+            outcome_timeout=2.0,
+            journal=str(journal),
+        ) as opened:
+            report = await _upload(opened, folder / "t", prefix, run)
+            _check(bucket, prefix, report, run)
+            _check_open_uploads(bucket, prefix, journal, run)
+            endless = [str(entry) for entry in opened.proxy.log if entry.response_bytes > TAKEN]
+            assert not endless, f"{run}: took all of {endless}"
+            # Once the store behaves again, all of it goes up, and nothing is left open.
+            opened.proxy.clear()
+            opened.proxy.release()
+            report = await _upload(opened, folder / "t", prefix, run)
+            assert report.ok, f"{run}: {report.failures}"
+            _check(bucket, prefix, report, run)
+        left = _open_uploads(bucket, prefix)
+        assert not left, f"{run}: {left} are left open"
+        assert not _noted(journal), f"{run}: {_noted(journal)} stay in the journal"
+    finally:
+        clean(bucket, prefix)
+
+
+async def _upload(opened: Site, root: Path, prefix: str, run: Run) -> UploadReport:
+    with anyio.move_on_after(RUN_SECONDS):
+        return await opened.uploader.upload_directory(root, prefix)
+    raise AssertionError(f"{run}: hangs; {[*map(str, opened.proxy.log[-5:])]}")
+
+
+def _check(bucket: Bucket, prefix: str, report: UploadReport, run: Run) -> None:
+    """Compare what is said of each file with what is at the store."""
+    assert {outcome.name for outcome in report.files} == set(run.content), run
+    stored = bucket.tree(prefix)
+    for outcome in report.files:
+        right = stored.get(outcome.name) == run.content[outcome.name]
+        if outcome.status == "committed":
+            assert right, f"{run}: {outcome} is not what is there"
+        elif outcome.status == "failed" and not outcome.error.startswith("integrity."):
+            assert not right, f"{run}: {outcome} is there"
+        else:
+            assert outcome.error.startswith(("integrity.", "outcome.unknown")), f"{run}: {outcome}"
+
+
+def _check_open_uploads(bucket: Bucket, prefix: str, journal: Path, run: Run) -> None:
+    """Each upload that is open stands in the journal, or a row of its key waits for an id."""
+    noted = _noted(journal)
+    strangers = [
+        (key, upload_id)
+        for key, upload_id in _open_uploads(bucket, prefix)
+        if not {(key, upload_id), (key, "")} & noted
+    ]
+    assert not strangers, f"{run}: {strangers} are open and not in the journal"
+
+
+def _open_uploads(bucket: Bucket, prefix: str) -> set[tuple[str, str]]:
+    listed = bucket.client.list_multipart_uploads(Bucket=bucket.name, Prefix=f"{prefix}/")
+    # rclone does not look at the prefix of a folder that is not there.
+    return {
+        (entry["Key"], entry["UploadId"])
+        for entry in listed.get("Uploads", [])
+        if entry["Key"].startswith(f"{prefix}/")
+    }
+
+
+def _noted(journal: Path) -> set[tuple[str, str]]:
+    """Return the rows of the journal: key, and id or "" as long as it was not heard."""
+    with closing(sqlite3.connect(journal)) as connection:
+        return set(connection.execute("SELECT key, upload_id FROM upload"))
+
+
+def clean(bucket: Bucket, prefix: str) -> None:
+    """Remove what a run has left at the store: the long forms would fill the disk."""
+    for key, upload_id in _open_uploads(bucket, prefix):
+        bucket.client.abort_multipart_upload(Bucket=bucket.name, Key=key, UploadId=upload_id)
+    for name in bucket.etags(prefix):
+        bucket.client.delete_object(Bucket=bucket.name, Key=f"{prefix}/{name}")
+
+
+def seeds(quick: int, long: int) -> list[object]:
+    """Return the seeds of every day, and as many more for `make test-long`."""
+    marked = [pytest.param(seed, marks=pytest.mark.long) for seed in range(quick, quick + long)]
+    return [*range(quick), *marked]
