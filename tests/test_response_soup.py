@@ -198,7 +198,7 @@ def _faults(rng: Random) -> list[Fault]:
 
 
 def _run(seed: int) -> Run:
-    return draw_run(seed, _faults, lanes=["wire", "boto"], older=0.7)
+    return draw_run(seed, _faults, lanes=["wire", "boto"], older=0.8)
 
 
 def _cases() -> list[Any]:
