@@ -158,9 +158,18 @@ async def perform(run: Run, server: Server, bucket: Bucket, folder: Path, prefix
 
 
 async def _upload(opened: Site, root: Path, prefix: str, run: Run) -> UploadReport:
-    with anyio.move_on_after(RUN_SECONDS):
-        return await opened.uploader.upload_directory(root, prefix)
+    try:
+        with anyio.move_on_after(RUN_SECONDS):
+            return await opened.uploader.upload_directory(root, prefix)
+    except Exception as error:
+        raise AssertionError(f"{run}: {_innermost(error)!r} escapes") from error
     raise AssertionError(f"{run}: hangs; {[*map(str, opened.proxy.log[-5:])]}")
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _check(bucket: Bucket, prefix: str, report: UploadReport, run: Run) -> None:

@@ -182,7 +182,11 @@ TRIGGERS = (
 
 
 def _mutation(rng: Random) -> Fault:
-    operations, effect = rng.choice(KINDS)(rng)
+    kind = rng.choice(KINDS)
+    operations, effect = kind(rng)
+    if kind is not _not_the_store_s and rng.random() < 0.2:
+        # What stands in between treats every response alike.
+        return Fault("*", effect, probability=rng.choice([0.3, 1.0]))
     if rng.random() < 0.25:
         others, other = rng.choice(KINDS)(rng)
         shared = tuple(name for name in operations if name in others)
