@@ -16,6 +16,7 @@ _ROOM_LEVEL = {
     "errors": 0,
     "events": 0,
     "plan": 1,
+    "ini": 1,
     "profile": 1,
     "store.base": 1,
     "store.answers": 1,

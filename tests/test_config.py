@@ -117,6 +117,30 @@ def test_a_bad_value_names_field_value_origin_and_what_is_allowed(field: str, ra
     assert "[p] of /some/file" in str(caught.value)
 
 
+@pytest.mark.parametrize("word", ["true", "yes", "on", "1", "y", "T", "YES", " On "])
+def test_words_for_yes_are_true(word: str) -> None:
+    assert UploadConfig.load(environ={"S3_UPLOADER_ADOPT": word}).adopt is True
+
+
+@pytest.mark.parametrize("word", ["false", "no", "off", "0", "n", "F", "NO", " Off "])
+def test_words_for_no_are_false_and_switch_the_journal_off(word: str) -> None:
+    environ = {"S3_UPLOADER_ADOPT": word, "S3_UPLOADER_JOURNAL": word}
+    config = UploadConfig.load(environ=environ)
+    assert (config.adopt, config.journal) == (False, "off")
+
+
+def test_a_bad_flag_is_told_every_word_that_is_allowed() -> None:
+    with pytest.raises(ConfigError, match="true, yes, on or 1; false, no, off or 0"):
+        UploadConfig.load(environ={"S3_UPLOADER_ADOPT": "maybe"})
+
+
+@pytest.mark.parametrize("field", ["ca_bundle", "journal"])
+def test_a_path_may_begin_with_the_home_directory(field: str, home: Path) -> None:
+    (home / "file").touch()
+    config = UploadConfig.load(environ={f"S3_UPLOADER_{field.upper()}": "~/file"})
+    assert getattr(config, field) == str(home / "file")
+
+
 def test_a_choice_lists_the_choices() -> None:
     with pytest.raises(ConfigError, match="auto, md5, crc64nvme, off"):
         UploadConfig.load(environ={"S3_UPLOADER_INTEGRITY": "maybe"})

@@ -158,20 +158,24 @@ def test_a_missing_or_blank_key_is_named_with_its_variable(
         assert words in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        f"aws_secret_access_key = {_SECRET}\n",
-        "[runpods3]\nrps_5ecr%t\n",
-        f"[runpods3]\naws_secret_access_key = {_SECRET}\naws_secret_access_key = {_SECRET}\n",
-        f"[runpods3]\nx = 1\n[runpods3]\ny = {_SECRET}\n",
-        "[runpods3\nrps_5ecr%t",
-    ],
-)
-def test_a_malformed_file_is_named_without_a_word_of_its_content(home: Path, content: str) -> None:
+_MALFORMED = [
+    (f"aws_secret_access_key = {_SECRET}\n".encode(), 1),
+    (b"[runpods3]\nrps_5ecr%t\n", 2),
+    (f"[runpods3]\nx = {_SECRET}\nx = {_SECRET}\n".encode(), 3),
+    (f"[runpods3]\nx = 1\n[runpods3]\ny = {_SECRET}\n".encode(), 3),
+    (b"[runpods3\nrps_5ecr%t", 1),
+    # Further into the file than what is decoded at a time.
+    (b"[runpods3]\n" + b"# filler\n" * 5000 + b"x = rps_5ecr%t\xff\n", 5002),
+]
+
+
+@pytest.mark.parametrize(("content", "line"), _MALFORMED)
+def test_a_malformed_file_is_named_without_a_word_of_its_content(
+    home: Path, content: bytes, line: int
+) -> None:
     file = home / ".runpod_s3_config"
-    file.write_text(content)
-    with pytest.raises(ConfigError) as caught:
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=f"line {line}\\b") as caught:
         load_profile()
     assert caught.value.code == "config.malformed"
     assert str(file) in str(caught.value)
@@ -204,6 +208,55 @@ def test_a_bad_endpoint_names_its_value_and_where_it_came_from(home: Path, url: 
         load_profile(environ=_environ(_FULL) | {"RUNPOD_S3_ENDPOINT_URL": url + "?"})
 
 
+_USERINFO = [
+    "https://user:5ecret@host/",
+    "https://user@host/",
+    "https://:5ecret@host:9000/",
+    # A password with characters that end the authority: the rest is no longer its.
+    "https://user:5ec/ret@host/",
+    "https://user:12#5ecret@host/",
+    "user:5ecret@host",
+]
+
+
+@pytest.mark.parametrize("url", _USERINFO)
+def test_an_endpoint_with_a_password_is_refused_and_not_shown(home: Path, url: str) -> None:
+    _write(home, _FULL | {"endpoint_url": url})
+    in_environment = _environ(_FULL) | {"RUNPOD_S3_ENDPOINT_URL": url}
+    with pytest.raises(ConfigError) as of_file:
+        load_profile()
+    with pytest.raises(ConfigError, match="RUNPOD_S3_ENDPOINT_URL") as of_environment:
+        load_profile(environ=in_environment)
+    with pytest.raises(ConfigError, match="from by-hand") as of_code:
+        Profile(name="by-hand", endpoint_url=url, region="r", bucket="b")
+    for caught in (of_file, of_environment, of_code):
+        assert caught.value.code == "config.endpoint_userinfo"
+        shown = f"{caught.value!r} {caught.value.params}" + caught.value.message("zh")
+        assert "5ec" not in shown + str(caught.value)
+        assert "user" not in repr(caught.value.params)
+
+
+@pytest.mark.parametrize("field", ["aws_access_key_id", "aws_secret_access_key", "datacenter"])
+def test_a_value_no_header_takes_is_said_to_come_from_where_it_stands(
+    home: Path, field: str
+) -> None:
+    file = _write(home, _FULL)
+    with pytest.raises(ConfigError, match=f"{field}.*{_VARIABLES[field]}") as caught:
+        load_profile(environ={_VARIABLES[field]: "5ecret wörd"})
+    assert "wörd" not in str(caught.value) + repr(caught.value.params)
+    _write(home, _FULL | {field: "5ecret wörd"})
+    with pytest.raises(ConfigError, match=f"{field}.*{file}"):
+        load_profile(environ={})
+
+
+@pytest.mark.parametrize("url", ["http://h/?x=1", "http://h/#x", "http://hö/", "h", "ftp://h/"])
+def test_what_is_no_endpoint_is_refused_in_code_too(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Profile(name="by-hand", endpoint_url=url, region="r", bucket="b")
+    assert caught.value.code == "config.bad_endpoint"
+    assert url in str(caught.value)
+
+
 # ----------------------------------------------------------------------------------- AWS profile
 
 
@@ -233,6 +286,28 @@ def test_an_aws_profile_needs_a_bucket_from_the_environment(home: Path) -> None:
     with pytest.raises(ConfigError, match="RUNPOD_VOLUME_ID") as caught:
         load_profile("corporate")
     assert caught.value.code == "config.aws_no_bucket"
+
+
+@pytest.mark.parametrize("variable", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
+@pytest.mark.parametrize(("content", "line"), _MALFORMED)
+def test_a_malformed_aws_file_is_named_with_the_line(
+    tmp_path: Path, variable: str, content: bytes, line: int
+) -> None:
+    file = tmp_path / "of-aws"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=f"line {line}\\b") as caught:
+        load_profile("corporate", environ={variable: str(file), "RUNPOD_VOLUME_ID": "b"})
+    assert caught.value.code == "config.aws_malformed"
+    assert str(file) in str(caught.value)
+    assert "5ecr" not in caught.value.message("zh") + str(caught.value) + repr(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_aws_files_nobody_asks_for_may_be_malformed(home: Path) -> None:
+    _write(home, _FULL)
+    (home / ".aws").mkdir()
+    (home / ".aws" / "config").write_text("nonsense")
+    assert load_profile().bucket == "vol1"
 
 
 # --------------------------------------------------------------------------------------- secrets

@@ -48,13 +48,22 @@ def _path(value: str) -> str:
     return os.path.expanduser(value.strip())
 
 
+_TRUE, _FALSE = ("true", "yes", "on", "1", "t", "y"), ("false", "no", "off", "0", "f", "n")
+
+
 def _flag(value: str) -> bool:
-    return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False}[
-        value.strip().lower()
-    ]
+    word = value.strip().lower()
+    if word not in _TRUE + _FALSE:
+        raise ValueError(value)
+    return word in _TRUE
 
 
-_ANY_PATH = _Setting(str.strip, "the path of a PEM file", lambda value: Path(value).is_file())
+def _journal(value: str) -> str:
+    """Return the path, or "off" for whatever says no: nobody calls a journal "no"."""
+    return "off" if value.strip().lower() in _FALSE else _path(value)
+
+
+_PEM_FILE = _Setting(_path, "the path of a PEM file", lambda value: Path(value).is_file())
 
 _SETTINGS = {
     "max_requests": _at_least(1, int, "a whole number"),
@@ -71,11 +80,15 @@ _SETTINGS = {
     "connect_timeout": _at_least(0.001, float, "seconds"),
     "stall_timeout": _at_least(0.001, float, "seconds"),
     "response_timeout": _at_least(0.001, float, "seconds"),
-    "ca_bundle": _ANY_PATH,
+    "ca_bundle": _PEM_FILE,
     "journal": _Setting(
-        _path, '"off" or the path of a file', lambda value: value and not Path(value).is_dir()
+        _journal, '"off" or the path of a file', lambda value: value and not Path(value).is_dir()
     ),
-    "adopt": _Setting(_flag, "true or false", lambda value: isinstance(value, bool)),
+    "adopt": _Setting(
+        _flag,
+        "true, yes, on or 1; false, no, off or 0",
+        lambda value: isinstance(value, bool),
+    ),
     "on_cancel": _one_of(OnCancel),
     "outcome_timeout": _at_least(0, float, "seconds"),
     "lang": _one_of(Language),

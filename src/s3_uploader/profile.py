@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from s3_uploader.errors import ConfigError, Param
+from s3_uploader.ini import ini_fault, read_ini
 
 PROFILE_FILE = "~/.runpod_s3_config"
 DEFAULT_PROFILE = "runpods3"
@@ -39,7 +40,8 @@ class Profile:
         settings_origin: where they come from, for messages.
 
     Raises:
-        ConfigError: credentials or region hold what cannot stand in a header.
+        ConfigError: credentials or region hold what cannot stand in a header, half of a key pair is
+            missing, or `endpoint_url` is no URL of a store.
     """
 
     name: str
@@ -55,16 +57,15 @@ class Profile:
     settings_origin: str = ""
 
     def __post_init__(self) -> None:
-        # They stand in headers: anything else fails far from its cause. The value is not shown.
+        origin = self.settings_origin or self.name
         for name in ("access_key", "secret_key", "session_token", "region"):
-            if not _PRINTABLE.fullmatch(getattr(self, name)):
-                raise ConfigError(
-                    "config.bad_value",
-                    field=name,
-                    value="…",
-                    origin=self.settings_origin or self.name,
-                    allowed="printable ASCII characters without spaces",
-                )
+            _check_header(name, getattr(self, name), origin)
+        _check_pair(
+            {name: getattr(self, name) for name in ("access_key", "secret_key", "session_token")},
+            origin,
+        )
+        if self.endpoint_url:
+            check_endpoint(self.endpoint_url, origin)
 
     @property
     def is_runpod(self) -> bool:
@@ -82,15 +83,23 @@ class _Field:
 
 
 _PRINTABLE = re.compile(r"[!-~]*")
-_SECRETS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_token"})
+_PAIR = ("aws_access_key_id", "aws_secret_access_key")
+_TOKEN = "aws_session_token"  # noqa: S105  (the name of a field)
+_SECRETS = frozenset({*_PAIR, _TOKEN})
+_IN_HEADERS = _SECRETS | {"datacenter"}
 
 _FIELDS = (
     _Field("aws_access_key_id", "RUNPOD_S3_ACCESS_KEY"),
     _Field("aws_secret_access_key", "RUNPOD_S3_SECRET_KEY"),
+    _Field("aws_session_token", "RUNPOD_S3_SESSION_TOKEN", required=False),
     _Field("datacenter", "RUNPOD_DATACENTER"),
     _Field("volume_id", "RUNPOD_VOLUME_ID"),
     _Field("endpoint_url", "RUNPOD_S3_ENDPOINT_URL", required=False),
 )
+
+
+def _variable(key: str) -> str:
+    return next(field.variable for field in _FIELDS if field.key == key)
 
 
 def load_profile(
@@ -100,6 +109,9 @@ def load_profile(
     environ: Mapping[str, str] | None = None,
 ) -> Profile:
     """Read a profile: environment first, then `path`, then an AWS profile of that name.
+
+    Each value of the environment beats the file's. A session token is used only with a key pair
+    that comes from the same place as the token.
 
     Args:
         name: section of the file; default "runpods3".
@@ -112,13 +124,13 @@ def load_profile(
     environ = os.environ if environ is None else environ
     # os.path's leaves the ~ of a user without a home directory; pathlib's raises.
     file = Path(path if path is not None else os.path.expanduser(PROFILE_FILE))
-    values = {field.key: environ.get(field.variable, "").strip() for field in _FIELDS}
-    section, warnings = _read_section(file, name, needed=not _complete(values))
-    if section is None and not _complete(values):
-        return _aws_profile(name, file, values, environ)
-    section = section or {}
-    for item in _FIELDS:
-        values[item.key] = values[item.key] or section.get(item.key, "").strip()
+    given = {field.key: environ.get(field.variable, "").strip() for field in _FIELDS}
+    section, warnings = _read_section(file, name, needed=not _complete(given))
+    if section is None and not _complete(given):
+        return _aws_profile(name, file, given, environ)
+    section = {key: value.strip() for key, value in (section or {}).items()}
+    values = {field.key: given[field.key] or section.get(field.key, "") for field in _FIELDS}
+    section_origin = f"[{name}] of {file}"
     for item in _FIELDS:
         has_endpoint = item.key == "datacenter" and values["endpoint_url"]
         if item.required and not values[item.key] and not has_endpoint:
@@ -129,7 +141,34 @@ def load_profile(
                 profile=name,
                 path=str(file),
             )
-    return _profile(name, file, values, section, warnings)
+        origin = item.variable if given[item.key] else section_origin
+        if item.key == "endpoint_url" and values[item.key]:
+            check_endpoint(values[item.key], origin)
+        elif item.key in _IN_HEADERS:
+            _check_header(item.key, values[item.key], origin)
+    values[_TOKEN], unused = _session_token(given, section, section_origin)
+    return _profile(name, section_origin, values, section, [*warnings, *unused])
+
+
+def _session_token(
+    given: Mapping[str, str], section: Mapping[str, str], origin: str
+) -> tuple[str, list[tuple[str, Mapping[str, Param]]]]:
+    """Return the token of the key pair in use, and warnings of tokens that belong to no such pair.
+
+    A pair with a half of each place is no temporary one.
+    """
+    from_environment = [bool(given[key]) for key in _PAIR]
+    lone: list[str] = []
+    if given[_TOKEN] and not all(from_environment):
+        lone.append(_variable(_TOKEN))
+    if section.get(_TOKEN) and any(from_environment) and not all(from_environment):
+        lone.append(f"{_TOKEN} ({origin})")
+    warnings: list[tuple[str, Mapping[str, Param]]] = [
+        ("config.lone_token", {"token": token}) for token in lone
+    ]
+    if all(from_environment):
+        return given[_TOKEN], warnings
+    return "" if any(from_environment) else section.get(_TOKEN, ""), warnings
 
 
 def _complete(values: Mapping[str, str]) -> bool:
@@ -141,43 +180,69 @@ def _complete(values: Mapping[str, str]) -> bool:
 
 def _profile(
     name: str,
-    file: Path,
+    origin: str,
     values: Mapping[str, str],
     section: Mapping[str, str],
     warnings: list[tuple[str, Mapping[str, Param]]],
 ) -> Profile:
     datacenter = values["datacenter"]
     endpoint = values["endpoint_url"]
-    if endpoint:
-        _check_endpoint(endpoint, section, file)
-    else:
+    if not endpoint:
         endpoint = f"https://s3api-{datacenter.lower()}.runpod.io/"
         if datacenter.upper() not in RUNPOD_DATACENTERS:
             warnings.append(("config.unknown_datacenter", {"datacenter": datacenter}))
     return Profile(
         name=name,
         endpoint_url=endpoint,
-        region=datacenter.lower() or section.get("region", "").strip() or "us-east-1",
+        region=datacenter.lower() or section.get("region") or "us-east-1",
         bucket=values["volume_id"],
         access_key=values["aws_access_key_id"],
         secret_key=values["aws_secret_access_key"],
+        session_token=values[_TOKEN],
         warnings=tuple(warnings),
         settings={key: value for key, value in section.items() if key not in _SECRETS},
-        settings_origin=f"[{name}] of {file}",
+        settings_origin=origin,
     )
 
 
-def _check_endpoint(endpoint: str, section: Mapping[str, str], file: Path) -> None:
-    in_file = section.get("endpoint_url", "").strip() == endpoint
-    origin = str(file) if in_file else "RUNPOD_S3_ENDPOINT_URL"
+def check_endpoint(url: str, origin: str) -> None:
+    """Raise ConfigError unless `url` is a store's: http or https, a host, perhaps a port and path.
+
+    One with a user name or password is refused without being shown: endpoints stand in logs.
+    """
+    if "@" in url:
+        raise ConfigError("config.endpoint_userinfo", origin=origin)
     try:
-        parts = urlsplit(endpoint)
+        parts = urlsplit(url)
         valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
         valid = valid and (parts.port is None or parts.port > 0)
+        valid = valid and not parts.query and not parts.fragment
     except ValueError:
         valid = False
-    if not valid:
-        raise ConfigError("config.bad_endpoint", value=endpoint, origin=origin)
+    # It stands in headers too.
+    if not valid or not _PRINTABLE.fullmatch(url):
+        raise ConfigError("config.bad_endpoint", value=url, origin=origin)
+
+
+def _check_header(name: str, value: str, origin: str) -> None:
+    """Raise ConfigError, which does not show the value, unless it can stand in a header."""
+    # Anything else would fail far from its cause.
+    if not _PRINTABLE.fullmatch(value):
+        raise ConfigError(
+            "config.bad_value",
+            field=name,
+            value="…",
+            origin=origin,
+            allowed="printable ASCII characters without spaces",
+        )
+
+
+def _check_pair(named: Mapping[str, str], origin: str) -> None:
+    """Raise ConfigError if one of the first two values, a key pair, is given without the other."""
+    missing = [name for name in list(named)[:2] if not named[name]]
+    if missing and any(named.values()):
+        first = next(name for name, value in named.items() if value)
+        raise ConfigError("config.half_pair", given=first, missing=missing[0], origin=origin)
 
 
 def _read_section(
@@ -185,23 +250,17 @@ def _read_section(
 ) -> tuple[Mapping[str, str] | None, list[tuple[str, Mapping[str, Param]]]]:
     """Return the profile's section, or None; a file the environment replaces need not be valid."""
     try:
-        with file.open(encoding="utf-8-sig") as stream:
-            mode = os.fstat(stream.fileno()).st_mode
-            parser = configparser.RawConfigParser()
-            parser.read_file(stream)
+        parser, mode = read_ini(file)
     except FileNotFoundError:
         return None, []
     except OSError as error:
         if not needed:
             return None, []
-        reason = error.strerror or "error"
-        raise ConfigError("config.unreadable", path=str(file), reason=reason) from error
+        raise _unreadable(file, error) from error
     except (configparser.Error, UnicodeDecodeError) as error:
         if not needed:
             return None, []
-        # The parser's own message quotes the line, which may hold a secret.
-        line = getattr(error, "lineno", None)
-        reason = f"{type(error).__name__}, line {line}" if line else type(error).__name__
+        reason = ini_fault(error)
         raise ConfigError("config.malformed", path=str(file), reason=reason, profile=name) from None
     section = dict(parser[name]) if parser.has_section(name) else None
     warnings: list[tuple[str, Mapping[str, Param]]] = []
@@ -210,39 +269,50 @@ def _read_section(
     return section, warnings
 
 
+def _unreadable(file: Path, error: OSError) -> ConfigError:
+    return ConfigError("config.unreadable", path=str(file), reason=error.strerror or "error")
+
+
 def _aws_profile(
-    name: str, file: Path, values: Mapping[str, str], environ: Mapping[str, str]
+    name: str, file: Path, given: Mapping[str, str], environ: Mapping[str, str]
 ) -> Profile:
     """Look the profile up among AWS's own, whose values the AWS libraries read themselves."""
-    credentials = Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials")
-    config = Path(environ.get("AWS_CONFIG_FILE") or "~/.aws/config")
-    known = _sections(credentials.expanduser()) | {
-        section.removeprefix("profile ") for section in _sections(config.expanduser())
+    known = _aws_sections(environ, "AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials") | {
+        section.removeprefix("profile ")
+        for section in _aws_sections(environ, "AWS_CONFIG_FILE", "~/.aws/config")
     }
     if name not in known:
         if not file.exists():
             raise ConfigError("config.no_profile_file", path=str(file), profile=name)
-        names = ", ".join(sorted(_sections(file))) or "-"
+        names = ", ".join(sorted(read_ini(file)[0].sections())) or "-"
         raise ConfigError("config.unknown_profile", profile=name, path=str(file), known=names)
-    if not values["volume_id"]:
+    if not given["volume_id"]:
         raise ConfigError("config.aws_no_bucket", profile=name)
-    if values["endpoint_url"]:
-        _check_endpoint(values["endpoint_url"], {}, file)
+    if given["endpoint_url"]:
+        check_endpoint(given["endpoint_url"], "RUNPOD_S3_ENDPOINT_URL")
+    _check_pair({_variable(key): given[key] for key in _PAIR}, name)
+    token, warnings = _session_token(given, {}, "")
     return Profile(
         name=name,
-        endpoint_url=values["endpoint_url"],
-        region=values["datacenter"].lower(),
-        bucket=values["volume_id"],
-        access_key=values["aws_access_key_id"],
-        secret_key=values["aws_secret_access_key"],
+        endpoint_url=given["endpoint_url"],
+        region=given["datacenter"].lower(),
+        bucket=given["volume_id"],
+        access_key=given["aws_access_key_id"],
+        secret_key=given["aws_secret_access_key"],
+        session_token=token,
         aws_profile=name,
+        warnings=tuple(warnings),
     )
 
 
-def _sections(file: Path) -> set[str]:
-    parser = configparser.RawConfigParser()
+def _aws_sections(environ: Mapping[str, str], variable: str, default: str) -> set[str]:
+    """Return the sections of one of AWS's files, as botocore finds it."""
+    file = Path(os.path.expanduser(os.path.expandvars(environ.get(variable) or default)))
     try:
-        parser.read(file, encoding="utf-8-sig")
-    except (configparser.Error, UnicodeDecodeError, OSError):
+        return set(read_ini(file)[0].sections())
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return set()
-    return set(parser.sections())
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise ConfigError("config.aws_malformed", path=str(file), reason=ini_fault(error)) from None

@@ -117,6 +117,10 @@ TEXTS = {
         "'{path}' is not a valid INI file ({reason}). "
         "It needs lines 'name = value' under a line [{profile}]."
     ),
+    "config.aws_malformed": (
+        "'{path}' of the AWS configuration is not a valid INI file ({reason}). Correct it, or let "
+        "AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE name another."
+    ),
     "config.unreadable": "'{path}' cannot be read: {reason}.",
     "config.aws_no_bucket": (
         "The AWS profile '{profile}' names no bucket. Set RUNPOD_VOLUME_ID to the bucket's name."
@@ -136,6 +140,17 @@ TEXTS = {
     ),
     "config.bad_endpoint": (
         "endpoint_url = {value!r} (from {origin}) is not a URL like https://host/ or http://host:port/."
+    ),
+    "config.endpoint_userinfo": (
+        "The endpoint_url from {origin} holds an '@', as a URL with a user name and password does; "
+        "it is not shown here. Write it without, as https://host/; the keys have fields of their own."
+    ),
+    "config.half_pair": (
+        "{given} is set, but not {missing} ({origin}). A key pair is used whole: set both, or neither."
+    ),
+    "config.lone_token": (
+        "{token} is not used: a session token belongs to the key pair it came with, and the pair in "
+        "use is not from there. Set access key, secret key and token in one place."
     ),
     "config.readable_by_others": (
         "'{path}' holds a secret and can be read by other users. Run: chmod 600 '{path}'"

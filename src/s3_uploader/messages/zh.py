@@ -87,6 +87,10 @@ TEXTS = {
     "config.malformed": (
         "'{path}' 不是有效的 INI 文件（{reason}）。它需要在 [{profile}] 行下写 '名称 = 值'。"
     ),
+    "config.aws_malformed": (
+        "AWS 配置文件 '{path}' 不是有效的 INI 文件（{reason}）。请更正它，"
+        "或用 AWS_CONFIG_FILE 或 AWS_SHARED_CREDENTIALS_FILE 指定另一个文件。"
+    ),
     "config.unreadable": "无法读取 '{path}'：{reason}。",
     "config.aws_no_bucket": (
         "AWS profile '{profile}' 没有指定存储桶。请把 RUNPOD_VOLUME_ID 设为存储桶名称。"
@@ -104,6 +108,17 @@ TEXTS = {
     ),
     "config.bad_endpoint": (
         "endpoint_url = {value!r}（来自 {origin}）不是形如 https://host/ 或 http://host:port/ 的地址。"
+    ),
+    "config.endpoint_userinfo": (
+        "来自 {origin} 的 endpoint_url 含有 '@'，像是带有用户名和密码的 URL，因此这里不显示它。"
+        "请写成不含它们的 https://host/；密钥有各自的配置项。"
+    ),
+    "config.half_pair": (
+        "设置了 {given}，却没有设置 {missing}（{origin}）。密钥对必须完整：请两个都设置，或都不设置。"
+    ),
+    "config.lone_token": (
+        "{token} 未被使用：会话令牌只属于与它一同签发的密钥对，而正在使用的密钥对并非来自那里。"
+        "请把 access key、secret key 和令牌设在同一处。"
     ),
     "config.readable_by_others": (
         "'{path}' 含有密钥，却可以被其他用户读取。请运行: chmod 600 '{path}'"
