@@ -273,6 +273,22 @@ def test_a_profile_file_that_is_wrong(
         assert "5ecret" not in reason
 
 
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("variable", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
+@pytest.mark.parametrize("content", ["[default]\n5ecret\n", "[a]\n5ecret = 1\n5ecret = 2\n"])
+def test_a_malformed_aws_file_is_named_where_aioboto3_reads_it(
+    tmp_path: Path, shown: Shown, monkeypatch: pytest.MonkeyPatch, content: str, variable: str
+) -> None:
+    """It reads both even where the profile is ours."""
+    make_tree(tmp_path / "t", {"f": 3})
+    (tmp_path / "aws").write_text(content)
+    monkeypatch.setenv("S3_UPLOADER_LANE", "boto")
+    monkeypatch.setenv(variable, str(tmp_path / "aws"))
+    reason = shown.failure(_file(tmp_path / "t" / "f"), False)  # noqa: FBT003
+    assert str(tmp_path / "aws") in reason
+    assert f"line {content.count(chr(10))}" in reason
+
+
 def test_an_unknown_profile(
     server: LocalS3Server, home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

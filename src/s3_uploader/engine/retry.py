@@ -9,7 +9,7 @@ from s3_uploader.errors import IntegrityError, S3UploaderError, StoreError
 LONGEST_WAIT = 300.0
 """Seconds waited at most because a store's Retry-After says so."""
 
-_UNREACHABLE = frozenset({"store.refused", "store.unknown_host"})
+_UNREACHABLE = frozenset({"store.refused", "store.unknown_host", "store.proxy_unreachable"})
 
 
 @dataclass(frozen=True, slots=True)

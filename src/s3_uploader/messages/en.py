@@ -152,6 +152,14 @@ TEXTS = {
         "{token} is not used: a session token belongs to the key pair it came with, and the pair in "
         "use is not from there. Set access key, secret key and token in one place."
     ),
+    "config.proxy_scheme": (
+        "The proxy {proxy} ({variable}) cannot be used: only http:// and https:// proxies can. "
+        "Set one of those, or unset {variable}, or add the endpoint's host to NO_PROXY."
+    ),
+    "config.bad_proxy": (
+        "The proxy '{proxy}' ({variable}) is not a URL like http://host:port/. Correct {variable} or "
+        "unset it, or add the endpoint's host to NO_PROXY."
+    ),
     "config.readable_by_others": (
         "'{path}' holds a secret and can be read by other users. Run: chmod 600 '{path}'"
     ),
@@ -227,6 +235,14 @@ TEXTS = {
     ),
     "store.refused": "{endpoint} refuses connections. Check the endpoint URL and that the service runs.",
     "store.unknown_host": "The host of {endpoint} is unknown. Check the endpoint URL or datacenter, and DNS.",
+    "store.proxy_unreachable": (
+        "{endpoint} cannot be reached: the proxy {proxy} ({variable}) does not take the connection "
+        "({reason}). Check the proxy, or unset {variable}, or add the endpoint's host to NO_PROXY."
+    ),
+    "store.proxy_refused": (
+        "The proxy {proxy} ({variable}) refuses the way to {endpoint}: {reason}. Check its address, "
+        "user name and password, and that it allows this host; or add the host to NO_PROXY."
+    ),
     "store.tls": (
         "The TLS certificate of {endpoint} is not trusted ({detail}). "
         "If it is your own certificate authority, set S3_UPLOADER_CA_BUNDLE to its PEM file."

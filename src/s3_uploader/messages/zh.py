@@ -120,6 +120,14 @@ TEXTS = {
         "{token} 未被使用：会话令牌只属于与它一同签发的密钥对，而正在使用的密钥对并非来自那里。"
         "请把 access key、secret key 和令牌设在同一处。"
     ),
+    "config.proxy_scheme": (
+        "无法使用代理 {proxy}（{variable}）：只支持 http:// 和 https:// 代理。"
+        "请改用这类代理，或取消设置 {variable}，或把 endpoint 的主机加入 NO_PROXY。"
+    ),
+    "config.bad_proxy": (
+        "代理 '{proxy}'（{variable}）不是形如 http://host:port/ 的地址。"
+        "请更正或取消设置 {variable}，或把 endpoint 的主机加入 NO_PROXY。"
+    ),
     "config.readable_by_others": (
         "'{path}' 含有密钥，却可以被其他用户读取。请运行: chmod 600 '{path}'"
     ),
@@ -186,6 +194,14 @@ TEXTS = {
     ),
     "store.refused": "{endpoint} 拒绝连接。请检查 endpoint 地址以及服务是否在运行。",
     "store.unknown_host": "找不到 {endpoint} 的主机。请检查 endpoint 或 datacenter，以及 DNS。",
+    "store.proxy_unreachable": (
+        "无法连接 {endpoint}：代理 {proxy}（{variable}）没有接受连接（{reason}）。"
+        "请检查代理，或取消设置 {variable}，或把 endpoint 的主机加入 NO_PROXY。"
+    ),
+    "store.proxy_refused": (
+        "代理 {proxy}（{variable}）拒绝转发到 {endpoint}：{reason}。"
+        "请检查代理的地址、用户名和密码，以及它是否允许访问该主机；或把该主机加入 NO_PROXY。"
+    ),
     "store.tls": (
         "{endpoint} 的 TLS 证书不受信任（{detail}）。"
         "如果使用自己的证书颁发机构，请把 S3_UPLOADER_CA_BUNDLE 设为其 PEM 文件。"

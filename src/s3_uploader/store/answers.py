@@ -34,7 +34,7 @@ the way.
 """
 
 NO_CONNECTION = "no connection"
-"""Detail of "store.timeout" where nothing can have been sent."""
+"""Detail of "store.timeout" and of a proxy's errors where nothing can have been sent."""
 
 _FORBIDDEN = {
     "SignatureDoesNotMatch": "store.signature",

@@ -1,11 +1,9 @@
 """Choose and open the lane for a profile."""
 
-import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import anyio
 from anyio import to_thread
@@ -16,6 +14,7 @@ from s3_uploader.profile import Profile
 from s3_uploader.store.answers import check_bucket
 from s3_uploader.store.base import ObjectStore
 from s3_uploader.store.fallback import FallbackStore
+from s3_uploader.store.proxy import check_proxy, proxy_for
 from s3_uploader.store.sigv4 import Credentials
 from s3_uploader.store.trust import tls_context
 from s3_uploader.store.wire import Identity, WireStore
@@ -34,22 +33,23 @@ async def open_store(
     """Open the profile's bucket and close it at the end.
 
     The wire lane serves unless `config.lane` says otherwise, a proxy is configured for the
-    endpoint, or the requests are not to be signed. aioboto3 is then imported at the first call
-    that needs it: a directory of small files never does. `reload` gives the profile anew when
-    its credentials have expired.
+    endpoint (`store.proxy`), or the requests are not to be signed. aioboto3 is then imported at
+    the first call that needs it: a directory of small files never does. `reload` gives the profile
+    anew when its credentials have expired.
 
     Raises:
-        ConfigError: a setting is outside what the store allows.
+        ConfigError: a setting is outside what the store allows, or the proxy is none for HTTP.
         StoreError: no usable credentials, or a bucket name no store can have.
     """
     check_bucket(profile.bucket)
     async with AsyncExitStack() as stack:
         control = _Control(profile, config, stack)
-        if config.lane == "boto" or _proxied(profile.endpoint_url):
+        if _proxied(profile.endpoint_url) or config.lane == "boto":
             yield await control()
             return
         identity = await _identity(profile, control, reload or (lambda: profile))
-        if identity is None:
+        # An AWS profile's endpoint is known only now.
+        if identity is None or _proxied(identity.endpoint):
             yield await control()
             return
         context = None
@@ -152,8 +152,7 @@ def _pair(profile: Profile) -> Credentials:
 
 
 def _proxied(endpoint_url: str) -> bool:
-    if not any(name.lower().endswith("_proxy") for name in os.environ):
-        return False
-    requests = import_module("urllib.request")
-    parts = urlsplit(endpoint_url or "https://s3.amazonaws.com")
-    return parts.scheme in requests.getproxies() and not requests.proxy_bypass(parts.netloc)
+    proxy = proxy_for(endpoint_url)
+    if proxy is not None:
+        check_proxy(proxy)
+    return proxy is not None
