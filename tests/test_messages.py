@@ -3,17 +3,34 @@
 import ast
 import re
 import string
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, strategies
 
 import s3_uploader
 from s3_uploader import StoreError
-from s3_uploader.messages import LANGUAGES, en, text, zh
+from s3_uploader.consumers import LogConsumer, RecordConsumer
+from s3_uploader.events import FileFailed, ScanFinished, UploadStarted
+from s3_uploader.messages import LANGUAGES, Language, en, printable, text, zh
 
 _PACKAGE = Path(s3_uploader.__file__).parent
 _CODE = re.compile(
     r"(log|source|key|plan|config|store|integrity|upload|server|journal|outcome|verify)\.(?!pem$|json$|db$)[a-z0-9_]+"
+)
+
+
+_STARTED = UploadStarted(
+    upload=1,
+    at=0.0,
+    kind="file",
+    source="/s",
+    target="t",
+    endpoint="http://h",
+    region="r",
+    bucket="b",
+    runpod=False,
 )
 
 
@@ -50,10 +67,106 @@ def test_every_sentence_is_used() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_name_that_is_not_utf8_is_shown_escaped(language: str) -> None:
-    shown = text("zh" if language == "zh" else "en", "source.missing", {"path": "a\udcff"})
+def test_a_name_that_is_not_utf8_is_shown_escaped(language: Language) -> None:
+    shown = text(language, "source.missing", {"path": "a\udcff"})
     assert "\\udcff" in shown
     shown.encode()
+
+
+_HIDDEN = [
+    *(chr(code) for code in (0, 7, 8, 9, 10, 13, 27, 0x7F, 0x80, 0x85, 0x9B, 0x9F)),
+    *(chr(code) for code in (0x061C, 0x200B, 0x200E, 0x200F, 0x2028, 0x2029, 0x2060, 0xFEFF)),
+    *(chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xAD, 0xE0041)),
+    *("\u200c", "\u200d", "\udc80"),
+]
+
+
+@pytest.mark.parametrize("char", _HIDDEN, ids=ascii)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_character_that_hides_or_acts_is_shown_escaped(language: Language, char: str) -> None:
+    """In what a store says as in a name: it would clear a terminal, or turn the text around."""
+    shown = text(language, "source.missing", {"path": f"a{char}b"})
+    assert f"a{char.encode('unicode_escape').decode()}b" in shown
+    assert char not in shown
+    error = StoreError("store.rejected", operation="PutObject", key="k", detail=f"a{char}b")
+    assert char not in error.message(language) + str(error)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "模型　权重.bin",
+        "naïve café.txt",
+        "a\u00a0b",
+        "👩🏽\u200d💻.png",
+        "❤\ufe0f\u200d🔥",
+        "👨\u200d👩\u200d👧",
+        "🙂\u200d↔\ufe0f",
+        "\U0001faea\u200d\U0001faeb new",
+        "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+        "می\u200cخواهم",
+        "क्\u200dष क्\u200cष",
+        "C:\\models\\x",
+    ],
+)
+def test_a_name_as_people_write_it_is_shown_as_it_is(name: str) -> None:
+    assert printable(name) == name
+    assert f"'{name}'" in text("en", "source.missing", {"path": name})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["\u200d💻", "👩\u200d", "模\u200d型", "a\u200c", "🏴\U000e0067", "x\U000e0067\U000e007f"],
+)
+def test_a_joiner_that_joins_nothing_is_shown_escaped(name: str) -> None:
+    assert "\\u200" in printable(name) or "\\U000e" in printable(name)
+
+
+@given(strategies.text())
+def test_what_is_shown_can_be_shown_again(value: str) -> None:
+    """A reason is a sentence already when it is filled into another."""
+    shown = printable(value)
+    assert printable(shown) == shown
+    shown.encode()
+    assert "\n" not in shown
+
+
+def test_every_consumer_shows_a_name_escaped(caplog: pytest.LogCaptureFixture) -> None:
+    name = "model\u202enib.exe"
+    failed = FileFailed(
+        upload=1,
+        at=0.0,
+        file=0,
+        name=name,
+        key=name,
+        size=1,
+        code="store.rejected",
+        params={
+            "operation": "PutObject",
+            "key": name,
+            "status": 400,
+            "s3_code": "X",
+            "detail": "\x9b",
+        },
+        seconds=0.0,
+    )
+    lines: list[str] = []
+    log = LogConsumer("en", lines.append)
+    log(replace(_STARTED, kind="directory"))
+    log(ScanFinished(upload=1, at=0.0, files=1, size=1))
+    for consumer in (log, RecordConsumer("zh")):
+        consumer(failed)
+    shown = "\n".join(lines) + caplog.text
+    assert shown.count(r"model\u202enib.exe") >= 4
+    assert r"\x9b" in shown
+    assert "\u202e" not in shown
+    assert "\x9b" not in shown
+
+
+def test_numbers_are_filled_in_as_numbers() -> None:
+    assert "25.0%" in text(
+        "en", "log.progress", {"percent": 25, "done": "", "size": "", "speed": ""}
+    )
 
 
 def test_an_error_speaks_both_languages_and_english_by_default() -> None:

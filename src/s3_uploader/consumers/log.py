@@ -1,7 +1,6 @@
 """The documented log, a fold over events: what is printed depends on nothing else."""
 
 import os
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,7 +29,6 @@ _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 _STEP = 1024
 _QUARTERS = 4
 _POD_ROOT = "/workspace"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _Outcome = FileUploaded | FileFailed | FileUnknown
 
 
@@ -250,14 +248,7 @@ class LogConsumer:
         self._write(self._text(code, **params))
 
     def _text(self, code: str, **params: object) -> str:
-        return text(self._language, code, {name: _plain(value) for name, value in params.items()})
-
-
-def _plain(value: object) -> object:
-    """Return a name with control characters escaped: they would reach the terminal."""
-    if isinstance(value, str) and not value.isprintable():
-        return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), value)
-    return value
+        return text(self._language, code, params)
 
 
 def _url(started: UploadStarted, key: str) -> str:

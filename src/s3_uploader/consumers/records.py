@@ -13,7 +13,7 @@ from s3_uploader.events import (
     UploadFailed,
     Warned,
 )
-from s3_uploader.messages import Language, text
+from s3_uploader.messages import Language, printable, text
 
 logger = logging.getLogger("s3_uploader")
 
@@ -39,10 +39,10 @@ class RecordConsumer:
                 | FileUnknown(name=name, code=code, params=params)
             ):
                 if code != "upload.stopped":
-                    logger.error("%s: %s", _plain(name), text(self._language, code, params))
+                    logger.error("%s: %s", printable(name), text(self._language, code, params))
             case FileVerified(name=name, match=found):
                 if found != "same":
-                    logger.error("%s: %s", _plain(name), verdict(event, self._language))
+                    logger.error("%s: %s", printable(name), verdict(event, self._language))
             case UploadFailed(code=code, params=params):
                 logger.error("%s", text(self._language, code, params))
             case Warned(code=code, params=params):
@@ -55,14 +55,11 @@ def trace(event: Event) -> None:
     """Log, at DEBUG, committed files with their lane and proof, and retries."""
     match event:
         case FileUploaded(key=key, lane=lane, verified_by=verified):
-            logger.debug("%s committed by the %s lane, proven by %s", key, lane, verified)
+            logger.debug(
+                "%s committed by the %s lane, proven by %s", printable(key), lane, verified
+            )
         case RequestRetried(key=key, operation=operation, code=code, params=params):
             reason = text("en", code, params)
-            logger.debug("%s %s again: %s", operation, _plain(key), reason)
+            logger.debug("%s %s again: %s", operation, printable(key), reason)
         case _:
             pass
-
-
-def _plain(name: str) -> str:
-    """Return the name with bytes that are not UTF-8 escaped, so that any handler can write it."""
-    return name.encode("utf-8", "backslashreplace").decode()

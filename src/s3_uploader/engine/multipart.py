@@ -12,6 +12,7 @@ from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.outcome import Doubt
 from s3_uploader.engine.upload import CRC_MARK, TOKEN, Upload
 from s3_uploader.errors import OutcomeUnknownError, S3UploaderError, StoreError
+from s3_uploader.messages import printable
 from s3_uploader.source import Fingerprint
 
 GRACE = 3.5
@@ -211,7 +212,8 @@ async def abort(call: Call, key: str, upload_id: str, *, until: float = float("i
                 failure = str(error)
             else:
                 return True
-    _logger.warning("multipart upload %s of %s stays open: %s", upload_id, key, failure)
+    shown = printable(upload_id), printable(key)
+    _logger.warning("multipart upload %s of %s stays open: %s", *shown, failure)
     return False
 
 

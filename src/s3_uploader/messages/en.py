@@ -87,7 +87,7 @@ TEXTS = {
         "The object key '{key}' has a '{segment}' segment, which stores resolve differently. "
         "Write the path without it."
     ),
-    "key.nul": "The object key {key!r} holds a NUL character. Take it out.",
+    "key.nul": "The object key '{key}' holds a NUL character. Take it out.",
     "key.too_long": (
         "The object key '{key}' is {length} bytes in UTF-8; S3 allows {limit}. Shorten the path."
     ),
@@ -125,7 +125,7 @@ TEXTS = {
     "config.aws_no_bucket": (
         "The AWS profile '{profile}' names no bucket. Set RUNPOD_VOLUME_ID to the bucket's name."
     ),
-    "config.bad_value": "{field} = {value!r} (from {origin}) is not allowed: {allowed}.",
+    "config.bad_value": "{field} = '{value}' (from {origin}) is not allowed: {allowed}.",
     "config.ca_unreadable": (
         "'{path}', the certificate authorities to trust according to {origin}, cannot be read: "
         "{reason}. Correct {origin}, or remove it."
@@ -139,7 +139,7 @@ TEXTS = {
         "Install the extra: pip install 's3-uploader[{extra}]'"
     ),
     "config.bad_endpoint": (
-        "endpoint_url = {value!r} (from {origin}) is not a URL like https://host/ or http://host:port/."
+        "endpoint_url = '{value}' (from {origin}) is not a URL like https://host/ or http://host:port/."
     ),
     "config.endpoint_userinfo": (
         "The endpoint_url from {origin} holds an '@', as a URL with a user name and password does; "

@@ -64,7 +64,7 @@ TEXTS = {
         "对象键 '{key}' 含有空的路径段（'//' 或以 '/' 结尾）。名称之间只写一个 '/'，并以文件名结尾。"
     ),
     "key.dot_segment": "对象键 '{key}' 含有 '{segment}' 段，不同存储对它的解释不同。请去掉它。",
-    "key.nul": "对象键 {key!r} 含有 NUL 字符。请去掉它。",
+    "key.nul": "对象键 '{key}' 含有 NUL 字符。请去掉它。",
     "key.too_long": "对象键 '{key}' 的 UTF-8 长度为 {length} 字节，S3 最多允许 {limit}。请缩短路径。",
     "key.not_utf8": "名称 '{key}' 不是有效的 UTF-8，S3 无法保存。请重命名文件。",
     # 大小
@@ -95,7 +95,7 @@ TEXTS = {
     "config.aws_no_bucket": (
         "AWS profile '{profile}' 没有指定存储桶。请把 RUNPOD_VOLUME_ID 设为存储桶名称。"
     ),
-    "config.bad_value": "{field} = {value!r}（来自 {origin}）无效：{allowed}。",
+    "config.bad_value": "{field} = '{value}'（来自 {origin}）无效：{allowed}。",
     "config.ca_unreadable": (
         "无法读取 {origin} 指定的受信任证书颁发机构文件 '{path}'：{reason}。请更正或删除 {origin}。"
     ),
@@ -107,7 +107,7 @@ TEXTS = {
         "{field} = {value} 需要尚未安装的库。请安装: pip install 's3-uploader[{extra}]'"
     ),
     "config.bad_endpoint": (
-        "endpoint_url = {value!r}（来自 {origin}）不是形如 https://host/ 或 http://host:port/ 的地址。"
+        "endpoint_url = '{value}'（来自 {origin}）不是形如 https://host/ 或 http://host:port/ 的地址。"
     ),
     "config.endpoint_userinfo": (
         "来自 {origin} 的 endpoint_url 含有 '@'，像是带有用户名和密码的 URL，因此这里不显示它。"
