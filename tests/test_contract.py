@@ -425,7 +425,7 @@ def test_items_follow_completion_and_come_before_the_tree_is_sent() -> None:
             key="p/a",
             size=1,
             code="store.full",
-            params={},
+            params={"status": 507},
             seconds=0.1,
         )
     )
@@ -506,7 +506,7 @@ def test_an_outcome_that_is_unknown_is_neither_a_success_nor_called_a_failure() 
     scan = ScanFinished(upload=1, at=0.0, files=1, size=1)
     lines = _fold(_started("directory"), scan, unknown, UploadFinished(upload=1, at=2.0, seconds=2))
     assert any(line.startswith("   ❔ 未知: ") for line in lines)
-    assert lines[-2:] == ["   成功: 0 个", "   失败: 1 个"]
+    assert lines[-3:] == ["   成功: 0 个", "   失败: 1 个", "   其中结果未知: 1 个"]
 
 
 @pytest.mark.parametrize("kind", ["file", "directory"])

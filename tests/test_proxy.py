@@ -144,7 +144,7 @@ async def test_a_tunnel_that_leads_to_no_tls_is_the_endpoints_fault(
     with plain_server() as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         outcome = await _upload("https://store.example", tmp_path)
-    assert (outcome.status, outcome.error) == ("failed", "store.tls")
+    assert (outcome.status, outcome.error) == ("failed", "store.no_tls")
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h", "SOCKS4", "ftp"])

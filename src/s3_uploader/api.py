@@ -127,7 +127,7 @@ def verify_file(
         key = file_key(models_subdir, remote_key, os.path.basename(path))
         return (await uploader.verify_file(path, key, consumers=[consumer])).match == "same"
 
-    return bool(_upload(profile, verify, verbose=verbose))
+    return bool(_upload(profile, verify, verbose=verbose, verifying=True))
 
 
 def verify_directory(
@@ -160,7 +160,7 @@ def verify_directory(
         report = await uploader.verify_directory(path, prefix, consumers=[consumer])
         return {"total": report.total} | _counts(report)
 
-    counts = _upload(profile, verify, verbose=verbose)
+    counts = _upload(profile, verify, verbose=verbose, verifying=True)
     if counts is not None:
         return counts
     files = max(1, count_files(path))
@@ -183,12 +183,13 @@ def _upload(
     upload: Callable[[Uploader, Consumer], Awaitable[T]],
     *,
     verbose: bool,
+    verifying: bool = False,
 ) -> T | None:
     """Run an upload in an event loop of its own; None if it was refused before it began."""
-    consumer = _consumer(_language_of_environment(), verbose=verbose)
+    consumer = _consumer(_language_of_environment(), verbose=verbose, verifying=verifying)
     try:
         config = UploadConfig.load(load_profile(profile_name))
-        consumer = _consumer(config.lang, verbose=verbose)
+        consumer = _consumer(config.lang, verbose=verbose, verifying=verifying)
 
         async def main() -> T:
             async with Uploader(profile_name, config=config) as uploader:
@@ -201,8 +202,10 @@ def _upload(
         return None
 
 
-def _consumer(language: Language, *, verbose: bool) -> LogConsumer | RecordConsumer:
-    return LogConsumer(language) if verbose else RecordConsumer(language)
+def _consumer(
+    language: Language, *, verbose: bool, verifying: bool
+) -> LogConsumer | RecordConsumer:
+    return LogConsumer(language, verifying=verifying) if verbose else RecordConsumer(language)
 
 
 def _language_of_environment() -> Language:

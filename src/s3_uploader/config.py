@@ -223,7 +223,7 @@ class UploadConfig:
                 "config.bad_value",
                 field="part_size",
                 value=limits.part_size,
-                origin="S3_UPLOADER_PART_SIZE or UploadConfig",
+                origin="part_size, min_part_size, max_part_size",
                 allowed=f"{limits.name} takes {limits.min_part} to {limits.max_part} bytes",
             )
         threshold = self.multipart_threshold

@@ -5,7 +5,7 @@
     ├── SourceError      a local file or directory
     ├── InvalidKeyError  an object key S3 or a store cannot hold
     ├── StoreError       the store's answer, or the way to it
-    ├── IntegrityError   the store holds other bytes than were sent
+    ├── IntegrityError   what the store says of the bytes contradicts what was read
     ├── OutcomeUnknownError  the store never said whether it published an object
     └── UploadFailedError  raised by a report when asked to
 
@@ -68,7 +68,7 @@ class InvalidKeyError(S3UploaderError):
 
 
 class IntegrityError(S3UploaderError):
-    """The store's ETag or size is not that of the bytes that were sent."""
+    """An ETag, checksum or size that the store tells contradicts the bytes that were read."""
 
 
 class OutcomeUnknownError(S3UploaderError):

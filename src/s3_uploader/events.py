@@ -103,7 +103,7 @@ class RequestRetried(_Event):
 class FileUploaded(_Event):
     """The object is committed, and `verified_by` says what proves it.
 
-    `reused` is how many of its bytes an earlier, interrupted upload had brought to the store.
+    `reused` is how many of its bytes an earlier upload had brought to the store.
     """
 
     file: int
@@ -120,7 +120,10 @@ class FileUploaded(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFailed(_Event):
-    """Nothing was published for the file, or what was published cannot be trusted."""
+    """The upload of the file failed: no response says that the object is committed.
+
+    What is at its key is an earlier object or none, or cannot be trusted (codes "integrity.…").
+    """
 
     file: int
     name: str

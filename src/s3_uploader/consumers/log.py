@@ -57,18 +57,33 @@ def write_stdout(line: str) -> None:
 
 @dataclass(slots=True)
 class _Progress:
-    """Bytes of one file under way: the last word on each part, and their sum."""
+    """Bytes of one file in progress: the last word on each part, and their sum.
+
+    Attributes:
+        done: bytes that were sent now or were at the store before.
+        reused: which parts were at the store before, and their bytes: no speed is made of those.
+    """
 
     size: int
     began: float
     parts: dict[int, int] = field(default_factory=dict)
-    sent: int = 0
-    reused: int = 0
+    reused: dict[int, int] = field(default_factory=dict)
+    done: int = 0
     shown: int = 0
 
     def add(self, part: int, sent: int) -> None:
-        self.sent += sent - self.parts.get(part, 0)
-        self.parts[part] = sent
+        """Note that the current attempt of a part has sent so many bytes."""
+        self.reused.pop(part, None)
+        self._note(part, sent)
+
+    def reuse(self, part: int, size: int) -> None:
+        """Note a part that need not be sent."""
+        self.reused[part] = size
+        self._note(part, size)
+
+    def _note(self, part: int, done: int) -> None:
+        self.done += done - self.parts.get(part, 0)
+        self.parts[part] = done
 
 
 class LogConsumer:
@@ -80,12 +95,18 @@ class LogConsumer:
     Args:
         language: "zh" (the contract's) or "en".
         write: takes one or more lines without the last line's end; default prints to stdout.
+        verifying: whether the call is a verification, which `UploadFailed` does not tell.
     """
 
     def __init__(
-        self, language: Language = "zh", write: Callable[[str], None] = write_stdout
+        self,
+        language: Language = "zh",
+        write: Callable[[str], None] = write_stdout,
+        *,
+        verifying: bool = False,
     ) -> None:
         self._language = language
+        self._failure = "log.failed_verify" if verifying else "log.failed"
         self._write = write
         self._started: UploadStarted | None = None
         self._progress: _Progress | None = None
@@ -93,6 +114,7 @@ class LogConsumer:
         self._total = 0
         self._success = 0
         self._failed = 0
+        self._unknown = 0
         self._held: list[_Outcome] = []
 
     def __call__(self, event: Event) -> None:
@@ -103,7 +125,7 @@ class LogConsumer:
             case Warned(code=code, params=params):
                 self._say("log.warning", reason=text(self._language, code, params))
             case UploadFailed(code=code, params=params):
-                self._say("log.failed", reason=text(self._language, code, params))
+                self._say(self._failure, reason=text(self._language, code, params))
             case FileVerified(match="same", name=name):
                 self._say("log.verified", name=name, reason=verdict(event, self._language))
             case FileVerified(name=name):
@@ -132,8 +154,7 @@ class LogConsumer:
             case FileUploaded():
                 self._file_done(event)
             case PartReused() if self._progress is not None:
-                self._progress.add(event.part, event.size)
-                self._progress.reused += event.size
+                self._progress.reuse(event.part, event.size)
             case FileFailed(code=code, params=params):
                 self._say("log.failed", reason=text(self._language, code, params))
             case FileUnknown(code=code, params=params):
@@ -145,11 +166,12 @@ class LogConsumer:
 
     def _show_progress(self, progress: _Progress, now: float) -> None:
         """Show each quarter once. The last is shown when the store has committed the file."""
-        quarter = progress.sent * _QUARTERS // max(progress.size, 1)
+        quarter = progress.done * _QUARTERS // max(progress.size, 1)
         if progress.shown < quarter < _QUARTERS:
             progress.shown = quarter
-            speed = _speed(progress.sent - progress.reused, now - progress.began)
-            self._progress_line(progress.sent, progress.size, speed)
+            sent = progress.done - sum(progress.reused.values())
+            speed = _speed(sent, now - progress.began)
+            self._progress_line(progress.done, progress.size, speed)
 
     def _progress_line(self, sent: int, size: int, speed: str) -> None:
         self._say(
@@ -185,6 +207,8 @@ class LogConsumer:
             case UploadFinished():
                 counts = {"success": self._success, "failed": self._failed}
                 self._say("log.summary", total=sum(counts.values()), **counts)
+                if self._unknown:
+                    self._say("log.summary_unknown", unknown=self._unknown)
             case _:
                 pass
 
@@ -203,6 +227,7 @@ class LogConsumer:
     def _item(self, event: _Outcome, started: UploadStarted) -> None:
         self._success += isinstance(event, FileUploaded)
         self._failed += not isinstance(event, FileUploaded)
+        self._unknown += isinstance(event, FileUnknown)
         index = self._success + self._failed
         lines = [
             self._text("log.item", index=index, total=self._total, name=event.name),

@@ -30,7 +30,7 @@ class FileOutcome:
         size: bytes.
         seconds: from taking the file up to its end.
         etag, parts, verified_by: of the committed object; "", 0 and "none" for a failure.
-        reused: bytes that an earlier, interrupted upload had brought to the store.
+        reused: bytes of `size` that an earlier upload had brought to the store.
         error: message code, "" for success; `params` are its parameters.
         unknown: whether the object is committed could not be found out; `error` says why.
     """
@@ -66,7 +66,8 @@ class FileOutcome:
     def raise_for_failure(self) -> None:
         """Raise UploadFailedError unless the file is committed."""
         if not self.ok:
-            raise UploadFailedError("upload.failed_file", name=self.name, reason=self.message())
+            code = "upload.unknown_file" if self.unknown else "upload.failed_file"
+            raise UploadFailedError(code, name=self.name, reason=self.message())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,8 @@ class UploadReport:
         success, failed, unknown: numbers of files: committed, not committed, and those of which
             it could not be found out (their outcome says how to check later).
         size: bytes committed.
+        reused: bytes of `size` that an earlier upload had brought to the store; the others were
+            sent now.
         seconds: wall-clock time of the upload.
         files: the outcome of every file in order of completion; only those not committed where
             the upload was asked not to keep the others.
@@ -90,6 +93,7 @@ class UploadReport:
     files: tuple[FileOutcome, ...]
     skipped: tuple[str, ...]
     unknown: int = 0
+    reused: int = 0
 
     @property
     def total(self) -> int:
@@ -134,6 +138,7 @@ class ReportBuilder:
         self._failed = 0
         self._unknown = 0
         self._size = 0
+        self._reused = 0
         self._seconds = 0.0
         self.refusal: UploadFailed | None = None
 
@@ -143,6 +148,7 @@ class ReportBuilder:
             case FileUploaded():
                 self._success += 1
                 self._size += event.size
+                self._reused += event.reused
                 if self._keep_files:
                     self._files.append(_success(event))
             case FileFailed():
@@ -170,6 +176,7 @@ class ReportBuilder:
             files=tuple(self._files),
             skipped=tuple(self._skipped),
             unknown=self._unknown,
+            reused=self._reused,
         )
 
 

@@ -28,60 +28,75 @@ TEXTS = {
         "============================================================\n"
         "📊 Upload finished\n   Total: {total} files\n   Succeeded: {success}\n   Failed: {failed}"
     ),
+    "log.summary_unknown": "   Of these, outcome unknown: {unknown}",
     # Verification.
     "verify.same": "'{key}' is byte-identical at the store.",
-    "verify.different": "'{key}' at the store holds other bytes than the local file. Upload it again.",
-    "verify.missing": "'{key}' is not at the store. Upload it.",
+    "verify.different": "'{key}' at the store differs from the local file. Upload it again.",
+    "verify.missing": "The store says that it has no '{key}'. Upload it.",
     "log.verified": "✅ {name}: {reason}",
     "log.not_verified": "❌ {name}: {reason}",
+    "log.failed_verify": "❌ Verification failed: {reason}",
     "upload.foreign": (
         "The multipart upload {upload_id} of '{key}' is not in the journal, so it may be somebody "
-        "else's. Pass force=True if it is to be aborted all the same."
+        "else's. Pass force=True to abort it anyway."
     ),
-    "upload.active": "The multipart upload {upload_id} of '{key}' is under way. Stop it first.",
+    "upload.active": (
+        "The multipart upload {upload_id} of '{key}' is in progress, in this process or another. "
+        "Stop it first."
+    ),
     # Going on after an interruption, and what could not be found out.
-    "log.reused": "   ♻️  {size} were at the store already, from an interrupted upload",
+    "log.reused": "   ♻️  {size} were at the store already, from an earlier upload",
     "log.unknown": "❔ Outcome unknown: {reason}",
     "log.item_unknown": "   ❔ Unknown: {reason}\n",
     "outcome.unknown": (
-        "All bytes of '{key}' were sent, but whether the store published them could not be found out: "
-        "{reason} Check later with verify_file, or upload it again."
+        "Whether '{key}' is published, as it was read, could not be found out: {reason} Check "
+        "later with verify_file, or upload it again."
     ),
     "journal.unavailable": (
-        "The journal '{path}' cannot be used ({reason}): an interrupted upload will start afresh. "
-        "Mend or remove it, or set S3_UPLOADER_JOURNAL to another path or to off."
+        "The journal '{path}' cannot be used ({reason}): an upload that is interrupted may have to "
+        "start from scratch. Fix or remove it, or set S3_UPLOADER_JOURNAL to another path or to "
+        "off."
     ),
     "upload.kept": (
         "The multipart upload of '{key}' is kept: the next upload of the same file to the same key "
-        "goes on from there."
+        "can resume it."
     ),
     "upload.smaller_parts": (
-        "The store refused a body of {size} bytes as too large; "
-        "'{key}' is sent again in parts of {part_size} bytes."
+        "A body of {size} bytes was refused as too large; '{key}' is sent again in smaller parts, "
+        "of {part_size} bytes or as few more as the store's limit of parts demands."
     ),
     "upload.size_only": (
-        "The ETags of this store say nothing about the bytes; only sizes are compared."
+        "The store's responses (ETag, checksum) do not tell the bytes of every object; where they "
+        "do not, only the size is compared."
     ),
     # Paths and files.
     "source.missing": "'{path}' does not exist. Check the path.",
-    "source.is_directory": "'{path}' is a directory. Use upload_directory for it.",
-    "source.not_directory": "'{path}' is a file, not a directory. Use upload_file for it.",
-    "source.unreadable": "'{path}' cannot be read: {reason}. Check its permissions and the disk.",
-    "source.special": "'{path}' is a {kind}, which has no content to upload. Move it out of the tree.",
-    "source.broken_link": "'{path}' is a link to something that does not exist. Mend or remove it.",
-    "source.link_cycle": "'{path}' links back to a directory that contains it; not followed again.",
-    "source.vanished": "'{path}' disappeared while it was uploaded. Nothing was published for it.",
-    "source.changed": (
-        "'{path}' changed while it was uploaded ({detail}). Nothing was published for it; "
-        "upload it again when nothing writes to it."
+    "source.is_directory": (
+        "'{path}' is a directory. Use upload_directory or verify_directory for it."
     ),
-    "source.bad_path": "The path {path} holds a NUL character, which no file name can.",
+    "source.not_directory": (
+        "'{path}' is a file, not a directory. Use upload_file or verify_file for it."
+    ),
+    "source.unreadable": "'{path}' cannot be read: {reason}. Check its permissions and the disk.",
+    "source.special": (
+        "'{path}' is a {kind}; only regular files can be uploaded. Remove it, or copy its content "
+        "into a file."
+    ),
+    "source.broken_link": "'{path}' is a link to something that does not exist. Fix or remove it.",
+    "source.link_cycle": (
+        "'{path}' leads back to a directory that contains it; it is not followed again."
+    ),
+    "source.vanished": "'{path}' disappeared in the meantime. Restore it and try again.",
+    "source.changed": (
+        "'{path}' changed in the meantime ({detail}). Try again when nothing writes to it."
+    ),
+    "source.bad_path": "The path {path} holds a NUL character, or another that no file name can.",
     "source.no_parent": "'{path}' has no name of its own, so include_parent_dir cannot add one.",
     # Keys.
-    "key.empty": "The object key is empty. Give remote_key a file name.",
+    "key.empty": "The object key is empty. Give it a name.",
     "key.empty_segment": (
-        "The object key '{key}' has an empty segment ('//' or a '/' at its end). "
-        "Write one '/' between names and end with a file name."
+        "The object key '{key}' has an empty segment ('//' or a '/' at its end). Write one '/' "
+        "between names and end with a name."
     ),
     "key.dot_segment": (
         "The object key '{key}' has a '{segment}' segment, which stores resolve differently. "
@@ -94,9 +109,9 @@ TEXTS = {
     "key.not_utf8": "The name '{key}' is not valid UTF-8, so S3 cannot hold it. Rename the file.",
     # Sizes.
     "plan.too_large": (
-        "The file is {size} bytes; this store takes at most {limit} bytes per object "
-        "({max_parts} parts). Split the file, or raise max_parts or max_part_size "
-        "if the store allows more."
+        "The file is {size} bytes; the limits in force for this store allow {limit} bytes per "
+        "object ({max_parts} parts). Split the file, or raise max_parts or max_part_size if the "
+        "store allows more."
     ),
     # Configuration.
     "config.no_profile_file": (
@@ -161,7 +176,8 @@ TEXTS = {
         "unset it, or add the endpoint's host to NO_PROXY."
     ),
     "config.readable_by_others": (
-        "'{path}' holds a secret and can be read by other users. Run: chmod 600 '{path}'"
+        "'{path}' is a place for secret keys, and its mode opens it to other users. Run: chmod 600 "
+        "'{path}'"
     ),
     "config.unknown_datacenter": (
         "'{datacenter}' is not among the RunPod datacenters known to this version. "
@@ -169,12 +185,13 @@ TEXTS = {
     ),
     # The store's answers.
     "store.access_denied": (
-        "The store refused access to s3://{bucket}/{key} (403 {s3_code}). "
-        "Check that this key pair may write there and that volume and datacenter match."
+        "Access to s3://{bucket}/{key} was refused ({status} {s3_code}). Check that this key pair "
+        "may read and write there, that volume and datacenter match, and that no proxy or firewall "
+        "on the way refuses."
     ),
     "store.signature": (
-        "The store rejected the signature (403 SignatureDoesNotMatch): "
-        "the secret key is wrong, or belongs to another access key. Check aws_secret_access_key."
+        "The store rejected the signature ({status} SignatureDoesNotMatch). Check "
+        "aws_secret_access_key: most often it is wrong, or belongs to another access key."
     ),
     "store.another_object": (
         "The store's response named another version of '{key}' (ETag {expected}) than it shows now "
@@ -202,39 +219,57 @@ TEXTS = {
         "the way there is not encrypted."
     ),
     "store.rest_key": (
-        "The store rejected the credentials (403 {s3_code}): the secret key is a RunPod REST API key "
-        "(rpa_…), which does not work for S3. Create an S3 API key in the RunPod settings; "
-        "its secret starts with rps_."
+        "The request was refused ({status} {s3_code}), and the secret key begins with rpa_ as "
+        "RunPod's REST API keys do, which do not work for S3. Create an S3 API key in the RunPod "
+        "settings; its secret starts with rps_."
     ),
     "store.unknown_access_key": (
-        "The store does not know this access key (403 InvalidAccessKeyId). Check aws_access_key_id."
+        "The store does not know this access key ({status} InvalidAccessKeyId). Check "
+        "aws_access_key_id."
     ),
     "store.clock_skew": (
         "The store says this machine's clock is off (RequestTimeTooSkewed). Set the clock and try again."
     ),
-    "store.expired_token": "The session token has expired. Renew the credentials and try again.",
+    "store.expired_token": (
+        "The store says that the session token has expired ({s3_code}). Renew the credentials and "
+        "try again."
+    ),
     "store.no_bucket": (
-        "The bucket or volume '{bucket}' does not exist at {endpoint}. "
-        "Check the volume id and that it is in this datacenter."
+        "The store at {endpoint} knows no bucket or volume '{bucket}'. Check the volume id and "
+        "that it is in this datacenter."
     ),
     "store.too_large": (
-        "The store refused a body of {size} bytes as too large (413). Set a smaller part_size "
-        "(S3_UPLOADER_PART_SIZE)."
+        "A body of {size} bytes was refused as too large ({status} {s3_code}). Set a smaller "
+        "part_size (S3_UPLOADER_PART_SIZE)."
     ),
-    "store.full": "The store is full (507). Free space on the volume or enlarge it.",
-    "store.no_such_upload": "The store no longer knows the multipart upload of '{key}'. Upload it again.",
+    "store.full": (
+        "The store says that it has no space left ({status}). Free space on the volume or enlarge "
+        "it."
+    ),
+    "store.no_such_upload": (
+        "The store does not know the multipart upload of '{key}', or no longer. Upload it again."
+    ),
     "store.bad_listing": "The store answered {operation} of '{key}' with a listing that cannot be used. Try again later.",
-    "store.parts_lost": "The store has lost {count} parts of '{key}' that it had taken, and again after they were sent anew. Upload it again later.",
-    "store.not_s3": "{endpoint} does not answer as an S3 store does. Check the endpoint URL.",
-    "store.not_found": "s3://{bucket}/{key} does not exist.",
-    "store.precondition": "s3://{bucket}/{key} was not written: a precondition failed (412).",
-    "store.rejected": ("The store rejected {operation} of '{key}' ({status} {s3_code}): {detail}"),
-    "store.busy": (
-        "The store could not serve {operation} of '{key}' ({status} {s3_code}). "
-        "It is overloaded or down; try again later."
+    "store.parts_lost": (
+        "The store lacks {count} parts of '{key}' that it had accepted. Upload it again later."
     ),
-    "store.refused": "{endpoint} refuses connections. Check the endpoint URL and that the service runs.",
-    "store.unknown_host": "The host of {endpoint} is unknown. Check the endpoint URL or datacenter, and DNS.",
+    "store.not_s3": "{endpoint} does not answer as an S3 store does. Check the endpoint URL.",
+    "store.not_found": "The store says that s3://{bucket}/{key} does not exist.",
+    "store.precondition": (
+        "The store refused a request for s3://{bucket}/{key}: a precondition failed ({status})."
+    ),
+    "store.rejected": "{operation} of '{key}' was rejected ({status} {s3_code}): {detail}",
+    "store.busy": (
+        "{operation} of '{key}' was not served ({status} {s3_code}: {detail}). The store, or a "
+        "proxy before it, may be overloaded or down; try again later."
+    ),
+    "store.refused": (
+        "{endpoint} refuses connections. Check the endpoint URL and that the service runs."
+    ),
+    "store.unknown_host": (
+        "The host of {endpoint} could not be looked up. Check the endpoint URL or datacenter, and "
+        "DNS."
+    ),
     "store.proxy_unreachable": (
         "{endpoint} cannot be reached: the proxy {proxy} ({variable}) does not take the connection "
         "({reason}). Check the proxy, or unset {variable}, or add the endpoint's host to NO_PROXY."
@@ -247,40 +282,51 @@ TEXTS = {
         "The TLS certificate of {endpoint} is not trusted ({detail}). "
         "If it is your own certificate authority, set S3_UPLOADER_CA_BUNDLE to its PEM file."
     ),
-    "store.timeout": "{endpoint} stopped answering during {operation} of '{key}' ({detail}).",
-    "store.reset": "The connection to {endpoint} broke during {operation} of '{key}' ({detail}).",
-    "store.no_credentials": "The AWS profile gives no usable credentials ({detail}).",
+    "store.no_tls": (
+        "{endpoint} does not speak TLS as it should ({detail}). If it serves plain http, write "
+        "http:// in endpoint_url."
+    ),
+    "store.timeout": "{endpoint} did not respond in time during {operation} of '{key}' ({detail}).",
+    "store.reset": "The connection to {endpoint} failed during {operation} of '{key}' ({detail}).",
+    "store.no_credentials": (
+        "No usable AWS credentials, or no region, were found ({detail}). Check the AWS profile, or "
+        "give the keys in a profile of your own."
+    ),
     "store.bad_bucket": "'{bucket}' is not a valid bucket name or volume id. Check volume_id.",
-    "store.unexpected": "{operation} of '{key}' failed in an unexpected way: {detail}",
+    "store.unexpected": "{operation} of '{key}' failed unexpectedly: {detail}",
     # Proof.
     "integrity.etag": (
-        "The store holds other bytes than were read from '{key}': its ETag is {actual}, "
-        "expected {expected}. The object cannot be trusted; upload it again."
+        "What the store says it received of '{key}' differs from the bytes that were read: its "
+        "ETag is {actual}, expected {expected}. Do not trust an object there; upload it again."
     ),
     "integrity.checksum": (
-        "The store holds other bytes than were read from '{key}': their CRC-64/NVME is {actual}, "
-        "expected {expected}. The object cannot be trusted; upload it again."
+        "What the store says it received of '{key}' differs from the bytes that were read: its "
+        "CRC-64/NVME is {actual}, expected {expected}. Do not trust an object there; upload it "
+        "again."
     ),
     "integrity.no_checksum": (
-        "The store does not say whether it verified the CRC-64/NVME of '{key}': it knows no such "
-        "checksum. Set S3_UPLOADER_INTEGRITY to auto or md5 and upload it again."
+        "The store does not say whether it verified the CRC-64/NVME of '{key}'; it may not support "
+        "this checksum. Set S3_UPLOADER_INTEGRITY to auto or md5 and upload it again."
     ),
     "integrity.damaged": (
         "What lies at '{key}' is the work of this upload and not the bytes that were read: "
         "expected {expected}. The object cannot be trusted; upload it again."
     ),
     "integrity.parts": (
-        "The store says that the parts of '{key}' do not make the bytes that were read "
-        "(CRC-64/NVME {expected}). Nothing was published; upload it again."
+        "The store refused to publish '{key}': by its account the parts do not make the bytes that "
+        "were read (CRC-64/NVME {expected}). Upload it again."
     ),
     "integrity.size": (
-        "The store holds {actual} bytes for '{key}', expected {expected}. Upload it again."
+        "The store says that '{key}' has {actual} bytes, expected {expected}. Upload it again."
     ),
     # One upload as a whole.
-    "upload.stopped": "Not tried: the upload was stopped by an error that every file would meet.",
-    "upload.closed_early": "The Uploader was closed while this upload was under way.",
-    "upload.failed_file": "{name} was not uploaded: {reason}",
-    "upload.failed_files": "{failed} of {total} files were not uploaded; first {name}: {reason}",
+    "upload.stopped": "Not tried: an earlier error stopped the whole upload.",
+    "upload.closed_early": "The Uploader was closed while this call was in progress.",
+    "upload.failed_file": "The upload of {name} failed: {reason}",
+    "upload.unknown_file": "It is not known whether {name} was uploaded: {reason}",
+    "upload.failed_files": (
+        "{failed} of {total} files are not known to be uploaded; first {name}: {reason}"
+    ),
     "upload.closed": "This Uploader is not open. Use it inside 'async with Uploader(...) as uploader:'.",
     # The embedded test server.
     "server.no_binary": (

@@ -27,50 +27,52 @@ TEXTS = {
         "============================================================\n"
         "📊 上传完成\n   总计: {total} 个文件\n   成功: {success} 个\n   失败: {failed} 个"
     ),
-    # 路径与文件
-    # Verification.
-    "verify.same": "“{key}”与存储中的内容逐字节一致。",
-    "verify.different": "存储中的“{key}”与本地文件内容不同。请重新上传。",
-    "verify.missing": "存储中没有“{key}”。请上传。",
+    "log.summary_unknown": "   其中结果未知: {unknown} 个",
+    # 校验本地文件
+    "verify.same": "'{key}' 与存储中的内容逐字节一致。",
+    "verify.different": "存储中的 '{key}' 与本地文件内容不同。请重新上传。",
+    "verify.missing": "存储表示没有 '{key}'。请上传。",
     "log.verified": "✅ {name}: {reason}",
     "log.not_verified": "❌ {name}: {reason}",
-    "upload.foreign": "“{key}”的分段上传 {upload_id} 不在上传日志中，可能属于他人。如确需中止，请传入 force=True。",
-    "upload.active": "“{key}”的分段上传 {upload_id} 正在进行。请先停止它。",
-    # Going on after an interruption, and what could not be found out.
-    "log.reused": "   ♻️  其中 {size} 已由之前中断的上传传到存储",
+    "log.failed_verify": "❌ 校验失败: {reason}",
+    "upload.foreign": "'{key}' 的分片上传 {upload_id} 不在上传日志中，可能属于他人。如仍要中止，请传入 force=True。",
+    "upload.active": "'{key}' 的分片上传 {upload_id} 正在本进程或其他进程中进行。请先停止它。",
+    # 中断后的继续，以及无法确认的结果
+    "log.reused": "   ♻️  其中 {size} 已由之前的上传传到存储",
     "log.unknown": "❔ 结果未知: {reason}",
     "log.item_unknown": "   ❔ 未知: {reason}\n",
-    "outcome.unknown": "“{key}”的数据已全部发送，但无法确认存储是否已发布：{reason} 请稍后用 verify_file 检查，或重新上传。",
-    "journal.unavailable": "无法使用上传日志“{path}”（{reason}）：中断的上传将从头开始。请修复或删除它，或将 S3_UPLOADER_JOURNAL 设为其他路径或 off。",
-    "upload.kept": "“{key}”的分段上传已保留：下次将同一文件上传到同一键时会从中断处继续。",
-    "upload.smaller_parts": "存储拒绝了 {size} 字节的请求体（过大）；“{key}”将以每段 {part_size} 字节重新上传。",
-    "upload.size_only": "该存储的 ETag 不能证明内容；只比较大小。",
-    "source.missing": "'{path}' 不存在。请检查路径。",
-    "source.is_directory": "'{path}' 是目录。请改用 upload_directory。",
-    "source.not_directory": "'{path}' 是文件，不是目录。请改用 upload_file。",
-    "source.unreadable": "无法读取 '{path}'：{reason}。请检查权限和磁盘。",
-    "source.special": "'{path}' 是 {kind}，没有可上传的内容。请把它移出目录。",
-    "source.broken_link": "'{path}' 是指向不存在目标的链接。请修复或删除它。",
-    "source.link_cycle": "'{path}' 链接回包含它的目录，不再重复进入。",
-    "source.vanished": "'{path}' 在上传过程中消失了。没有发布任何内容。",
-    "source.changed": (
-        "'{path}' 在上传过程中被修改（{detail}）。没有发布任何内容；请在没有程序写入时重新上传。"
+    "outcome.unknown": "无法确认 '{key}' 是否已按读取的内容发布：{reason} 请稍后用 verify_file 检查，或重新上传。",
+    "journal.unavailable": (
+        "无法使用上传日志 '{path}'（{reason}）：中断的上传可能需要从头开始。请修复或删除它，或将 S3_UPLOADER_JOURNAL 设为其他路径或 off。"
     ),
-    "source.bad_path": "路径 {path} 含有 NUL 字符，文件名不能含有它。",
+    "upload.kept": "'{key}' 的分片上传已保留：下次将同一文件上传到同一键时可以从中断处继续。",
+    "upload.smaller_parts": (
+        "{size} 字节的请求体被拒绝（过大）；'{key}' 将以更小的分片重新上传，每片 {part_size} 字节，或按存储的分片数上限略大。"
+    ),
+    "upload.size_only": "存储的响应（ETag、校验和）不能证明每个对象的内容；不能证明时只比较大小。",
+    # 路径与文件
+    "source.missing": "'{path}' 不存在。请检查路径。",
+    "source.is_directory": "'{path}' 是目录。请改用 upload_directory 或 verify_directory。",
+    "source.not_directory": "'{path}' 是文件，不是目录。请改用 upload_file 或 verify_file。",
+    "source.unreadable": "无法读取 '{path}'：{reason}。请检查权限和磁盘。",
+    "source.special": "'{path}' 是 {kind}，只能上传普通文件。请删除它，或把其内容复制到文件中。",
+    "source.broken_link": "'{path}' 是指向不存在目标的链接。请修复或删除它。",
+    "source.link_cycle": "'{path}' 指回包含它的目录，不再重复进入。",
+    "source.vanished": "'{path}' 在此期间消失了。请恢复它后重试。",
+    "source.changed": "'{path}' 在此期间被修改（{detail}）。请在没有程序写入时重试。",
+    "source.bad_path": "路径 {path} 含有 NUL 字符，或其他文件名不能含有的字符。",
     "source.no_parent": "'{path}' 没有自己的目录名，include_parent_dir 无法添加。",
     # 对象键
-    "key.empty": "对象键为空。请给 remote_key 一个文件名。",
-    "key.empty_segment": (
-        "对象键 '{key}' 含有空的路径段（'//' 或以 '/' 结尾）。名称之间只写一个 '/'，并以文件名结尾。"
-    ),
+    "key.empty": "对象键为空。请给它一个名称。",
+    "key.empty_segment": "对象键 '{key}' 含有空的路径段（'//' 或以 '/' 结尾）。名称之间只写一个 '/'，并以名称结尾。",
     "key.dot_segment": "对象键 '{key}' 含有 '{segment}' 段，不同存储对它的解释不同。请去掉它。",
     "key.nul": "对象键 '{key}' 含有 NUL 字符。请去掉它。",
     "key.too_long": "对象键 '{key}' 的 UTF-8 长度为 {length} 字节，S3 最多允许 {limit}。请缩短路径。",
     "key.not_utf8": "名称 '{key}' 不是有效的 UTF-8，S3 无法保存。请重命名文件。",
     # 大小
     "plan.too_large": (
-        "文件为 {size} 字节；该存储的单个对象上限为 {limit} 字节（{max_parts} 个分片）。"
-        "请拆分文件；如果存储允许更多，请调大 max_parts 或 max_part_size。"
+        "文件为 {size} 字节；按当前对该存储的限制，单个对象最多 {limit} 字节（{max_parts} 个分片）。请拆分文件；如果存储允许更多，请调大 max_parts "
+        "或 max_part_size。"
     ),
     # 配置
     "config.no_profile_file": (
@@ -128,20 +130,18 @@ TEXTS = {
         "代理 '{proxy}'（{variable}）不是形如 http://host:port/ 的地址。"
         "请更正或取消设置 {variable}，或把 endpoint 的主机加入 NO_PROXY。"
     ),
-    "config.readable_by_others": (
-        "'{path}' 含有密钥，却可以被其他用户读取。请运行: chmod 600 '{path}'"
-    ),
+    "config.readable_by_others": "'{path}' 是存放密钥的文件，其权限却对其他用户开放。请运行: chmod 600 '{path}'",
     "config.unknown_datacenter": (
         "'{datacenter}' 不在本版本已知的 RunPod 数据中心之列。如果上传失败，请检查拼写。"
     ),
     # 存储的回答
     "store.access_denied": (
-        "存储拒绝访问 s3://{bucket}/{key}（403 {s3_code}）。"
-        "请检查该密钥是否有写权限，以及 Volume ID 和 datacenter 是否匹配。"
+        "对 s3://{bucket}/{key} 的访问被拒绝（{status} {s3_code}）。请检查该密钥是否有读写权限，Volume ID 和 datacenter "
+        "是否匹配，以及途中是否有代理或防火墙拒绝。"
     ),
     "store.signature": (
-        "存储拒绝了签名（403 SignatureDoesNotMatch）：密钥错误，或属于另一个 access key。"
-        "请检查 aws_secret_access_key。"
+        "存储拒绝了签名（{status} SignatureDoesNotMatch）。请检查 aws_secret_access_key：通常是它有误，或属于另一个 access "
+        "key。"
     ),
     "store.another_object": (
         "存储的响应所指的 '{key}' 版本（ETag {expected}）与现在显示的（{actual}）不同，或者该对象早于本次上传。"
@@ -166,34 +166,31 @@ TEXTS = {
         "{endpoint} 将 '{key}' 的 {operation} 重定向到 {target}，未予跟随：那里的连接没有加密。"
     ),
     "store.rest_key": (
-        "存储拒绝了凭证（403 {s3_code}）：该密钥是 RunPod REST API 密钥（rpa_…），不能用于 S3。"
-        "请在 RunPod 设置中创建 S3 API 密钥，其密钥以 rps_ 开头。"
+        "请求被拒绝（{status} {s3_code}），而该密钥以 rpa_ 开头，与 RunPod REST API 密钥相同，这种密钥不能用于 S3。请在 RunPod "
+        "设置中创建 S3 API 密钥，其密钥以 rps_ 开头。"
     ),
     "store.unknown_access_key": (
-        "存储不认识该 access key（403 InvalidAccessKeyId）。请检查 aws_access_key_id。"
+        "存储不认识该 access key（{status} InvalidAccessKeyId）。请检查 aws_access_key_id。"
     ),
     "store.clock_skew": "存储认为本机时钟不准（RequestTimeTooSkewed）。请校准时钟后重试。",
-    "store.expired_token": "会话令牌已过期。请更新凭证后重试。",
-    "store.no_bucket": (
-        "存储桶（卷）'{bucket}' 在 {endpoint} 不存在。请检查 Volume ID，以及它是否在该 datacenter。"
-    ),
+    "store.expired_token": "存储表示会话令牌已过期（{s3_code}）。请更新凭证后重试。",
+    "store.no_bucket": "{endpoint} 的存储没有存储桶（卷）'{bucket}'。请检查 Volume ID，以及它是否在该 datacenter。",
     "store.too_large": (
-        "存储拒绝了 {size} 字节的请求体，认为过大（413）。"
-        "请设置更小的 part_size（S3_UPLOADER_PART_SIZE）。"
+        "{size} 字节的请求体被拒绝（过大，{status} {s3_code}）。请设置更小的 part_size（S3_UPLOADER_PART_SIZE）。"
     ),
-    "store.full": "存储空间已满（507）。请清理或扩容卷。",
-    "store.no_such_upload": "存储已不认识 '{key}' 的分片上传。请重新上传。",
+    "store.full": "存储表示空间已满（{status}）。请清理或扩容卷。",
+    "store.no_such_upload": "存储不认识（或已不认识）'{key}' 的分片上传。请重新上传。",
     "store.bad_listing": "存储对 {operation}（{key}）返回的列表无法使用。请稍后再试。",
-    "store.parts_lost": "存储丢失了“{key}”已接收的 {count} 个分段，重新发送后仍然丢失。请稍后重新上传。",
+    "store.parts_lost": "存储缺少 '{key}' 的 {count} 个曾经接收的分片。请稍后重新上传。",
     "store.not_s3": "{endpoint} 的应答不像 S3 存储。请检查 endpoint URL。",
-    "store.not_found": "s3://{bucket}/{key} 不存在。",
-    "store.precondition": "s3://{bucket}/{key} 未写入：前提条件不满足（412）。",
-    "store.rejected": "存储拒绝了 '{key}' 的 {operation}（{status} {s3_code}）：{detail}",
+    "store.not_found": "存储表示 s3://{bucket}/{key} 不存在。",
+    "store.precondition": "存储拒绝了对 s3://{bucket}/{key} 的请求：前提条件不满足（{status}）。",
+    "store.rejected": "'{key}' 的 {operation} 被拒绝（{status} {s3_code}）：{detail}",
     "store.busy": (
-        "存储无法处理 '{key}' 的 {operation}（{status} {s3_code}）。它过载或不可用，请稍后重试。"
+        "'{key}' 的 {operation} 未被处理（{status} {s3_code}：{detail}）。存储或其前面的代理可能过载或不可用，请稍后重试。"
     ),
     "store.refused": "{endpoint} 拒绝连接。请检查 endpoint 地址以及服务是否在运行。",
-    "store.unknown_host": "找不到 {endpoint} 的主机。请检查 endpoint 或 datacenter，以及 DNS。",
+    "store.unknown_host": "无法解析 {endpoint} 的主机。请检查 endpoint 或 datacenter，以及 DNS。",
     "store.proxy_unreachable": (
         "无法连接 {endpoint}：代理 {proxy}（{variable}）没有接受连接（{reason}）。"
         "请检查代理，或取消设置 {variable}，或把 endpoint 的主机加入 NO_PROXY。"
@@ -206,37 +203,32 @@ TEXTS = {
         "{endpoint} 的 TLS 证书不受信任（{detail}）。"
         "如果使用自己的证书颁发机构，请把 S3_UPLOADER_CA_BUNDLE 设为其 PEM 文件。"
     ),
-    "store.timeout": "{endpoint} 在 '{key}' 的 {operation} 过程中停止响应（{detail}）。",
-    "store.reset": "与 {endpoint} 的连接在 '{key}' 的 {operation} 过程中断开（{detail}）。",
-    "store.no_credentials": "该 AWS profile 没有可用的凭证（{detail}）。",
+    "store.no_tls": "{endpoint} 没有正常使用 TLS（{detail}）。如果它提供的是明文 http，请在 endpoint_url 中写 http://。",
+    "store.timeout": "{endpoint} 在 '{key}' 的 {operation} 过程中没有及时响应（{detail}）。",
+    "store.reset": "与 {endpoint} 的连接在 '{key}' 的 {operation} 过程中失败（{detail}）。",
+    "store.no_credentials": "找不到可用的 AWS 凭证或区域（{detail}）。请检查 AWS profile，或在自己的 profile 中写入密钥。",
     "store.bad_bucket": "'{bucket}' 不是有效的存储桶名称或 Volume ID。请检查 volume_id。",
     "store.unexpected": "'{key}' 的 {operation} 意外失败：{detail}",
-    # 校验
-    "integrity.etag": (
-        "存储中 '{key}' 的内容与读取的字节不同：其 ETag 为 {actual}，应为 {expected}。"
-        "该对象不可信，请重新上传。"
-    ),
+    # 证明
+    "integrity.etag": "存储表示收到的 '{key}' 与读取的字节不同：其 ETag 为 {actual}，应为 {expected}。请勿信任那里的对象，请重新上传。",
     "integrity.checksum": (
-        "存储中 '{key}' 的内容与读取的字节不同：其 CRC-64/NVME 为 {actual}，应为 {expected}。"
-        "该对象不可信，请重新上传。"
+        "存储表示收到的 '{key}' 与读取的字节不同：其 CRC-64/NVME 为 {actual}，应为 {expected}。请勿信任那里的对象，请重新上传。"
     ),
     "integrity.no_checksum": (
-        "存储没有说明是否校验了 '{key}' 的 CRC-64/NVME：它不支持这种校验和。"
-        "请把 S3_UPLOADER_INTEGRITY 设为 auto 或 md5，然后重新上传。"
+        "存储没有说明是否校验了 '{key}' 的 CRC-64/NVME；它可能不支持这种校验和。请把 S3_UPLOADER_INTEGRITY 设为 auto 或 md5，"
+        "然后重新上传。"
     ),
     "integrity.damaged": (
         "'{key}' 处的对象由本次上传产生，但内容与读取的字节不一致：预期为 {expected}。该对象不可信，请重新上传。"
     ),
-    "integrity.parts": (
-        "存储认为 '{key}' 的分段拼成的内容与读取的字节不同（CRC-64/NVME {expected}）。"
-        "没有发布任何内容，请重新上传。"
-    ),
-    "integrity.size": "存储中 '{key}' 有 {actual} 字节，应为 {expected}。请重新上传。",
+    "integrity.parts": "存储拒绝发布 '{key}'：它认为分片拼成的内容与读取的字节不同（CRC-64/NVME {expected}）。请重新上传。",
+    "integrity.size": "存储表示 '{key}' 有 {actual} 字节，应为 {expected}。请重新上传。",
     # 整个上传
-    "upload.stopped": "未尝试：上传因每个文件都会遇到的错误而停止。",
-    "upload.closed_early": "上传尚未结束，Uploader 就被关闭了。",
-    "upload.failed_file": "{name} 未上传：{reason}",
-    "upload.failed_files": "{total} 个文件中有 {failed} 个未上传；首个 {name}：{reason}",
+    "upload.stopped": "未尝试：之前的错误使整个上传停止。",
+    "upload.closed_early": "调用尚未结束，Uploader 就被关闭了。",
+    "upload.failed_file": "{name} 上传失败：{reason}",
+    "upload.unknown_file": "无法确认 {name} 是否已上传：{reason}",
+    "upload.failed_files": "{total} 个文件中有 {failed} 个不能确认已上传；首个 {name}：{reason}",
     "upload.closed": "该 Uploader 未打开。请在 'async with Uploader(...) as uploader:' 中使用。",
     # 内置测试服务器
     "server.no_binary": (

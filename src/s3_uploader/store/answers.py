@@ -189,8 +189,7 @@ def error_from_os(request: Request, error: OSError) -> StoreError:
         case ssl.SSLCertVerificationError():
             return StoreError("store.tls", fatal=True, detail=_verdict(error), **where)
         case ssl.SSLError() if error.reason in _NO_TLS:
-            detail = f"{error.reason}: perhaps it speaks plain http"
-            return StoreError("store.tls", fatal=True, detail=detail, **where)
+            return StoreError("store.no_tls", fatal=True, detail=str(error.reason), **where)
         case socket.gaierror():
             return StoreError("store.unknown_host", fatal=True, retryable=True, **where)
         case ConnectionRefusedError():

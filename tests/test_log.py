@@ -1,0 +1,177 @@
+"""What the log claims: speeds of what was sent now, and no word more than is known."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from s3_uploader import FileOutcome, UploadFailedError, verify_directory, verify_file
+from s3_uploader.consumers import LogConsumer, ReportBuilder
+from s3_uploader.events import (
+    BytesSent,
+    Event,
+    FileStarted,
+    FileUnknown,
+    FileUploaded,
+    PartReused,
+    ScanFinished,
+    UploadFinished,
+    UploadStarted,
+)
+from s3_uploader.messages import en, zh
+from s3_uploader.plan import MIB
+
+
+def _started(kind: Literal["file", "directory"]) -> UploadStarted:
+    return UploadStarted(
+        upload=1,
+        at=0.0,
+        kind=kind,
+        source="/src",
+        target="t",
+        endpoint="http://h",
+        region="r",
+        bucket="b",
+        runpod=False,
+    )
+
+
+def _uploaded(size: int, reused: int, seconds: float, file: int = 0) -> FileUploaded:
+    return FileUploaded(
+        upload=1,
+        at=seconds,
+        file=file,
+        name="m",
+        key="m",
+        size=size,
+        etag="e",
+        parts=4,
+        verified_by="etag-md5",
+        lane="memory",
+        seconds=seconds,
+        reused=reused,
+    )
+
+
+def _unknown() -> FileUnknown:
+    return FileUnknown(
+        upload=1,
+        at=1.0,
+        file=9,
+        name="u",
+        key="u",
+        size=1,
+        code="outcome.unknown",
+        params={"key": "u", "reason": "…"},
+        seconds=0.1,
+    )
+
+
+def _fold(*events: Event) -> list[str]:
+    lines: list[str] = []
+    log = LogConsumer("en", lines.append)
+    for event in events:
+        log(event)
+    return "\n".join(lines).split("\n")
+
+
+def _sent(part: int, sent: int, at: float) -> BytesSent:
+    return BytesSent(upload=1, at=at, file=0, part=part, sent=sent)
+
+
+def _speeds(lines: list[str]) -> list[str]:
+    return [found[1] for line in lines if (found := re.search(r"([\d.-]+ [KM]?B)/s$", line))]
+
+
+_FILE = FileStarted(upload=1, at=0.0, file=0, name="m", key="m", size=4 * MIB)
+
+
+def _reused(part: int, at: float) -> PartReused:
+    return PartReused(upload=1, at=at, file=0, part=part, size=MIB)
+
+
+def test_parts_that_were_at_the_store_make_no_speed() -> None:
+    lines = _fold(
+        _started("file"),
+        _FILE,
+        _reused(1, 0.001),
+        _reused(2, 0.001),
+        _sent(3, MIB, 1.0),
+        _sent(4, MIB, 2.0),
+        _uploaded(4 * MIB, 2 * MIB, 2.0),
+    )
+    assert _speeds(lines) == ["1.00 MB", "1.00 MB", "1.00 MB"]
+    assert any("75.0% (3.00 MB / 4.00 MB) - 1.00 MB/s" in line for line in lines)
+
+
+def test_a_part_the_store_has_lost_counts_again_when_it_is_sent() -> None:
+    """The speed would else be made of what is still missing."""
+    lines = _fold(
+        _started("file"),
+        _FILE,
+        *[_reused(part, 0.001) for part in (1, 2)],
+        _sent(1, MIB // 2, 0.5),
+        _sent(1, MIB, 1.0),
+        _sent(3, MIB, 2.0),
+    )
+    assert _speeds(lines) == ["1.00 MB"] * 3
+    assert any("75.0% (3.00 MB / 4.00 MB) - 1.00 MB/s" in line for line in lines)
+
+
+def test_a_file_that_was_there_whole_has_no_speed() -> None:
+    lines = _fold(_started("file"), _FILE, _uploaded(4 * MIB, 4 * MIB, 0.01))
+    assert [line for line in lines if line.endswith("- 0 B/s")]
+    assert [line for line in lines if line.endswith("speed: 0 B/s")]
+
+
+def test_a_report_tells_what_was_sent_from_what_was_there() -> None:
+    builder = ReportBuilder()
+    for event in (_uploaded(4 * MIB, MIB, 1.0), _uploaded(MIB, MIB, 1.0, 1), _unknown()):
+        builder(event)
+    report = builder.report()
+    assert (report.size, report.reused) == (5 * MIB, 2 * MIB)
+
+
+def test_a_summary_says_how_many_of_the_failed_are_unknown() -> None:
+    scan = ScanFinished(upload=1, at=0.0, files=2, size=2)
+    end = UploadFinished(upload=1, at=1.0, seconds=1)
+    lines = _fold(_started("directory"), scan, _uploaded(1, 0, 1.0), _unknown(), end)
+    assert lines[-2:] == ["   Failed: 1", "   Of these, outcome unknown: 1"]
+    assert "unknown" not in _fold(_started("directory"), scan, _uploaded(1, 0, 1.0), end)[-1]
+
+
+@pytest.mark.parametrize(("unknown", "words"), [(True, "not known whether"), (False, "failed")])
+def test_an_outcome_that_is_unknown_is_not_raised_as_a_failure(
+    *, unknown: bool, words: str
+) -> None:
+    outcome = FileOutcome(
+        name="f", key="k", size=1, seconds=0.1, error="upload.closed", unknown=unknown
+    )
+    with pytest.raises(UploadFailedError, match=words):
+        outcome.raise_for_failure()
+
+
+@pytest.mark.parametrize("verify", [verify_file, verify_directory])
+def test_a_verification_that_cannot_begin_is_not_called_an_upload(
+    verify: Callable[[Path], object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not getattr(verify(tmp_path), "get", lambda _: False)("same")
+    out = capsys.readouterr().out
+    assert out.startswith("❌ 校验失败: ")
+    assert "上传失败: " not in out
+
+
+@pytest.mark.parametrize("code", ["outcome.unknown", "source.changed", "source.vanished"])
+def test_no_message_claims_what_was_sent_or_published(code: str) -> None:
+    """They are also raised where a body went in part, or an earlier attempt may have succeeded."""
+    for claim in ("All bytes", "Nothing was published", "全部发送", "没有发布"):
+        assert claim not in en.TEXTS[code] + zh.TEXTS[code]
+    assert ("verify_file" in en.TEXTS[code]) == (code == "outcome.unknown")
+
+
+def test_chinese_uses_one_term_for_a_multipart_upload_and_one_kind_of_quotes() -> None:
+    text = "".join(zh.TEXTS.values())
+    for other in ("分段", "“", "”", "「", "‘"):
+        assert other not in text
