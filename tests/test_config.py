@@ -29,6 +29,7 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "journal": ("off", "off"),
     "adopt": ("Yes", True),
     "on_cancel": ("keep", "keep"),
+    "symlinks": (" inside ", "inside"),
     "outcome_timeout": ("90", 90.0),
     "lang": ("en", "en"),
 }
@@ -51,6 +52,7 @@ _BAD = {
     "journal": ["/"],
     "adopt": ["perhaps"],
     "on_cancel": ["pray"],
+    "symlinks": ["no", "FOLLOW"],
     "outcome_timeout": ["-1"],
     "lang": ["fr"],
 }

@@ -54,8 +54,8 @@ def test_links_to_files_and_directories_are_followed(tmp_path: Path) -> None:
     (root / "model.bin").symlink_to("../blobs/f00d")
     (root / "all").symlink_to("../blobs")
     assert _walk(root) == {
-        "model.bin": SourceFile("model.bin", 7),
-        "all/f00d": SourceFile("all/f00d", 7),
+        "model.bin": SourceFile("model.bin", 7, "outside"),
+        "all/f00d": SourceFile("all/f00d", 7, "outside"),
     }
 
 

@@ -15,6 +15,7 @@ from s3_uploader.profile import Profile
 Integrity = Literal["auto", "md5", "crc64nvme", "off"]
 LaneChoice = Literal["auto", "boto"]
 OnCancel = Literal["abort", "keep"]
+Symlinks = Literal["follow", "inside", "skip"]
 
 _UNITS = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": TIB}
 
@@ -90,6 +91,7 @@ _SETTINGS = {
         lambda value: isinstance(value, bool),
     ),
     "on_cancel": _one_of(OnCancel),
+    "symlinks": _one_of(Symlinks),
     "outcome_timeout": _at_least(0, float, "seconds"),
     "lang": _one_of(Language),
 }
@@ -133,6 +135,8 @@ class UploadConfig:
             whoever began it, as far as its parts are the file's own bytes. Default False.
         on_cancel: what a cancelled upload does with a multipart upload: "abort" it, or "keep" it
             in the journal for the next time. Default "abort".
+        symlinks: which symbolic links below a directory are followed: "follow" each, "inside" those
+            whose target lies in the directory too, or "skip" them all. Default "follow".
         outcome_timeout: seconds to find out whether a CompleteMultipartUpload whose answer was
             lost took effect. Default 60, and 30 more for each GiB of the object (RunPod took
             7.5 minutes for 38 GB).
@@ -161,6 +165,7 @@ class UploadConfig:
     journal: str | None = None
     adopt: bool = False
     on_cancel: OnCancel = "abort"
+    symlinks: Symlinks = "follow"
     outcome_timeout: float | None = None
     lang: Language = "zh"
 

@@ -38,15 +38,20 @@ class UploadStarted(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanFinished(_Event):
-    """The totals are known: `files` counts what will succeed or fail."""
+    """The totals are known: `files` counts what will succeed or fail.
+
+    `linked` of them are behind a symbolic link, and `outside` of those lie outside the directory.
+    """
 
     files: int
     size: int
+    linked: int = 0
+    outside: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntrySkipped(_Event):
-    """An entry of the tree was left out on purpose (a link back to its own parent)."""
+    """A link was left out on purpose: it leads back to its own parent, or `symlinks` says so."""
 
     name: str
     code: str

@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import anyio
 from anyio import to_thread
 
-from s3_uploader.config import UploadConfig
+from s3_uploader.config import Symlinks, UploadConfig
 from s3_uploader.consumers import (
     FileOutcome,
     ReportBuilder,
@@ -178,17 +178,19 @@ class Uploader:
         *,
         consumers: Sequence[Consumer] = (),
         keep_files: bool = True,
+        symlinks: Symlinks | None = None,
     ) -> UploadReport:
         """Upload every file below a directory to `prefix`/<path below it>.
 
-        Hidden files are included and links followed; what cannot be uploaded is a failure of that
-        file only.
+        Hidden files are included; what cannot be uploaded is a failure of that file only.
 
         Args:
             path: the directory.
             prefix: key prefix, without '/' at its ends; "" is the bucket's root.
             consumers: called with every event of this call.
             keep_files: keep the outcome of every file in the report, not only of failures.
+            symlinks: which symbolic links below `path` are followed; default
+                `UploadConfig.symlinks`.
 
         Returns:
             The report. If the upload could not start, every file counts as failed (the directory
@@ -196,20 +198,22 @@ class Uploader:
 
         Raises:
             UploadFailedError: the Uploader is not open.
+            ConfigError: `symlinks` is not allowed.
         """
         source = os.fspath(path)
+        links = self._symlinks(symlinks, "upload_directory")
 
         async def work(call: Call) -> None:
             if prefix:
                 check_key(prefix)
-            await upload_directory(call, source, prefix)
+            await upload_directory(call, source, prefix, links)
 
         report, refusal = await self._run(
             "directory", source, prefix, work, consumers, keep_files=keep_files
         )
         if refusal is None:
             return report
-        found = await to_thread.run_sync(count_files, source)
+        found = await to_thread.run_sync(count_files, source, links)
         return _refused(report, source, prefix, refusal, found)
 
     @asynccontextmanager
@@ -269,15 +273,18 @@ class Uploader:
         prefix: str = "",
         *,
         consumers: Sequence[Consumer] = (),
+        symlinks: Symlinks | None = None,
     ) -> VerifyReport:
         """Compare every file below a directory with the object at `prefix`/<path below it>.
 
         Objects without a file are not looked for.
 
-        Args, Raises: as `verify_file`; SourceError if the directory itself cannot be read.
+        Args, Raises: as `verify_file` and, for `symlinks`, `upload_directory`; SourceError if the
+        directory itself cannot be read.
         """
         builder = VerifyBuilder()
-        work = partial(verify_directory, root=os.fspath(path), prefix=prefix)
+        links = self._symlinks(symlinks, "verify_directory")
+        work = partial(verify_directory, root=os.fspath(path), prefix=prefix, symlinks=links)
         await self._perform(Task(next(self._numbers), "other", "", "", work), builder, consumers)
         _raise_refusal(builder.refusal)
         return builder.report()
@@ -374,6 +381,23 @@ class Uploader:
             ended.set()
         if tasks.cancel_scope.cancelled_caught:
             raise UploadFailedError("upload.closed_early")
+
+    def _symlinks(self, given: Symlinks | None, origin: str) -> Symlinks:
+        """Return what was given, or else the setting.
+
+        Raises:
+            UploadFailedError: the Uploader is not open.
+            ConfigError: it is not allowed.
+        """
+        if self._session is None:
+            raise UploadFailedError("upload.closed")
+        choices = get_args(Symlinks)
+        if given is not None and given not in choices:
+            allowed = "one of " + ", ".join(choices)
+            raise ConfigError(
+                "config.bad_value", field="symlinks", value=given, origin=origin, allowed=allowed
+            )
+        return given or self._session.config.symlinks
 
     def _publish(self, event: Event) -> None:
         for subscription in self._subscriptions:

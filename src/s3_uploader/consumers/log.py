@@ -115,6 +115,8 @@ class LogConsumer:
         self._success = 0
         self._failed = 0
         self._unknown = 0
+        self._linked = 0
+        self._outside = 0
         self._held: list[_Outcome] = []
 
     def __call__(self, event: Event) -> None:
@@ -205,16 +207,22 @@ class LogConsumer:
             case RequestRetried():
                 self._retried(event)
             case UploadFinished():
-                counts = {"success": self._success, "failed": self._failed}
-                self._say("log.summary", total=sum(counts.values()), **counts)
-                if self._unknown:
-                    self._say("log.summary_unknown", unknown=self._unknown)
+                self._summary()
             case _:
                 pass
+
+    def _summary(self) -> None:
+        counts = {"success": self._success, "failed": self._failed}
+        self._say("log.summary", total=sum(counts.values()), **counts)
+        if self._unknown:
+            self._say("log.summary_unknown", unknown=self._unknown)
+        if self._linked:
+            self._say("log.summary_linked", linked=self._linked, outside=self._outside)
 
     def _directory_header(self, event: ScanFinished, started: UploadStarted) -> None:
         self._scanned = True
         self._total = event.files
+        self._linked, self._outside = event.linked, event.outside
         size = format_size(event.size)
         self._say("log.directory", path=started.source, files=event.files, size=size)
         self._store("log.store_short", started)

@@ -11,6 +11,7 @@ from s3_uploader.events import (
     FileFailed,
     FileUnknown,
     FileUploaded,
+    ScanFinished,
     UploadFailed,
     UploadFinished,
     Verified,
@@ -83,7 +84,10 @@ class UploadReport:
         seconds: wall-clock time of the upload.
         files: the outcome of every file in order of completion; only those not committed where
             the upload was asked not to keep the others.
-        skipped: names of links that were not followed because they lead back to their parents.
+        skipped: names of links that were not followed because they lead back to their parents, or
+            because `symlinks` leaves them out.
+        linked: number of files found behind symbolic links; `outside` of those lie outside the
+            directory.
     """
 
     success: int
@@ -94,6 +98,8 @@ class UploadReport:
     skipped: tuple[str, ...]
     unknown: int = 0
     reused: int = 0
+    linked: int = 0
+    outside: int = 0
 
     @property
     def total(self) -> int:
@@ -139,6 +145,8 @@ class ReportBuilder:
         self._unknown = 0
         self._size = 0
         self._reused = 0
+        self._linked = 0
+        self._outside = 0
         self._seconds = 0.0
         self.refusal: UploadFailed | None = None
 
@@ -157,6 +165,8 @@ class ReportBuilder:
             case FileUnknown():
                 self._unknown += 1
                 self._files.append(replace(_failure(event), unknown=True))
+            case ScanFinished(linked=linked, outside=outside):
+                self._linked, self._outside = linked, outside
             case EntrySkipped():
                 self._skipped.append(event.name)
             case UploadFailed():
@@ -177,6 +187,8 @@ class ReportBuilder:
             skipped=tuple(self._skipped),
             unknown=self._unknown,
             reused=self._reused,
+            linked=self._linked,
+            outside=self._outside,
         )
 
 

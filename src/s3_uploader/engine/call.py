@@ -18,7 +18,7 @@ from s3_uploader.engine.retry import RetryPolicy, retries_of
 from s3_uploader.errors import IntegrityError, Param, S3UploaderError, StoreError
 from s3_uploader.events import RequestRetried, Warned
 from s3_uploader.plan import StoreLimits
-from s3_uploader.source import SmallFileReader
+from s3_uploader.source import SmallFileReader, Within
 from s3_uploader.store import Body, ObjectStore
 
 T = TypeVar("T")
@@ -65,13 +65,14 @@ class Lessons:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file to upload. `size` is bytes as last measured."""
+    """One file to upload. `size` is bytes as last measured, `within` is checked at opening."""
 
     file: int
     name: str
     path: str
     key: str
     size: int
+    within: Within | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -3,12 +3,14 @@
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import anyio
 from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from s3_uploader.config import Symlinks
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.crew import work_through
 from s3_uploader.engine.history import History
@@ -23,13 +25,19 @@ QUEUE_BATCHES = 128
 """Batches of entries (256 each) the walk may be ahead of the workers: bounds memory."""
 
 
-async def upload_directory(call: Call, root: str, prefix: str) -> None:
+_Walk = Callable[[], Iterator[list[Entry]]]
+
+
+async def upload_directory(call: Call, root: str, prefix: str, symlinks: Symlinks) -> None:
     """Upload every file below `root` to `prefix`/<relative path>; outcomes are in the events.
+
+    `symlinks` says which links below `root` are followed.
 
     Raises:
         SourceError: `root` itself is missing, not a directory or unreadable.
     """
-    batches = await to_thread.run_sync(_first_batch, root)
+    walk_tree = partial(walk, root, symlinks=symlinks)
+    begun = await to_thread.run_sync(_first_batch, walk_tree)
     call.history = History.of(call.journal, call.store.endpoint, call.store.bucket, prefix, root)
     send, receive = anyio.create_memory_object_stream[list[Entry]](QUEUE_BATCHES)
     backlog = _Backlog(receive)
@@ -42,7 +50,7 @@ async def upload_directory(call: Call, root: str, prefix: str) -> None:
     # Closed here: cancelled early, the tasks may never begin.
     with send, receive:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_scan, call, root, batches, send)
+            tasks.start_soon(_scan, call, walk_tree, begun, send)
             await work_through(backlog.take, upload, call.limiter)
     await call.history.finish()
     await tell_journal_problem(call)
@@ -76,13 +84,19 @@ async def _upload_entry(call: Call, root: str, prefix: str, number: int, entry: 
     if isinstance(entry, Skipped):
         return
     key = prefix + entry.name
-    size = entry.size if isinstance(entry, SourceFile) else 0
-    job = Job(number, entry.name, root + entry.name, key, size)
+    job = job_of(entry, number, root + entry.name, key)
     problem = _problem(call, entry, key)
     if problem is not None:
         await fail(call, job, problem, time.monotonic())
     else:
         await transfer(call, job)
+
+
+def job_of(entry: SourceFile | Problem, number: int, path: str, key: str) -> Job:
+    """Return the job of a file that a walk has found."""
+    if isinstance(entry, Problem):
+        return Job(number, entry.name, path, key, 0)
+    return Job(number, entry.name, path, key, entry.size, entry.within)
 
 
 def _problem(call: Call, entry: Entry, key: str) -> S3UploaderError | None:
@@ -98,8 +112,8 @@ def _problem(call: Call, entry: Entry, key: str) -> S3UploaderError | None:
 # ------------------------------------------------------------------------------------------ walk
 
 
-def _first_batch(root: str) -> tuple[list[Entry], Iterator[list[Entry]]]:
-    batches = walk(root)
+def _first_batch(walk_tree: _Walk) -> tuple[list[Entry], Iterator[list[Entry]]]:
+    batches = walk_tree()
     return next(batches, []), batches
 
 
@@ -109,7 +123,7 @@ def _next_batch(batches: Iterator[list[Entry]]) -> list[Entry]:
 
 async def _scan(
     call: Call,
-    root: str,
+    walk_tree: _Walk,
     begun: tuple[list[Entry], Iterator[list[Entry]]],
     send: MemoryObjectSendStream[list[Entry]],
 ) -> None:
@@ -128,7 +142,7 @@ async def _scan(
                 except anyio.WouldBlock:
                     if not totals.counting:
                         totals.counting = True
-                        tasks.start_soon(_count_ahead, call, root, totals)
+                        tasks.start_soon(_count_ahead, call, walk_tree, totals)
                     await send.send(batch)
                 batch = await to_thread.run_sync(_next_batch, batches)
         await totals.tell(call)
@@ -136,11 +150,13 @@ async def _scan(
 
 
 class _Totals:
-    """Files and bytes of the tree, told once."""
+    """Files and bytes of the tree, and files behind links, told once."""
 
     def __init__(self) -> None:
         self.files = 0
         self.size = 0
+        self.linked = 0
+        self.outside = 0
         self.counting = False
         self._told = False
 
@@ -151,26 +167,36 @@ class _Totals:
             self.files += 1
             if not isinstance(entry, Problem):
                 self.size += entry.size
+                self.linked += bool(entry.via)
+                self.outside += entry.via == "outside"
 
     async def tell(self, call: Call) -> None:
         if self._told:
             return
         self._told = True
         await call.events.emit(
-            ScanFinished(upload=call.number, at=time.monotonic(), files=self.files, size=self.size)
+            ScanFinished(
+                upload=call.number,
+                at=time.monotonic(),
+                files=self.files,
+                size=self.size,
+                linked=self.linked,
+                outside=self.outside,
+            )
         )
 
 
-async def _count_ahead(call: Call, root: str, told: _Totals) -> None:
+async def _count_ahead(call: Call, walk_tree: _Walk, told: _Totals) -> None:
     ahead = _Totals()
     try:
-        batches = walk(root)
+        batches = walk_tree()
         while batch := await to_thread.run_sync(_next_batch, batches):
             ahead.add(batch)
     except SourceError:
         # The root vanished; the walk that feeds the queue reports it.
         return
     told.files, told.size = ahead.files, ahead.size
+    told.linked, told.outside = ahead.linked, ahead.outside
     await told.tell(call)
 
 

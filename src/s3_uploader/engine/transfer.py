@@ -113,7 +113,7 @@ async def _send(call: Call, job: Job) -> Delivered:
         if done is not None:
             return done
         # The file has grown past "small" since it was measured.
-    fingerprint = await to_thread.run_sync(open_source, job.path)
+    fingerprint = await to_thread.run_sync(open_source, job.path, job.within)
     job = replace(job, size=fingerprint.size)
     await _started(call, job)
     done = await _sent_before(call, job, fingerprint)
@@ -196,7 +196,7 @@ async def _put_small(call: Call, job: Job) -> Delivered | None:
 
     async def attempt() -> Delivered | None:
         nonlocal body
-        content = await call.reader.read(job.path)
+        content = await call.reader.read(job.path, job.within)
         if content is None:
             return None
         md5 = content.md5

@@ -8,8 +8,10 @@ from typing import cast
 
 from anyio import to_thread
 
+from s3_uploader.config import Symlinks
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.crew import work_through
+from s3_uploader.engine.directory import job_of
 from s3_uploader.engine.proof import composite_etag, is_md5
 from s3_uploader.errors import S3UploaderError, StoreError
 from s3_uploader.events import FileVerified, Match, Proof
@@ -20,7 +22,6 @@ from s3_uploader.source import (
     Fingerprint,
     Problem,
     Skipped,
-    SourceFile,
     open_source,
     recheck,
     walk,
@@ -41,13 +42,15 @@ async def verify_file(call: Call, path: str, key: str) -> None:
     await _verify(call, Job(0, os.path.basename(path), path, key, 0))
 
 
-async def verify_directory(call: Call, root: str, prefix: str) -> None:
+async def verify_directory(call: Call, root: str, prefix: str, symlinks: Symlinks) -> None:
     """Compare every file below `root` with the object at `prefix`/<relative path>.
+
+    `symlinks` says which links below `root` are followed, as in an upload.
 
     Raises:
         SourceError: `root` itself is missing, not a directory or unreadable.
     """
-    batches = walk(root)
+    batches = walk(root, symlinks=symlinks)
     key_prefix = f"{prefix}/" if prefix else ""
     number = 0
     while batch := await to_thread.run_sync(_next, batches):
@@ -56,8 +59,7 @@ async def verify_directory(call: Call, root: str, prefix: str) -> None:
             if isinstance(entry, Skipped):
                 continue
             path, key = os.path.join(root, entry.name), key_prefix + entry.name
-            size = entry.size if isinstance(entry, SourceFile) else 0
-            job = Job(number, entry.name, path, key, size)
+            job = job_of(entry, number, path, key)
             number += 1
             if isinstance(entry, Problem):
                 await _tell(call, job, "failed", error=entry.error)
@@ -78,7 +80,7 @@ def _next(batches: Iterator[list[Entry]]) -> list[Entry]:
 async def _verify(call: Call, job: Job) -> None:
     try:
         check_key(job.key)
-        fingerprint = await to_thread.run_sync(open_source, job.path)
+        fingerprint = await to_thread.run_sync(open_source, job.path, job.within)
         job = Job(job.file, job.name, job.path, job.key, fingerprint.size)
         info = await _look(call, job)
         if info is None:

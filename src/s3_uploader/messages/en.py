@@ -29,6 +29,7 @@ TEXTS = {
         "📊 Upload finished\n   Total: {total} files\n   Succeeded: {success}\n   Failed: {failed}"
     ),
     "log.summary_unknown": "   Of these, outcome unknown: {unknown}",
+    "log.summary_linked": "   Through symbolic links: {linked} (outside the directory: {outside})",
     # Verification.
     "verify.same": "'{key}' is byte-identical at the store.",
     "verify.different": "'{key}' at the store differs from the local file. Upload it again.",
@@ -86,6 +87,15 @@ TEXTS = {
     "source.link_cycle": (
         "'{path}' leads back to a directory that contains it; it is not followed again."
     ),
+    "source.not_inside": (
+        "'{path}' is not the file, or no longer, that was found below the directory: a symbolic "
+        "link may have taken its place. It is left alone (symlinks=inside or skip)."
+    ),
+    "source.link_outside": (
+        "'{path}' is a symbolic link that leads out of the directory, to '{target}'; those are "
+        "left out here (symlinks=inside)."
+    ),
+    "source.link_skipped": "'{path}' is a symbolic link; they are left out here (symlinks=skip).",
     "source.vanished": "'{path}' disappeared in the meantime. Restore it and try again.",
     "source.changed": (
         "'{path}' changed in the meantime ({detail}). Try again when nothing writes to it."

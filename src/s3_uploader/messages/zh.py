@@ -28,6 +28,7 @@ TEXTS = {
         "📊 上传完成\n   总计: {total} 个文件\n   成功: {success} 个\n   失败: {failed} 个"
     ),
     "log.summary_unknown": "   其中结果未知: {unknown} 个",
+    "log.summary_linked": "   经由符号链接: {linked} 个（位于目录之外: {outside} 个）",
     # 校验本地文件
     "verify.same": "'{key}' 与存储中的内容逐字节一致。",
     "verify.different": "存储中的 '{key}' 与本地文件内容不同。请重新上传。",
@@ -58,6 +59,9 @@ TEXTS = {
     "source.special": "'{path}' 是 {kind}，只能上传普通文件。请删除它，或把其内容复制到文件中。",
     "source.broken_link": "'{path}' 是指向不存在目标的链接。请修复或删除它。",
     "source.link_cycle": "'{path}' 指回包含它的目录，不再重复进入。",
+    "source.not_inside": "'{path}' 不是（或不再是）在目录中找到的那个文件，可能已被符号链接取代。因此不上传（symlinks=inside 或 skip）。",
+    "source.link_outside": "'{path}' 是指向目录之外（'{target}'）的符号链接，按设置不上传（symlinks=inside）。",
+    "source.link_skipped": "'{path}' 是符号链接，按设置不上传（symlinks=skip）。",
     "source.vanished": "'{path}' 在此期间消失了。请恢复它后重试。",
     "source.changed": "'{path}' 在此期间被修改（{detail}）。请在没有程序写入时重试。",
     "source.bad_path": "路径 {path} 含有 NUL 字符，或其他文件名不能含有的字符。",

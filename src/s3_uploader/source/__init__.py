@@ -5,6 +5,7 @@ from s3_uploader.source.fingerprint import Fingerprint, open_source, recheck
 from s3_uploader.source.ranges import FileRange, stoppable
 from s3_uploader.source.small import SmallFileReader
 from s3_uploader.source.walk import Entry, Problem, Skipped, SourceFile, count_files, walk
+from s3_uploader.source.within import Within
 
 __all__ = [
     "Entry",
@@ -14,6 +15,7 @@ __all__ = [
     "Skipped",
     "SmallFileReader",
     "SourceFile",
+    "Within",
     "combined",
     "count_files",
     "crc64nvme",

@@ -5,6 +5,7 @@ import stat
 from dataclasses import dataclass
 
 from s3_uploader.errors import SourceError
+from s3_uploader.source.within import Within
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,12 @@ class Fingerprint:
         raise SourceError("source.changed", path=path, detail=detail)
 
 
-def open_source(path: str) -> Fingerprint:
+def open_source(path: str, within: Within | None = None) -> Fingerprint:
     """Return the fingerprint of the regular file at `path`. Blocks on the disk.
 
     Raises:
-        SourceError: missing, a directory, a broken link, not a regular file, or unreadable.
+        SourceError: missing, a directory, a broken link, not a regular file, unreadable, or
+            another file than `within`.
     """
     try:
         status = os.stat(path)
@@ -51,6 +53,8 @@ def open_source(path: str) -> Fingerprint:
         raise SourceError("source.is_directory", path=path)
     if not stat.S_ISREG(status.st_mode):
         raise SourceError("source.special", path=path, kind="special file")
+    if within is not None:
+        within.check(path, status)
     try:
         os.close(os.open(path, os.O_RDONLY))
     except OSError as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from s3_uploader.errors import SourceError
 from s3_uploader.source.crc import crc64nvme
 from s3_uploader.source.fingerprint import Fingerprint, source_error
+from s3_uploader.source.within import Within
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +36,19 @@ class SmallFileReader:
         self._limit = limit
         self._hashing = hashing
         self._checksumming = checksumming
-        self._asked: list[tuple[str, asyncio.Future[Content | None]]] = []
+        self._asked: list[tuple[tuple[str, Within | None], asyncio.Future[Content | None]]] = []
         self._hop: asyncio.Future[list[Content | SourceError | None]] | None = None
 
-    async def read(self, path: str) -> Content | None:
+    async def read(self, path: str, within: Within | None = None) -> Content | None:
         """Return the content of the file at `path`, or None if it is larger than the limit.
 
         Raises:
-            SourceError: missing, unreadable, not a regular file, or changed while it was read.
+            SourceError: missing, unreadable, not a regular file, changed while it was read, or
+                another file than `within`.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Content | None] = loop.create_future()
-        self._asked.append((path, answer))
+        self._asked.append(((path, within), answer))
         if self._hop is None and len(self._asked) == 1:
             # Not at once: others that ask in this turn of the loop share the hop.
             loop.call_soon(self._start_hop)
@@ -56,8 +58,8 @@ class SmallFileReader:
         if self._hop is not None or not self._asked:
             return
         asked, self._asked = self._asked, []
-        paths = [path for path, _ in asked]
-        hop = asyncio.get_running_loop().run_in_executor(None, self._read_all, paths)
+        files = [file for file, _ in asked]
+        hop = asyncio.get_running_loop().run_in_executor(None, self._read_all, files)
         self._hop = hop
 
         def deliver(done: asyncio.Future[list[Content | SourceError | None]]) -> None:
@@ -73,10 +75,12 @@ class SmallFileReader:
 
         hop.add_done_callback(deliver)
 
-    def _read_all(self, paths: list[str]) -> list[Content | SourceError | None]:
-        return [self._read_one(path) for path in paths]
+    def _read_all(
+        self, files: list[tuple[str, Within | None]]
+    ) -> list[Content | SourceError | None]:
+        return [self._read_one(path, within) for path, within in files]
 
-    def _read_one(self, path: str) -> Content | SourceError | None:
+    def _read_one(self, path: str, within: Within | None) -> Content | SourceError | None:
         try:
             # O_NONBLOCK: a fifo put in the file's place must not block the thread for ever.
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -88,6 +92,8 @@ class SmallFileReader:
                 return SourceError("source.special", path=path, kind="special file")
             if before.st_size > self._limit:
                 return None
+            if within is not None:
+                within.check(path, before)
             data = _read_to_end(descriptor, before.st_size)
             after = os.fstat(descriptor)
             if len(data) != before.st_size:

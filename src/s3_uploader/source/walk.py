@@ -4,8 +4,11 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
+from s3_uploader.config import Symlinks
 from s3_uploader.errors import SourceError
+from s3_uploader.source.within import Within
 
 BATCH = 256
 """Entries handed over at a time: one hop between threads for this many."""
@@ -18,12 +21,26 @@ _KINDS = {
 }
 
 
+Via = Literal["", "inside", "outside"]
+"""Whether a file was reached through a symbolic link, and where it then really is."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A regular file; `name` is its path below the root with '/', `size` is bytes at the walk."""
+    """A regular file.
+
+    Attributes:
+        name: its path below the root with '/'.
+        size: bytes at the walk.
+        via: "" without a link; "inside" or "outside" the root for a file behind one.
+        within: the file without any link, to be checked when it is opened; None where every link
+            is followed.
+    """
 
     name: str
     size: int
+    via: Via = ""
+    within: Within | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +53,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A link to a directory that contains it; what is in it is uploaded under its first path."""
+    """A link to a directory that contains it, or one that `symlinks` leaves out.
+
+    What is in the directory is uploaded under its first path.
+    """
 
     name: str
     error: SourceError
@@ -48,24 +68,45 @@ _Identity = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class _Tree:
+    """The directory that is walked, and which of its links are followed."""
+
+    real: str
+    symlinks: Symlinks
+
+    def has(self, real: str) -> bool:
+        """Return whether a real path is the tree's or lies below it."""
+        return real == self.real or real.startswith(os.path.join(self.real, ""))
+
+    def within(self, real: str) -> Within | None:
+        """Return what to check when a file is opened."""
+        if self.symlinks == "follow":
+            return None
+        return Within(self.real, real.removeprefix(os.path.join(self.real, "")))
+
+
+@dataclass(frozen=True, slots=True)
 class _Directory:
     path: str
     prefix: str
     lineage: tuple[_Identity, ...]
+    real: str
+    via: Via = ""
 
 
-def walk(root: str, batch: int = BATCH) -> Iterator[list[Entry]]:
+def walk(root: str, batch: int = BATCH, *, symlinks: Symlinks = "follow") -> Iterator[list[Entry]]:
     """Yield the entries below `root` in batches of at most `batch`.
 
-    Hidden files are included; links to files and directories are followed, a link to a directory
-    above itself is skipped. Blocks on the disk: run it in a thread. Memory is bounded by the depth
-    of the tree and the directories waiting, not by the number of files.
+    Hidden files are included. Links to files and directories are followed, all of them or those
+    that stay below `root`, or left out, as `symlinks` says; `root` itself may be a link. A link to
+    a directory above itself is skipped. Blocks on the disk: run it in a thread. Memory is bounded
+    by the depth of the tree and the directories waiting, not by the number of files.
 
     Raises:
         SourceError: `root` itself is missing, not a directory, or unreadable.
     """
     pending: list[Entry] = []
-    for entry in _entries(root):
+    for entry in _entries(root, symlinks):
         pending.append(entry)
         if len(pending) >= batch:
             yield pending
@@ -74,22 +115,25 @@ def walk(root: str, batch: int = BATCH) -> Iterator[list[Entry]]:
         yield pending
 
 
-def count_files(root: str) -> int:
+def count_files(root: str, symlinks: Symlinks = "follow") -> int:
     """Return how many files and problems `walk` would yield, 0 if `root` is unreadable."""
     try:
-        return sum(not isinstance(entry, Skipped) for batch in walk(root) for entry in batch)
+        batches = walk(root, symlinks=symlinks)
+        return sum(not isinstance(entry, Skipped) for batch in batches for entry in batch)
     except SourceError:
         return 0
 
 
-def _entries(root: str) -> Iterator[Entry]:
-    waiting = [_open_root(root)]
+def _entries(root: str, symlinks: Symlinks) -> Iterator[Entry]:
+    top = _open_root(root)
+    tree = _Tree(top.real, symlinks)
+    waiting = [top]
     while waiting:
         directory = waiting.pop()
         try:
             with os.scandir(directory.path) as listing:
                 for item in listing:
-                    found = _classify(item, directory)
+                    found = _classify(item, directory, tree)
                     if isinstance(found, _Directory):
                         waiting.append(found)
                     else:
@@ -113,11 +157,18 @@ def _open_root(root: str) -> _Directory:
         os.scandir(root).close()
     except OSError as error:
         raise _unreadable(root, error) from error
-    return _Directory(root, "", ((status.st_dev, status.st_ino),))
+    return _Directory(root, "", ((status.st_dev, status.st_ino),), os.path.realpath(root))
 
 
-def _classify(item: os.DirEntry[str], parent: _Directory) -> Entry | _Directory:
-    name = parent.prefix + item.name
+def _classify(item: os.DirEntry[str], parent: _Directory, tree: _Tree) -> Entry | _Directory:
+    name, via = parent.prefix + item.name, parent.via
+    real = os.path.join(parent.real, item.name)
+    if item.is_symlink():
+        real = os.path.realpath(item.path)
+        via = "inside" if tree.has(real) else "outside"
+        left_out = _left_out(item.path, real, via, tree)
+        if left_out is not None:
+            return Skipped(name, left_out)
     try:
         status = item.stat()
     except FileNotFoundError:
@@ -126,7 +177,7 @@ def _classify(item: os.DirEntry[str], parent: _Directory) -> Entry | _Directory:
     except OSError as error:
         return Problem(name, _unreadable(item.path, error))
     if stat.S_ISREG(status.st_mode):
-        return SourceFile(name, status.st_size)
+        return SourceFile(name, status.st_size, via, tree.within(real))
     if not stat.S_ISDIR(status.st_mode):
         kind = _KINDS.get(stat.S_IFMT(status.st_mode), "special file")
         return Problem(name, SourceError("source.special", path=item.path, kind=kind))
@@ -134,7 +185,16 @@ def _classify(item: os.DirEntry[str], parent: _Directory) -> Entry | _Directory:
     identity = (status.st_dev, status.st_ino)
     if identity in parent.lineage:
         return Skipped(name, SourceError("source.link_cycle", path=item.path))
-    return _Directory(item.path, f"{name}/", (*parent.lineage, identity))
+    return _Directory(item.path, f"{name}/", (*parent.lineage, identity), real, via)
+
+
+def _left_out(path: str, real: str, via: Via, tree: _Tree) -> SourceError | None:
+    """Return why a link is not followed, whatever it leads to; None if it is."""
+    if tree.symlinks == "skip":
+        return SourceError("source.link_skipped", path=path)
+    if tree.symlinks == "inside" and via == "outside":
+        return SourceError("source.link_outside", path=path, target=real)
+    return None
 
 
 def _unreadable(path: str, error: OSError) -> SourceError:
