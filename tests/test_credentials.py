@@ -133,3 +133,31 @@ async def test_requests_carry_the_profiles_own_token_or_none(
     for headers in server.headers:
         assert headers.get("x-amz-security-token", "") == token
         assert "Credential=a/" in headers["authorization"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("lane", ["auto", "boto"])
+@pytest.mark.parametrize("place", ["profile", "variable"])
+async def test_an_aws_endpoint_with_a_password_is_refused_and_not_shown(
+    place: str,
+    lane: LaneChoice,
+    home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """aioboto3 finds it, in the AWS profile or AWS_ENDPOINT_URL."""
+    url = "http://user:5ecret@127.0.0.1:9"
+    (home / ".aws").mkdir()
+    lines = ["[profile corporate]", "aws_access_key_id = a", "aws_secret_access_key = s"]
+    if place == "profile":
+        lines.append(f"endpoint_url = {url}")
+    else:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    (home / ".aws" / "config").write_text("\n".join([*lines, "region = r", ""]))
+    monkeypatch.setenv("RUNPOD_VOLUME_ID", "bucket")
+    (tmp_path / "f").touch()
+    async with Uploader("corporate", config=UploadConfig(lane=lane, journal="off")) as uploader:
+        outcome = await uploader.upload_file(tmp_path / "f", "k")
+    assert (outcome.status, outcome.error) == ("failed", "config.endpoint_userinfo")
+    assert "5ecret" not in f"{outcome} {outcome.message()} {caplog.text}"

@@ -10,7 +10,7 @@ from anyio import to_thread
 
 from s3_uploader.config import UploadConfig
 from s3_uploader.errors import ConfigError
-from s3_uploader.profile import Profile
+from s3_uploader.profile import Profile, check_endpoint
 from s3_uploader.store.answers import check_bucket
 from s3_uploader.store.base import ObjectStore
 from s3_uploader.store.fallback import FallbackStore
@@ -78,6 +78,8 @@ class _Control:
                 boto = await to_thread.run_sync(import_module, "s3_uploader.store.boto")
                 opening = boto.open_boto_store(self._profile, self._config)
                 opened: BotoStore = await self._stack.enter_async_context(opening)
+                # An AWS profile's own was not looked at before.
+                check_endpoint(opened.endpoint, "endpoint_url (AWS)")
                 self._store = store = opened
         return store
 
