@@ -194,7 +194,7 @@ def test_a_process_that_ends_early_is_an_error_with_the_end_of_its_output() -> N
         ServerProcess(["/bin/sh", "-c", script]) as process,
     ):
         process.wait_until(lambda: False)
-    assert str(caught.value).endswith("start: out 3\nout 4\nout 5\nout 6\nlast words")
+    assert str(caught.value).endswith("start: out 3 | out 4 | out 5 | out 6 | last words")
     with (
         pytest.raises(ServerError, match="not found"),
         ServerProcess(["/nowhere/server"]) as process,

@@ -73,7 +73,7 @@ class ServerProcess:
             if ready():
                 return
             time.sleep(_POLL_SECONDS)
-        tail = "\n".join(self.output.strip().splitlines()[-_TAIL_LINES:])
+        tail = " | ".join(self.output.strip().splitlines()[-_TAIL_LINES:])
         raise ServerError("server.start", detail=tail or "no output")
 
     def __enter__(self) -> Self:
