@@ -213,9 +213,9 @@ TEXTS = {
     ),
     "store.needs_md5": "The store demands Content-MD5 with the body of '{key}' ({status} {s3_code}).",
     "store.signature_of_key": (
-        "The store rejected the signature of this request for '{key}' (403 SignatureDoesNotMatch) "
-        "although it has accepted others with the same keys: it reads this name in another way. "
-        "Rename the file."
+        "The store rejected the signature of a request for '{key}' ({status} "
+        "SignatureDoesNotMatch) although it has accepted others with the same keys. Most often the "
+        "store, or a proxy before it, reads this name in another way: rename the file."
     ),
     "store.redirected": (
         "{endpoint} redirects {operation} of '{key}' to {target}, which is not followed: "

@@ -156,8 +156,8 @@ TEXTS = {
     ),
     "store.needs_md5": "存储要求 '{key}' 的请求体带有 Content-MD5（{status} {s3_code}）。",
     "store.signature_of_key": (
-        "存储拒绝了 '{key}' 这一请求的签名（403 SignatureDoesNotMatch），但此前接受过同一密钥的其他请求："
-        "它对这个名称的解读不同。请重命名该文件。"
+        "存储拒绝了对 '{key}' 的请求的签名（{status} SignatureDoesNotMatch），但此前接受过同一密钥的其他请求。"
+        "通常是存储或其前面的代理对这个名称的解读不同：请重命名该文件。"
     ),
     "store.redirected": (
         "{endpoint} 将 '{key}' 的 {operation} 重定向到 {target}，未予跟随：无法确认它属于该存储。"
