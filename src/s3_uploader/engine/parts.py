@@ -28,7 +28,10 @@ _RESENDS = 2
 class Delivered:
     """A file the store holds; `reused` of its `size` bytes were there before.
 
-    `content` tells its object from others where it was sent in parts, `md5` where it was not.
+    Attributes:
+        claimed: nothing but the store's response says that it does.
+        content: tells its object from others, where it was sent in parts.
+        md5: the same, where it was not.
     """
 
     size: int
@@ -36,6 +39,7 @@ class Delivered:
     parts: int
     verified_by: Verified
     reused: int = 0
+    claimed: bool = False
     content: Content | None = None
     md5: str = ""
 
@@ -132,8 +136,15 @@ async def _send_and_publish(
             parts.lose(lost.numbers)
             continue
         verified = _proven(call, job, published, sent, crc)
-        etag = published.etag
-        return Delivered(job.size, etag, len(sent), verified, parts.reused, content)
+        return Delivered(
+            job.size,
+            published.etag,
+            len(sent),
+            verified,
+            parts.reused,
+            claimed=published.by == "response" and verified in {"size", "none"},
+            content=content,
+        )
     raise AssertionError("unreachable: the last round raises another error")
 
 

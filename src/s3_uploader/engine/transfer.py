@@ -38,7 +38,7 @@ async def transfer(call: Call, job: Job) -> None:
     began = time.monotonic()
     try:
         done = await _send(call, job)
-        if done.verified_by == "size" and done.reused < done.size:
+        if done.claimed:
             done = await _confirmed(call, job, done, began)
     except OutcomeUnknownError as error:
         await _not_committed(FileUnknown, call, job, error, began)
@@ -72,6 +72,8 @@ async def _confirmed(call: Call, job: Job, done: Delivered, began: float) -> Del
     content = done.content or Content(job, None)
     claim = Claim(done.etag, began, done.md5)
     verified = await confirm_size(call, job, content, claim)
+    if done.verified_by == "none":
+        return done
     if verified == "size":
         await call.warn("upload.size_only", once=True)
     return replace(done, verified_by=verified)
@@ -225,7 +227,8 @@ async def _put(call: Call, job: Job, body: Body, doubt: Doubt) -> Delivered:
         raise call.lessons.demanded(error, body) from error
     integrity, crc = call.config.integrity, body.crc64nvme
     verified = prove(receipt, body.md5, integrity, job.key, crc64nvme=crc)
-    return Delivered(body.size, receipt.etag, 1, verified, md5=body.md5)
+    claimed = verified == "size"
+    return Delivered(body.size, receipt.etag, 1, verified, claimed=claimed, md5=body.md5)
 
 
 def _content_type(call: Call, job: Job) -> str:

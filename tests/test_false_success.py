@@ -1,0 +1,271 @@
+"""A response that is not the store's never makes an older object pass for ours."""
+
+import hashlib
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from conftest import Bucket
+from faulty import BOTH_LANES, IN_PARTS, Site, flipped, published, removed, site
+from s3_uploader import FileOutcome
+from s3_uploader.testing import (
+    Answer,
+    DropMetadata,
+    Fault,
+    LocalS3Server,
+    LoseAnswer,
+    SkewDate,
+    WrongETag,
+)
+from s3_uploader.testing.faults.request import Request
+
+pytestmark = pytest.mark.anyio
+
+_SIZES = {"small": 1_000, "large": 300_000, "parts": IN_PARTS}
+_NS = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+_BODIES = {
+    "empty": "",
+    "html": "<html><body>Please sign in.</body></html>",
+    "error": f"<Error {_NS}><Code>InternalError</Code><Message>m</Message></Error>",
+    "prefixed-error": "<a:Error xmlns:a='u'><a:Code>InternalError</a:Code></a:Error>",
+    "another-document": "<ListPartsResult/>",
+}
+
+
+def _publishing(size: str) -> str:
+    return "CompleteMultipartUpload" if size == "parts" else "PutObject"
+
+
+class Upload:
+    """A file, and an older object of its size at its key."""
+
+    def __init__(self, folder: Path, bucket: Bucket, key: str, size: int) -> None:
+        self.key = key
+        self.path = folder / "f"
+        self.data = os.urandom(size)
+        self.path.write_bytes(self.data)
+        self.older = flipped(self.data, size // 2)
+        bucket.client.put_object(Bucket=bucket.name, Key=key, Body=self.older)
+
+    def check(self, opened: Site, outcome: FileOutcome) -> None:
+        """Compare what is said with what the server holds."""
+        ours = published(opened.proxy.log, self.key)
+        assert opened.content(self.key) == (self.data if ours else self.older)
+        assert outcome.status in ({"committed", "unknown"} if ours else {"failed", "unknown"})
+
+
+@pytest.mark.parametrize("lane", BOTH_LANES)
+@pytest.mark.parametrize("size", list(_SIZES))
+@pytest.mark.parametrize("body", list(_BODIES))
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_200_that_is_not_the_stores_is_no_success(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    lane: str,
+    size: str,
+    body: str,
+    when: str,
+) -> None:
+    """Answered so each time: nothing was published, or it was and HEAD finds it."""
+    upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
+    false = Answer(200, when="before" if when == "before" else "after", body=_BODIES[body])
+    with removed(bucket, prefix):
+        async with site(server, bucket, Fault(_publishing(size), false), lane=lane) as opened:
+            outcome = await opened.upload(upload.path, prefix)
+        upload.check(opened, outcome)
+        if when == "after":
+            assert outcome.status == "committed", outcome.message()
+        _abort_all(bucket, prefix)
+
+
+@pytest.mark.parametrize("lane", BOTH_LANES)
+@pytest.mark.parametrize("size", list(_SIZES))
+async def test_a_false_200_once_is_seen_through(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, size: str
+) -> None:
+    upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
+    fault = Fault(_publishing(size), Answer(200, body=_BODIES["html"]), first=1)
+    with removed(bucket, prefix):
+        async with site(server, bucket, fault, lane=lane) as opened:
+            outcome = await opened.upload(upload.path, prefix)
+        assert outcome.status == "committed", outcome.message()
+        upload.check(opened, outcome)
+
+
+def _with_etag(size: str, etag: str) -> Answer:
+    if size == "parts":
+        body = f"<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>"
+        return Answer(200, body=body)
+    return Answer(200, "", headers={"ETag": f'"{etag}"'})
+
+
+@pytest.mark.parametrize("size", list(_SIZES))
+@pytest.mark.parametrize("shown", ["true", "opaque"])
+@pytest.mark.parametrize("integrity", ["auto", "off"])
+async def test_an_older_object_never_passes_by_its_size(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    size: str,
+    shown: str,
+    integrity: str,
+) -> None:
+    """The response names an ETag that says nothing; HEAD shows an older object of the same size."""
+    upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
+    faults = [Fault(_publishing(size), _with_etag(size, "named-by-nobody"))]
+    if shown == "opaque":
+        faults.append(Fault("HeadObject", WrongETag("another")))
+    async with site(server, bucket, *faults, integrity=integrity) as opened:
+        outcome = await opened.upload(upload.path, prefix)
+    if integrity == "off" and size != "parts":
+        # Nothing was asked for but that the store says so.
+        assert outcome.verified_by == "none"
+        return
+    upload.check(opened, outcome)
+    _abort_all(bucket, prefix)
+
+
+@pytest.mark.parametrize("size", list(_SIZES))
+async def test_an_object_that_was_there_before_never_passes_by_its_etag(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str
+) -> None:
+    """A store whose ETags are all the same: the object's age tells."""
+    upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
+    faults = [
+        Fault(_publishing(size), _with_etag(size, "same")),
+        # By its own clock an hour has passed since the object was changed.
+        Fault("HeadObject", WrongETag("same") + SkewDate(3_600)),
+    ]
+    async with site(server, bucket, *faults) as opened:
+        outcome = await opened.upload(upload.path, prefix)
+    assert outcome.status == "unknown", outcome.message()
+    upload.check(opened, outcome)
+    _abort_all(bucket, prefix)
+
+
+@pytest.mark.parametrize("size", list(_SIZES))
+async def test_the_etag_of_the_response_on_a_new_object_proves_its_size(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str
+) -> None:
+    """A store whose ETags are no digests, as under SSE-KMS."""
+    upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
+    opaque = WrongETag("a-version")
+    faults = [Fault(_publishing(size), opaque), Fault("HeadObject", opaque)]
+    async with site(server, bucket, *faults) as opened:
+        outcome = await opened.upload(upload.path, prefix)
+    assert (outcome.status, outcome.verified_by) == ("committed", "size"), outcome.message()
+    upload.check(opened, outcome)
+
+
+# ---------------------------------------------------------------- the MD5 of the whole for parts
+
+
+@pytest.mark.parametrize("where", ["complete", "head", "both"])
+async def test_the_md5_of_the_whole_proves_an_object_sent_in_parts(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, where: str
+) -> None:
+    """The ETag of s3rver and localbucket, and what rclone's HEAD shows."""
+    upload = Upload(tmp_path, bucket, prefix, IN_PARTS)
+    whole = WrongETag(hashlib.md5(upload.data, usedforsecurity=False).hexdigest())
+    faults = {
+        "complete": [Fault("CompleteMultipartUpload", whole)],
+        "head": [
+            Fault("CompleteMultipartUpload", WrongETag("opaque")),
+            Fault("HeadObject", whole + DropMetadata()),
+        ],
+        "both": [Fault("CompleteMultipartUpload", whole), Fault("HeadObject", whole)],
+    }[where]
+    async with site(server, bucket, *faults) as opened:
+        outcome = await opened.upload(upload.path, prefix)
+        verified = await opened.uploader.verify_file(upload.path, prefix)
+    assert (outcome.status, outcome.verified_by) == ("committed", "etag-md5"), outcome.message()
+    assert verified.match == "same"
+    upload.check(opened, outcome)
+
+
+@pytest.mark.parametrize("complete", ["lost", "another"])
+async def test_the_md5_of_another_whole_is_never_proof(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, complete: str
+) -> None:
+    upload = Upload(tmp_path, bucket, prefix, IN_PARTS)
+    other = WrongETag("0123456789abcdef" * 2)
+    first = LoseAnswer() if complete == "lost" else other
+    faults = [
+        Fault("CompleteMultipartUpload", first),
+        Fault("HeadObject", other + DropMetadata()),
+    ]
+    async with site(server, bucket, *faults) as opened:
+        outcome = await opened.upload(upload.path, prefix)
+    assert outcome.status != "committed", outcome.message()
+    _abort_all(bucket, prefix)
+
+
+# --------------------------------------------------------------- buckets that demand Content-MD5
+
+
+class DemandMD5(Answer):
+    """Refuses each body without Content-MD5 as Amazon S3 does where Object Lock is on."""
+
+    operations = ("PutObject", "UploadPart")
+
+    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+        memory["refused"] += not request.head.get("content-md5")
+        return not request.head.get("content-md5")
+
+
+_OBJECT_LOCK = DemandMD5(
+    400,
+    body="<Error><Code>InvalidRequest</Code><Message>Content-MD5 OR x-amz-checksum- HTTP header is "
+    "required for Put Object requests with Object Lock parameters</Message></Error>",
+)
+
+
+@pytest.mark.parametrize("lane", BOTH_LANES)
+@pytest.mark.parametrize("size", list(_SIZES))
+@pytest.mark.parametrize("integrity", ["auto", "off"])
+async def test_a_bucket_that_demands_content_md5_gets_it(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    lane: str,
+    size: str,
+    integrity: str,
+) -> None:
+    """Learnt from the first refusal, and remembered: a second file meets none."""
+    upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
+    async with site(
+        server, bucket, Fault("*", _OBJECT_LOCK), lane=lane, integrity=integrity, max_requests=1
+    ) as opened:
+        outcome = await opened.upload(upload.path, prefix)
+        refused = sum(record.status == 400 for record in opened.proxy.log)
+        again = await opened.upload(upload.path, f"{prefix}/again")
+    assert outcome.status == again.status == "committed", outcome.message()
+    upload.check(opened, outcome)
+    assert refused == (0 if size == "small" and integrity == "auto" else 1)
+    assert sum(record.status == 400 for record in opened.proxy.log) == refused
+
+
+async def test_a_body_refused_with_its_md5_is_a_failure(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
+) -> None:
+    upload = Upload(tmp_path, bucket, prefix, 300_000)
+    always = Answer(400, body=_OBJECT_LOCK.body)
+    async with site(server, bucket, Fault("PutObject", always)) as opened:
+        outcome = await opened.upload(upload.path, prefix)
+    assert (outcome.status, outcome.error) == ("failed", "store.needs_md5")
+    upload.check(opened, outcome)
+
+
+def _abort_all(bucket: Bucket, key: str) -> None:
+    uploads = bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", [])
+    for entry in uploads:
+        if entry["Key"] == key:
+            bucket.client.abort_multipart_upload(
+                Bucket=bucket.name, Key=key, UploadId=entry["UploadId"]
+            )
