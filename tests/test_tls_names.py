@@ -11,7 +11,8 @@ import pytest
 import trustme
 
 from answering import QUICK, Seen, answering, lane_before, response
-from s3_uploader import StoreError, UploadConfig
+from lanes import settled_store
+from s3_uploader import Profile, StoreError, UploadConfig
 from s3_uploader.store import BytesBody, ObjectStore
 from test_responses import CALLS
 
@@ -93,6 +94,25 @@ async def test_a_certificate_for_the_name_is_accepted(authority: Authority, lane
         lane_before(server, lane, authority.config) as store,
     ):
         assert (await CALLS["PutObject"](store)).etag == "00"
+
+
+@pytest.mark.parametrize("lane", ["wire", "boto"])
+async def test_the_bundle_of_an_aws_profile_is_trusted_for_it(
+    authority: Authority, home: Path, lane: str
+) -> None:
+    async with answering(_accept, authority.server(_OURS)) as server:
+        (home / ".aws").mkdir()
+        (home / ".aws" / "config").write_text(
+            f"[profile acme]\nregion = r\nendpoint_url = {server.url}\n"
+            f"ca_bundle = {authority.bundle}\naws_access_key_id = a\naws_secret_access_key = s\n"
+        )
+        profile = Profile(
+            name="acme", endpoint_url="", region="", bucket="bucket", aws_profile="acme"
+        )
+        config = replace(QUICK, lane="boto" if lane == "boto" else "auto")
+        async with settled_store(profile, config) as store:
+            assert store.lane == lane
+            assert (await CALLS["PutObject"](store)).etag == "00"
 
 
 @asynccontextmanager

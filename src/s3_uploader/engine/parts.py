@@ -198,12 +198,14 @@ class _Parts:
         self._fingerprint = fingerprint
         self._upload = upload
         self._held = dict(upload.known)
+        self._reused: dict[int, int] = {}
 
     def lose(self, numbers: frozenset[int]) -> None:
         """Forget parts that the store no longer has."""
         for number in numbers:
             self.sent.pop(number, None)
             self._held.pop(number, None)
+            self.reused -= self._reused.pop(number, 0)
 
     async def send(self, *, sending: bool = True) -> None:
         """Bring every part to the store that is not there; without `sending` only compare.
@@ -252,6 +254,7 @@ class _Parts:
         if self._call.config.integrity == "off":
             verified = "none"
         self._add(SentPart(part.number, part.size, md5, held.etag, verified, body.crc64nvme))
+        self._reused[part.number] = part.size
         self.reused += part.size
         await self._call.events.emit(
             PartReused(

@@ -65,10 +65,10 @@ def prove(
     if expected and actual == expected and not receipt.opaque:
         return "etag-md5"
     comparable = bool(expected) and not receipt.opaque and bool(_MD5_LIKE.fullmatch(actual))
-    if comparable or integrity == "md5":
-        raise IntegrityError(
-            "integrity.etag", key=key, actual=actual or "-", expected=expected or "-"
-        )
+    if comparable:
+        raise IntegrityError("integrity.etag", key=key, actual=actual, expected=expected)
+    if integrity == "md5":
+        raise IntegrityError("integrity.no_md5", key=key, actual=actual)
     return "size"
 
 

@@ -15,7 +15,7 @@ from s3_uploader.engine.outcome import Content, Doubt, confirm_size, resolve_put
 from s3_uploader.engine.outcome.size import Claim
 from s3_uploader.engine.parts import Delivered, put_parts, send_range
 from s3_uploader.engine.proof import prove
-from s3_uploader.errors import OutcomeUnknownError, S3UploaderError, StoreError
+from s3_uploader.errors import OutcomeUnknownError, S3UploaderError, SourceError, StoreError
 from s3_uploader.events import FileFailed, FileStarted, FileUnknown, FileUploaded
 from s3_uploader.plan import MIB, Part
 from s3_uploader.source import FileRange, Fingerprint, open_source, recheck
@@ -144,6 +144,8 @@ async def _send_large(call: Call, job: Job, fingerprint: Fingerprint) -> Deliver
 
     try:
         return await call.request(job, "PutObject", attempt, size=job.size)
+    except SourceError as error:
+        raise _after_doubt(job, error, doubt) from error
     except StoreError as error:
         md5 = body.md5
         if crc64nvme:
@@ -209,12 +211,21 @@ async def _put_small(call: Call, job: Job) -> Delivered | None:
 
     try:
         return await call.request(job, "PutObject", attempt, size=job.size)
+    except SourceError as error:
+        raise _after_doubt(job, error, doubt) from error
     except StoreError as error:
         md5 = body.md5
         if body.crc64nvme:
             md5 = hashlib.md5(body.data, usedforsecurity=False).hexdigest()
         etag = await resolve_put(call, job, error, doubt, md5)
     return Delivered(job.size, etag, 1, "etag-md5")
+
+
+def _after_doubt(job: Job, error: SourceError, doubt: Doubt) -> S3UploaderError:
+    """Return what a source that fails in a later attempt means: the first may have taken effect."""
+    if not doubt.maybe:
+        return error
+    return OutcomeUnknownError("outcome.unknown", key=job.key, reason=str(error))
 
 
 async def _put(call: Call, job: Job, body: Body, doubt: Doubt) -> Delivered:

@@ -319,8 +319,12 @@ TEXTS = {
         "this checksum. Set S3_UPLOADER_INTEGRITY to auto or md5 and upload it again."
     ),
     "integrity.damaged": (
-        "What lies at '{key}' is the work of this upload and not the bytes that were read: "
-        "expected {expected}. The object cannot be trusted; upload it again."
+        "The object at '{key}' was made by this upload, but is not the file's bytes: its ETag is "
+        "{actual}, expected {expected}. Do not trust it; upload it again."
+    ),
+    "integrity.no_md5": (
+        "The ETag {actual} of '{key}' does not tell its bytes, and integrity=md5 demands that. Set "
+        "S3_UPLOADER_INTEGRITY to auto, or upload to a store with MD5 ETags."
     ),
     "integrity.parts": (
         "The store refused to publish '{key}': by its account the parts do not make the bytes that "

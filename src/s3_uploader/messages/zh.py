@@ -223,7 +223,12 @@ TEXTS = {
         "然后重新上传。"
     ),
     "integrity.damaged": (
-        "'{key}' 处的对象由本次上传产生，但内容与读取的字节不一致：预期为 {expected}。该对象不可信，请重新上传。"
+        "'{key}' 处的对象由本次上传产生，但内容不是该文件的字节：其 ETag 为 {actual}，应为 {expected}。"
+        "请勿信任它，请重新上传。"
+    ),
+    "integrity.no_md5": (
+        "'{key}' 的 ETag {actual} 不能证明其内容，而 integrity=md5 要求证明。"
+        "请把 S3_UPLOADER_INTEGRITY 设为 auto，或改用 ETag 为 MD5 的存储。"
     ),
     "integrity.parts": "存储拒绝发布 '{key}'：它认为分片拼成的内容与读取的字节不同（CRC-64/NVME {expected}）。请重新上传。",
     "integrity.size": "存储表示 '{key}' 有 {actual} 字节，应为 {expected}。请重新上传。",

@@ -7,16 +7,12 @@ means is read from the response itself, by the same functions as in the wire lan
 
 import asyncio
 import base64
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
-from functools import partial
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import aioboto3
-from aiobotocore.config import AioConfig
-from aiobotocore.session import AioSession
-from anyio import create_task_group, to_thread
-from botocore.handlers import add_expect_header
+from anyio import create_task_group
 
 from s3_uploader.config import UploadConfig
 from s3_uploader.errors import StoreError
@@ -24,7 +20,7 @@ from s3_uploader.events import Lane
 from s3_uploader.plan import StoreLimits
 from s3_uploader.profile import Profile
 from s3_uploader.store import results
-from s3_uploader.store.answers import Request, check_bucket, error_from_os
+from s3_uploader.store.answers import Request, error_from_os
 from s3_uploader.store.base import (
     Body,
     BytesBody,
@@ -36,10 +32,8 @@ from s3_uploader.store.base import (
 )
 from s3_uploader.store.boto_errors import RESPONSE, translated
 from s3_uploader.store.boto_payload import Payload
-from s3_uploader.store.boto_transport import Transport
 from s3_uploader.store.pages import PartsPage, UploadsPage, all_items
 from s3_uploader.store.response import Response
-from s3_uploader.store.trust import tls_context
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
@@ -50,111 +44,26 @@ _READ = 1024 * 1024
 _FULL = {"ChecksumType": "FULL_OBJECT"}
 
 
-@asynccontextmanager
-async def open_boto_store(profile: Profile, config: UploadConfig) -> AsyncGenerator["BotoStore"]:
-    """Open a client for the profile's bucket and close it at the end.
-
-    Raises:
-        ConfigError: a setting is outside what the store allows, or a CA bundle cannot be used.
-        StoreError: "store.no_credentials" if an AWS profile gives none, "store.bad_bucket".
-    """
-    check_bucket(profile.bucket)
-    with translated(Request("connect", "", profile.bucket, profile.endpoint_url)):
-        session = _session(profile)
-        credentials: Any = await cast("Any", session.get_credentials())
-        context = await to_thread.run_sync(tls_context, config)
-        opening = session.client(
-            "s3",
-            endpoint_url=profile.endpoint_url or None,
-            config=_client_config(profile, config, partial(Transport, context=context)),
-        )
-        client = await opening.__aenter__()
-    try:
-        # Bodies with a read() would be sent with `Expect: 100-continue`; with an empty body it
-        # stalls a pooled connection for 60 s.
-        client.meta.events.unregister("before-call.s3", add_expect_header)
-        client.meta.events.register("before-parse.s3", _keep_response)
-        yield BotoStore(client, profile, config, credentials)
-    finally:
-        await opening.__aexit__(None, None, None)
-
-
-async def find_credentials(profile: Profile) -> Any:
-    """Look for the credentials of a profile as a new process would; None if there are none.
-
-    Raises:
-        StoreError: "store.no_credentials" if a source of them fails.
-    """
-    with translated(Request("connect", "", profile.bucket, profile.endpoint_url)):
-        return await cast("Any", _session(profile).get_credentials())
-
-
-def _session(profile: Profile) -> aioboto3.Session:
-    """Return a session of the AWS profile, or of none: AWS_PROFILE must not reach ours."""
-    # Name in the config file, variable, default, conversion: no variable.
-    variable = (None, None, profile.aws_profile or None, None)
-    return aioboto3.Session(
-        botocore_session=AioSession(session_vars={"profile": variable}),
-        aws_access_key_id=profile.access_key or None,
-        aws_secret_access_key=profile.secret_key or None,
-        aws_session_token=profile.session_token or None,
-        region_name=profile.region or None,
-    )
-
-
-def _client_config(profile: Profile, config: UploadConfig, transport: Any) -> Any:
-    limits = config.limits(profile.endpoint_url)
-    return AioConfig(
-        http_session_cls=transport,
-        signature_version="s3v4",
-        s3={
-            "addressing_style": "path" if profile.endpoint_url else "auto",
-            # Signing a payload takes a pass over it before the one that sends it, and most
-            # stores do not compare; the ETag is the proof.
-            "payload_signing_enabled": False,
-        },
-        # One retry policy, ours: two loops multiply.
-        retries={"total_max_attempts": 1, "mode": "standard"},
-        # Many stores refuse the default checksum headers, or store their trailers as content.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        connect_timeout=config.connect_timeout,
-        read_timeout=config.response_timeout,
-        max_pool_connections=limits.max_requests + 4,
-        tcp_keepalive=True,
-    )
-
-
-def _keep_response(
-    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
-) -> None:
-    """Hand the response on as it came, and leave botocore nothing to fail on in a success."""
-    body, status = response_dict["body"], response_dict["status_code"]
-    in_memory = isinstance(body, bytes)
-    headers = {
-        name.encode("latin-1"): value.encode("latin-1")
-        for name, value in response_dict["headers"].items()
-    }
-    customized_response_dict[RESPONSE] = Response(status, headers, body if in_memory else b"")
-    if status in results.SUCCESS:
-        # Errors it has to read itself: so it learns of another region.
-        response_dict["headers"] = {}
-        response_dict["body"] = b"" if in_memory else body
-
-
 class BotoStore:
     """One bucket through an open aioboto3 client.
 
     Attributes:
         credentials: what aioboto3 signs with, None for nothing.
+        tls: what its connections trust.
     """
 
     lane: Lane = "boto"
 
     def __init__(
-        self, client: "S3Client", profile: Profile, config: UploadConfig, credentials: Any
+        self,
+        client: "S3Client",
+        profile: Profile,
+        config: UploadConfig,
+        credentials: Any,
+        tls: ssl.SSLContext,
     ) -> None:
         self.credentials = credentials
+        self.tls = tls
         # Its methods are typed by what botocore makes of a response, which is not used.
         self._client: Any = client
         self._stall_timeout = config.stall_timeout

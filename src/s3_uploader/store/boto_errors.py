@@ -32,7 +32,6 @@ from s3_uploader.store.sigv4 import quote_path
 RESPONSE = "s3_uploader response"
 """Where a parsed response of the client holds the response as it came."""
 
-_OK = 200
 _TOLD_BY_TYPE = (ssl.SSLError, socket.gaierror, ConnectionRefusedError)
 _BROKEN = (
     botocore_errors.HTTPClientError,
@@ -74,8 +73,7 @@ def translated(request: Request) -> Iterator[None]:
         raise _from_transport(request, error) from error
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         # botocore meets a number, a date or an element that it does not expect.
-        unread = Response(_OK, {})
-        raise bad_response(request, unread, f"not readable: {type(error).__name__}") from error
+        raise bad_response(request, None, f"not readable ({type(error).__name__})") from error
 
 
 def _from_response(request: Request, response: Response) -> StoreError:

@@ -1,5 +1,6 @@
 """Choose and open the lane for a profile."""
 
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib import import_module
@@ -52,35 +53,43 @@ async def open_store(
         if identity is None or _proxied(identity.endpoint):
             yield await control()
             return
-        context = None
-        if identity.endpoint.startswith("https:"):
-            context = await to_thread.run_sync(tls_context, config)
-        wire = WireStore(identity, context, config)
+        wire = WireStore(identity, await _context(identity, control, config), config)
         stack.push_async_callback(wire.close)
         yield FallbackStore(wire, control)
 
 
+async def _context(
+    identity: Identity, control: "_Control", config: UploadConfig
+) -> ssl.SSLContext | None:
+    """Return what the wire lane trusts: what the boto lane does, where an AWS profile says it."""
+    if not identity.endpoint.startswith("https:"):
+        return None
+    if control.opened is not None:
+        return control.opened.tls
+    return await to_thread.run_sync(tls_context, config)
+
+
 class _Control:
-    """Opens the boto lane once, at the first call."""
+    """Opens the boto lane once, at the first call; `opened` is None until then."""
 
     def __init__(self, profile: Profile, config: UploadConfig, stack: AsyncExitStack) -> None:
         self._profile = profile
         self._config = config
         self._stack = stack
         self._lock = anyio.Lock()
-        self._store: BotoStore | None = None
+        self.opened: BotoStore | None = None
 
     async def __call__(self) -> "BotoStore":
         async with self._lock:
-            store: BotoStore | None = self._store
+            store: BotoStore | None = self.opened
             if store is None:
                 # In a thread: importing aioboto3 takes longer than sending a small file.
-                boto = await to_thread.run_sync(import_module, "s3_uploader.store.boto")
+                boto = await to_thread.run_sync(import_module, "s3_uploader.store.boto_client")
                 opening = boto.open_boto_store(self._profile, self._config)
                 opened: BotoStore = await self._stack.enter_async_context(opening)
                 # An AWS profile's own was not looked at before.
                 check_endpoint(opened.endpoint, "endpoint_url (AWS)")
-                self._store = store = opened
+                self.opened = store = opened
         return store
 
 
@@ -137,7 +146,7 @@ class _FromAws:
     async def renew(self, expired: Credentials) -> bool:
         """Look for credentials as a new process would."""
         if await self.current() == expired:
-            boto = await to_thread.run_sync(import_module, "s3_uploader.store.boto")
+            boto = await to_thread.run_sync(import_module, "s3_uploader.store.boto_client")
             provider = await boto.find_credentials(self._profile)
             if provider is None:
                 return False

@@ -110,7 +110,7 @@ def _parsed(base: str, location: str) -> tuple[str, str, str] | None:
 
 def _printable(location: str) -> str:
     """Return what can be shown of a Location: without userinfo, query or control characters."""
-    shown = re.sub(r"//[^/@]*@", "//", location.partition("?")[0])
+    shown = re.sub(r"//.*@", "//", location.partition("?")[0])
     return "".join(filter(str.isprintable, shown))[:200] or "-"
 
 

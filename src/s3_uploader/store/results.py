@@ -28,11 +28,14 @@ _CRC = b"x-amz-checksum-crc64nvme"
 _ETAG_CHARACTERS = frozenset(map(chr, range(0x21, 0x7F))) - {'"', ","}
 
 
-def bad_response(request: Request, response: Response, detail: str) -> StoreError:
-    """Return the error for a response that is not what S3 promises; `detail` says what is wrong."""
+def bad_response(request: Request, response: Response | None, detail: str) -> StoreError:
+    """Return the error for a response that is not what S3 promises; `detail` says what is wrong.
+
+    None is one that could not be read.
+    """
     return StoreError(
         "store.bad_response",
-        status=response.status,
+        status=response.status if response else None,
         retryable=True,
         operation=request.operation,
         key=request.key,

@@ -7,15 +7,15 @@ and the store no longer knows the upload.
 
 import itertools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import anyio
 
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.journal import SentPart
-from s3_uploader.engine.outcome.head import Content, Published, budget, look
-from s3_uploader.engine.outcome.put import LOOKS, REFUSED
+from s3_uploader.engine.outcome.head import Content, Published, budget, damaged, look
+from s3_uploader.engine.outcome.put import LOOKS, may_have_happened
 from s3_uploader.engine.upload import Upload
 from s3_uploader.errors import (
     IntegrityError,
@@ -117,7 +117,7 @@ def _delay(
     """
     evidence.until = evidence.until or time.monotonic() + budget(call, job)
     if failure.retryable or failure.s3_code in _CONSUMED:
-        evidence.maybe |= failure.status not in REFUSED
+        evidence.maybe |= failure.s3_code in _CONSUMED or may_have_happened(failure)
         return call.delay(job, failure.as_retryable(), number)
     if not evidence.maybe:
         raise failure
@@ -150,10 +150,12 @@ async def _confirmed(call: Call, job: Job, content: Content, receipt: Receipt) -
         return Published(receipt.etag, "whole", crc64nvme=crc)
     until = time.monotonic() + budget(call, job)
     for pause in itertools.chain(LOOKS, itertools.repeat(LOOKS[-1])):
-        likeness, published = await look(call, job, content)
-        if published is not None:
-            return Published(published.etag, published.by, published.opaque, crc)
-        if likeness == "damaged" or (likeness == "other" and pause == LOOKS[-1]):
+        seen = await look(call, job, content)
+        if seen.published is not None:
+            return replace(seen.published, crc64nvme=crc)
+        if seen.likeness == "damaged" and seen.info is not None:
+            raise damaged(job, content, seen.info)
+        if seen.likeness == "other" and pause == LOOKS[-1]:
             break
         if time.monotonic() >= until:
             # It says that it has published, and does not show what.
@@ -180,14 +182,14 @@ async def _poll(
         until = 0.0
     pause = _SHORTEST_POLL
     while True:
-        likeness, found = await look(call, job, content)
-        if likeness == "damaged":
-            expected = content.composite or str(job.size)
-            raise IntegrityError("integrity.damaged", key=job.key, expected=expected)
-        if likeness == "same" and delay is None and evidence.upload == "unsure":
+        seen = await look(call, job, content)
+        if seen.likeness == "damaged" and seen.info is not None:
+            raise damaged(job, content, seen.info)
+        same = seen.likeness == "same"
+        if same and delay is None and evidence.upload == "unsure":
             await _check_parts(call, job, upload, [], evidence, 0)
-        if likeness == "ours" or (likeness == "same" and evidence.upload == "gone"):
-            return found
+        if seen.likeness == "ours" or (same and evidence.upload == "gone"):
+            return seen.published
         left = until - time.monotonic()
         if left <= 0:
             return None

@@ -14,7 +14,7 @@ import anyio
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.proof import is_md5, may_be_md5
 from s3_uploader.engine.upload import TOKEN
-from s3_uploader.errors import SourceError, StoreError
+from s3_uploader.errors import IntegrityError, SourceError, StoreError
 from s3_uploader.plan import GIB
 from s3_uploader.source import FileRange, Fingerprint
 from s3_uploader.store import ObjectInfo
@@ -98,16 +98,38 @@ class Content:
         return ("damaged" if ours else "other"), "response"
 
 
-async def look(call: Call, job: Job, content: Content) -> tuple[Likeness, Published | None]:
-    """Ask what is at the key; the object where it has our content, or is ours."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a HEAD has shown.
+
+    `published` is the object where it is ours or has our content, `info` whatever it is.
+    """
+
+    likeness: Likeness
+    published: Published | None = None
+    info: ObjectInfo | None = None
+
+
+async def look(call: Call, job: Job, content: Content) -> Look:
+    """Ask what is at the key."""
     try:
         info = await call.attempt(lambda: call.store.head_object(job.key))
     except StoreError as error:
-        return ("absent" if error.code == "store.not_found" else "unseen"), None
+        return Look("absent" if error.code == "store.not_found" else "unseen")
     likeness, by = await content.compare(info)
     if likeness in {"ours", "same"}:
-        return likeness, Published(info.etag, by, info.opaque)
-    return likeness, None
+        return Look(likeness, Published(info.etag, by, info.opaque), info)
+    return Look(likeness, info=info)
+
+
+def damaged(job: Job, content: Content, info: ObjectInfo) -> IntegrityError:
+    """Return the error of an object that is the work of our upload, and not the file's bytes."""
+    if info.size not in {None, job.size}:
+        return IntegrityError(
+            "integrity.size", key=job.key, actual=str(info.size), expected=job.size
+        )
+    expected = content.composite or "-"
+    return IntegrityError("integrity.damaged", key=job.key, actual=info.etag, expected=expected)
 
 
 async def find(call: Call, job: Job, content: Content, pauses: Sequence[float]) -> Published | None:
@@ -116,9 +138,9 @@ async def find(call: Call, job: Job, content: Content, pauses: Sequence[float]) 
     Looked for once more after each of `pauses` (seconds), unless what is there is damaged.
     """
     for pause in (*pauses, None):
-        likeness, published = await look(call, job, content)
-        if published is not None or likeness == "damaged" or pause is None:
-            return published
+        seen = await look(call, job, content)
+        if seen.published is not None or seen.likeness == "damaged" or pause is None:
+            return seen.published
         await anyio.sleep(pause)
     return None
 

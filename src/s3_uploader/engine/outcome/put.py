@@ -13,12 +13,22 @@ from s3_uploader.store.answers import NO_CONNECTION
 LOOKS = (0.1, 0.3, 1.0)
 """Seconds between the looks at an object that is not what the response to its upload says."""
 
-REFUSED = frozenset({429, 503})
+_THROTTLED = frozenset({429, 503})
 """Throttling: the request was not carried out. Any other failure may hide a success."""
 
 _NEVER_CONNECTED = frozenset({"store.refused", "store.unknown_host", "store.tls"})
 _GATEWAY_ERRORS = frozenset({502, 504, *range(520, 528)})
 """The origin may still be processing the request."""
+
+
+def may_have_happened(error: StoreError) -> bool:
+    """Return whether a request that failed so may have been carried out all the same."""
+    return error.retryable and _connected(error) and error.status not in _THROTTLED
+
+
+def _connected(error: StoreError) -> bool:
+    unconnected = error.params.get("detail") == NO_CONNECTION
+    return error.code not in _NEVER_CONNECTED and not unconnected
 
 
 class Doubt:
@@ -35,12 +45,9 @@ class Doubt:
 
     def note(self, error: StoreError) -> None:
         """Take an attempt's failure into account."""
-        connected = (
-            error.code not in _NEVER_CONNECTED and error.params.get("detail") != NO_CONNECTION
-        )
-        if error.retryable and connected:
+        if error.retryable and _connected(error):
             self.seldom = True
-            self.maybe |= error.status not in REFUSED
+            self.maybe |= may_have_happened(error)
             from_elsewhere = error.status is None or error.status in _GATEWAY_ERRORS
             self.lost |= from_elsewhere or error.code == "store.bad_response"
 
