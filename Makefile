@@ -10,13 +10,17 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 FOR_DEMO := .venv/.installed-server
 FOR_WORK := .venv/.installed-dev
 FOR_BENCH := .venv/.installed-bench
+# Servers of other makes, apart from what the tests need: they ask for other versions of the same.
+STORES := .venv/stores
+FOR_STORES := $(STORES)/.installed
 
-.PHONY: help demo test test-long check bench bench-quick bench-memory clean
+.PHONY: help demo test test-long test-stores check bench bench-quick bench-memory clean
 
 help:
 	@echo "make demo    upload a model directory to a real S3 server on this machine, verify every byte"
 	@echo "make test    run the tests"
 	@echo "make test-long   the full matrices of faults, kills and cancellations: half an hour"
+	@echo "make test-stores   the suites of stores at S3 servers of seven makes, which it installs (npm needed)"
 	@echo "make check   ruff, ruff format, mypy"
 	@echo "make bench-quick   compare with other tools in three minutes; make bench: hours, full sizes"
 	@echo "make bench-memory  peak memory with a 200 GiB file and a million files"
@@ -31,6 +35,10 @@ test: $(FOR_WORK)
 # pytest takes the last -m.
 test-long: $(FOR_WORK)
 	@$(BIN)/pytest -m long --timeout 1500
+
+# Ceph is taken where its packages are installed (Debian: radosgw ceph-mon ceph-osd ceph-mgr).
+test-stores: $(FOR_WORK) $(FOR_STORES)
+	@$(BIN)/pytest tests/stores -m stores
 
 check: $(FOR_WORK)
 	@$(BIN)/ruff check --quiet .
@@ -68,6 +76,14 @@ $(FOR_WORK): pyproject.toml | $(BIN)/python
 	@echo "Installing s3_uploader and the development tools into .venv ..."
 	@$(PIP) -e '.[dev]'
 	@touch $@ $(FOR_DEMO)
+
+$(FOR_STORES): Makefile | $(BIN)/python
+	@echo "Installing S3 servers of other makes into $(STORES) ..."
+	@$(BIN)/python -m venv $(STORES)/python
+	@$(STORES)/python/bin/python -m pip install --quiet --disable-pip-version-check \
+	  'moto[server]==5.2.*' 'ministack==1.5.*' 'localbucket==1.2.*'
+	@npm install --silent --no-fund --no-audit --prefix $(STORES) s3rver@3.7
+	@touch $@
 
 $(FOR_BENCH): pyproject.toml | $(BIN)/python
 	@echo "Installing s3_uploader and the tools it is compared with into .venv ..."

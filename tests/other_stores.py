@@ -4,10 +4,11 @@ What is not installed is skipped by name: `make test-stores` installs all but Ce
 come with the system (Debian: radosgw, ceph-mon, ceph-osd, ceph-mgr).
 """
 
+import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,12 +39,27 @@ class Make:
 
     Attributes:
         start: starts one for a block.
-        differs: how it differs from S3, by the tests that fail of it and must: the names of tests,
-            and what the server does instead.
+        differs: what it does that S3 does not, and the tests that fail of it, and must: how their
+            names begin, without "test_".
+        lists_uploads: it has ListMultipartUploads. Where it has not, nobody can see which uploads
+            are open: the tests that look for one fail, and those that look for none see none.
     """
 
     start: Callable[[], AbstractContextManager[Server]]
-    differs: Mapping[str, str] = field(default_factory=dict)
+    differs: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    lists_uploads: bool = True
+
+    def difference(self, test: str) -> str:
+        """Return why a test must fail, "" if it must not."""
+        name = test.removeprefix("test_")
+        return next(
+            (
+                how
+                for how, tests in self.differs.items()
+                if any(name.startswith(begins) for begins in tests)
+            ),
+            "",
+        )
 
 
 @contextmanager
@@ -53,21 +69,25 @@ def _serve(
     environ: Mapping[str, str] | None = None,
     keys: tuple[str, str] = ("user_test", "rps_test"),
 ) -> Iterator[Server]:
-    """Start a server; "{port}" and "{folder}" in its options and variables stand for its own."""
+    """Start a server; in options and variables "{port}", "{other}", "{folder}" are its own."""
     if not program.exists():
         pytest.skip(f"{program.name} is not installed: make test-stores")
     with tempfile.TemporaryDirectory(prefix="s3-uploader-store-") as folder:
-        with socket.create_server((_HOST, 0)) as probe:
-            port = probe.getsockname()[1]
-        filled = [option.format(port=port, folder=folder) for option in options]
-        variables = {"HOME": folder, "PATH": "/usr/bin:/bin"}
-        for name, value in (environ or {}).items():
-            variables[name] = value.format(port=port, folder=folder)
+        port, other = _free_ports()
+        own = {"port": port, "other": other, "folder": folder}
+        filled = [option.format(**own) for option in options]
+        variables = {"HOME": folder, "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
+        variables |= {name: value.format(**own) for name, value in (environ or {}).items()}
         command = [str(program), *filled]
         with ServerProcess(command, folder=folder, environ=variables, grace=0) as process:
             server = RcloneServer(f"http://{_HOST}:{port}", _BUCKET, *keys)
             process.wait_until(lambda: _has_bucket(server))
             yield server
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.create_server((_HOST, 0)) as one, socket.create_server((_HOST, 0)) as other:
+        return one.getsockname()[1], other.getsockname()[1]
 
 
 def _has_bucket(server: Server) -> bool:
@@ -112,13 +132,27 @@ def _s3rver() -> AbstractContextManager[Server]:
     return _serve(HOME / "node_modules/.bin/s3rver", *options, keys=("S3RVER", "S3RVER"))
 
 
+def _ceph() -> AbstractContextManager[Server]:
+    missing = [name for name in _CEPH if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed: the system's packages radosgw and ceph-*")
+    script = str(Path(__file__).parent / "stores/ceph.sh")
+    return _serve(Path("/bin/sh"), script, "{folder}", "{port}", "{other}")
+
+
+_CEPH = ("ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "radosgw", "radosgw-admin")
+
+_TAKES_ANY_KEYS = ("wrong_credentials_are_fatal",)
+_TAKES_ANY_DIGEST = ("a_wrong_md5_is_refused",)
+
 MAKES: dict[str, Make] = {
     "seaweedfs": Make(LocalS3Server),
     "rclone": Make(rclone_server),
     "moto": Make(_moto),
     "ministack": Make(_ministack),
-    "localbucket": Make(_localbucket),
-    "s3rver": Make(_s3rver),
+    "localbucket": Make(_localbucket, lists_uploads=False),
+    "s3rver": Make(_s3rver, lists_uploads=False),
+    "ceph": Make(_ceph),
 }
 
 
@@ -130,12 +164,12 @@ _BY_LANE = {f"{lane}-{make}": make for make in MAKES for lane in ("wire", "boto"
 
 @pytest.fixture(scope="module")
 def other_store() -> Iterator[Callable[[str], Server]]:
-    """Return the server of a make, started when it is first asked for."""
+    """Return the server of a make, started when it is first asked for, and again when it died."""
     running: dict[str, Server] = {}
     with ExitStack() as stack:
 
         def start(make: str) -> Server:
-            if make not in running:
+            if make not in running or not _has_bucket(running[make]):
                 running[make] = stack.enter_context(MAKES[make].start())
             return running[make]
 
@@ -168,16 +202,24 @@ def lane_server(
     return other_store(_BY_LANE[lane])
 
 
+class _Unlisted(Bucket):
+    """The bucket of a server that does not say which uploads are open."""
+
+    def open_uploads(self, prefix: str = "") -> list[str]:
+        del prefix
+        return []
+
+
 @pytest.fixture
-def bucket(server: Server) -> Iterator[Bucket]:
-    view = Bucket(server)
+def bucket(make: str, server: Server) -> Iterator[Bucket]:
+    view = (Bucket if MAKES[make].lists_uploads else _Unlisted)(server)
     yield view
     view.client.close()
 
 
 def _expect_differences(request: pytest.FixtureRequest, make: str) -> None:
     """Say why a test must fail at this make, where it differs from S3."""
-    how = MAKES[make].differs.get(request.node.originalname)
+    how = MAKES[make].difference(request.node.name)
     if how:
         request.applymarker(pytest.mark.xfail(reason=f"{make}: {how}", strict=True))
 

@@ -138,7 +138,9 @@ async def test_a_missing_bucket_is_not_taken_for_missing_objects(
 ) -> None:
     (tmp_path / "f").write_bytes(data)
     profile = replace(server.profile(), bucket="no-such-bucket")
-    config = UploadConfig(lane="boto" if lane == "boto" else "auto", ca_bundle=server.ca_bundle)
+    config = UploadConfig(
+        lane="boto" if lane == "boto" else "auto", ca_bundle=server.ca_bundle or None
+    )
     async with Uploader(profile, config=config) as uploader:
         found = await uploader.verify_file(tmp_path / "f", "k")
     assert (found.match, found.code) == ("failed", "store.no_bucket")

@@ -6,6 +6,7 @@ import test_resume
 from other_stores import at_other_stores
 
 pytestmark = [pytest.mark.anyio, pytest.mark.stores]
+pytest_plugins = ["s3_uploader.testing.pytest_plugin"]
 
 globals().update(
     at_other_stores(
