@@ -13,7 +13,7 @@ from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.crew import work_through
 from s3_uploader.engine.directory import job_of
 from s3_uploader.engine.proof import composite_etag, is_md5
-from s3_uploader.errors import S3UploaderError, StoreError
+from s3_uploader.errors import S3UploaderError, SourceError, StoreError
 from s3_uploader.events import FileVerified, Match, Proof
 from s3_uploader.plan import MIB, Part, PartPlan, check_key, plan_parts
 from s3_uploader.source import (
@@ -193,15 +193,21 @@ async def _composite(call: Call, job: Job, fingerprint: Fingerprint, part_size: 
     plan = PartPlan(job.size, part_size)
     md5s: dict[int, str] = {}
     parts = iter(plan)
+    failures: list[SourceError] = []
 
     async def take() -> Part | None:
-        return next(parts, None)
+        return None if failures else next(parts, None)
 
     async def hash_part(part: Part) -> None:
         body = FileRange(job.path, fingerprint, offset=part.offset, size=part.size, hashing=True)
-        md5s[part.number] = await body.hash()
+        try:
+            md5s[part.number] = await body.hash()
+        except SourceError as error:
+            failures.append(error)
 
     await work_through(take, hash_part, call.limiter)
+    if failures:
+        raise failures[0]
     return composite_etag(md5s[part.number] for part in plan)
 
 

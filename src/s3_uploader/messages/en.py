@@ -96,6 +96,11 @@ TEXTS = {
         "left out here (symlinks=inside)."
     ),
     "source.link_skipped": "'{path}' is a symbolic link; they are left out here (symlinks=skip).",
+    "source.touched": (
+        "'{path}' was touched in the meantime: its size and modification time are as before, its "
+        "status change time is not. Either its mode, owner, name, links or attributes were set, or "
+        "its content was written and the modification time set back. Try again."
+    ),
     "source.vanished": "'{path}' disappeared in the meantime. Restore it and try again.",
     "source.changed": (
         "'{path}' changed in the meantime ({detail}). Try again when nothing writes to it."

@@ -62,6 +62,10 @@ TEXTS = {
     "source.not_inside": "'{path}' 不是（或不再是）在目录中找到的那个文件，可能已被符号链接取代。因此不上传（symlinks=inside 或 skip）。",
     "source.link_outside": "'{path}' 是指向目录之外（'{target}'）的符号链接，按设置不上传（symlinks=inside）。",
     "source.link_skipped": "'{path}' 是符号链接，按设置不上传（symlinks=skip）。",
+    "source.touched": (
+        "'{path}' 在此期间被动过：大小和修改时间没变，状态变更时间变了。可能是设置了它的权限、属主、名称、链接或属性，"
+        "也可能是写入内容后又把修改时间改了回去。请重试。"
+    ),
     "source.vanished": "'{path}' 在此期间消失了。请恢复它后重试。",
     "source.changed": "'{path}' 在此期间被修改（{detail}）。请在没有程序写入时重试。",
     "source.bad_path": "路径 {path} 含有 NUL 字符，或其他文件名不能含有的字符。",

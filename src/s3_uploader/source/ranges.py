@@ -20,7 +20,7 @@ from anyio import CancelScope, to_thread
 
 from s3_uploader.errors import SourceError
 from s3_uploader.source.crc import Crc64Nvme
-from s3_uploader.source.fingerprint import Fingerprint, source_error
+from s3_uploader.source.fingerprint import Fingerprint, open_regular, source_error
 from s3_uploader.store.base import Span
 
 T = TypeVar("T")
@@ -75,10 +75,13 @@ async def stoppable(work: Callable[[Callable[[], bool]], T]) -> T:
 
 
 @asynccontextmanager
-async def _opened(path: str) -> AsyncGenerator[AsyncFileIO]:
-    """Open a file and close it again, also when cancelled in the middle of either."""
+async def _opened(path: str, opener: Callable[[str, int], int]) -> AsyncGenerator[AsyncFileIO]:
+    """Open a file and close it again, also when cancelled in the middle of either.
+
+    The shields wait for the disk alone: `opener` opens nothing but regular files.
+    """
     with CancelScope(shield=True):
-        file = await aiofiles.open(path, "rb", buffering=0)
+        file = await aiofiles.open(path, "rb", buffering=0, opener=opener)
     try:
         yield file
     finally:
@@ -159,7 +162,7 @@ class FileRange:
         digest = self._begin_pass()
         sent = 0
         try:
-            async with _opened(self.path) as file:
+            async with _opened(self.path, lambda _path, _flags: self._open()) as file:
                 await file.seek(self._offset)
                 while block := await file.read(min(BLOCK, self.size - sent)):
                     if self._hashing:
@@ -172,7 +175,7 @@ class FileRange:
                 if sent < self.size or not self.size:
                     await to_thread.run_sync(self._end_pass, file.fileno(), digest, sent)
         except OSError as error:
-            raise self._translate(error) from error
+            raise source_error(self.path, error) from error
 
     def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
         """Yield the range from its first byte, read into `buffer`; for a worker thread.
@@ -256,14 +259,28 @@ class FileRange:
 
     @contextmanager
     def _descriptor(self) -> Iterator[int]:
+        descriptor = self._open()
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
-            try:
-                yield descriptor
-            finally:
-                os.close(descriptor)
+            yield descriptor
         except OSError as error:
-            raise self._translate(error) from error
+            raise source_error(self.path, error) from error
+        finally:
+            os.close(descriptor)
+
+    def _open(self) -> int:
+        """Open the file, if it is the one that was; before a byte of it is read."""
+        try:
+            descriptor, status = open_regular(self.path)
+        except SourceError as error:
+            if error.code in {"source.missing", "source.broken_link"}:
+                raise SourceError("source.vanished", path=self.path) from error
+            raise
+        try:
+            self._fingerprint.check(self.path, status)
+        except SourceError:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def _read_into(self, buffer: memoryview, descriptor: int, sent: int) -> int:
         return os.preadv(descriptor, [buffer[: self.size - sent]], self._offset + sent)
@@ -287,8 +304,3 @@ class FileRange:
         if read != self.size:
             detail = f"range of {self.size} bytes ended after {read}"
             raise SourceError("source.changed", path=self.path, detail=detail)
-
-    def _translate(self, error: OSError) -> SourceError:
-        if isinstance(error, FileNotFoundError):
-            return SourceError("source.vanished", path=self.path)
-        return source_error(self.path, error)

@@ -3,12 +3,11 @@
 import asyncio
 import hashlib
 import os
-import stat
 from dataclasses import dataclass
 
 from s3_uploader.errors import SourceError
 from s3_uploader.source.crc import crc64nvme
-from s3_uploader.source.fingerprint import Fingerprint, source_error
+from s3_uploader.source.fingerprint import Fingerprint, open_regular, source_error
 from s3_uploader.source.within import Within
 
 
@@ -82,14 +81,10 @@ class SmallFileReader:
 
     def _read_one(self, path: str, within: Within | None) -> Content | SourceError | None:
         try:
-            # O_NONBLOCK: a fifo put in the file's place must not block the thread for ever.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError as error:
-            return source_error(path, error)
+            descriptor, before = open_regular(path)
+        except SourceError as error:
+            return error
         try:
-            before = os.fstat(descriptor)
-            if not stat.S_ISREG(before.st_mode):
-                return SourceError("source.special", path=path, kind="special file")
             if before.st_size > self._limit:
                 return None
             if within is not None:

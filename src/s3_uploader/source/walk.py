@@ -8,17 +8,11 @@ from typing import Literal
 
 from s3_uploader.config import Symlinks
 from s3_uploader.errors import SourceError
+from s3_uploader.source.fingerprint import kind_of
 from s3_uploader.source.within import Within
 
 BATCH = 256
 """Entries handed over at a time: one hop between threads for this many."""
-
-_KINDS = {
-    stat.S_IFIFO: "fifo",
-    stat.S_IFSOCK: "socket",
-    stat.S_IFBLK: "block device",
-    stat.S_IFCHR: "character device",
-}
 
 
 Via = Literal["", "inside", "outside"]
@@ -179,7 +173,7 @@ def _classify(item: os.DirEntry[str], parent: _Directory, tree: _Tree) -> Entry 
     if stat.S_ISREG(status.st_mode):
         return SourceFile(name, status.st_size, via, tree.within(real))
     if not stat.S_ISDIR(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "special file")
+        kind = kind_of(status)
         return Problem(name, SourceError("source.special", path=item.path, kind=kind))
     # DirEntry.stat() gives no inode for a directory on Windows; os.stat does everywhere.
     identity = (status.st_dev, status.st_ino)
