@@ -203,6 +203,51 @@ async def test_a_change_that_the_fingerprint_hides_is_seen_by_the_hash(scene: Sc
     assert 2 in scene.sent()
 
 
+def _chmod(path: Path) -> None:
+    path.chmod(0o640)
+
+
+def _linked(path: Path) -> None:
+    path.with_name("link").hardlink_to(path)
+
+
+def _rewritten_under_the_old_time(path: Path) -> None:
+    before = path.stat()
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    with path.open("r+b") as file:
+        file.write(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", [_chmod, _linked, _rewritten_under_the_old_time])
+async def test_touched_file_fails_and_what_was_sent_is_kept(
+    scene: Scene, change: Callable[[Path], None]
+) -> None:
+    """Which of these it was, the status change time does not tell; the parts' hashes do."""
+
+    async def hook(moment: Moment) -> None:
+        if moment == Moment("after", "UploadPart", "key", 2):
+            change(scene.path)
+
+    outcome = await scene.upload(hook, max_requests=1)
+    assert (outcome.status, outcome.error) == ("failed", "source.touched")
+    assert scene.store.memory.objects == {}
+    assert len(scene.store.memory.uploads) == scene.rows() == 1
+    scene.check(await scene.upload())
+    assert set(scene.reused()) >= ({2} if change is _rewritten_under_the_old_time else {1, 2})
+    assert (1 in scene.sent()) is (change is _rewritten_under_the_old_time)
+
+
+async def test_file_that_is_only_read_is_not_touched(scene: Scene) -> None:
+    async def hook(moment: Moment) -> None:
+        if moment.operation == "UploadPart":
+            os.utime(scene.path.parent)
+            scene.path.read_bytes()
+
+    scene.check(await scene.upload(hook))
+
+
 async def test_an_upload_in_parts_the_store_no_longer_takes_is_not_gone_on_with(
     scene: Scene,
 ) -> None:

@@ -169,7 +169,8 @@ def _worth_keeping(call: Call, upload: Upload, error: BaseException) -> bool:
         # What a later upload may not meet again: a store that is down, full, or refuses the keys.
         return error.retryable or error.fatal
     if isinstance(error, S3UploaderError):
-        return False
+        # Its parts are compared with the file before one of them is used again.
+        return error.code == "source.touched"
     cancelled = isinstance(error, anyio.get_cancelled_exc_class())
     return cancelled and call.config.on_cancel == "keep"
 
