@@ -222,4 +222,5 @@ async def tell_journal_problem(call: Call) -> None:
     """Warn once if the journal cannot be used."""
     journal = call.journal
     if journal is not None and journal.problem:
-        await call.warn("journal.unavailable", once=True, path=journal.path, reason=journal.problem)
+        code = "journal.refused" if journal.refused else "journal.unavailable"
+        await call.warn(code, once=True, path=journal.path, reason=journal.problem)

@@ -53,6 +53,10 @@ TEXTS = {
         "Whether '{key}' is published, as it was read, could not be found out: {reason} Check "
         "later with verify_file, or upload it again."
     ),
+    "journal.refused": (
+        "'{path}' is no journal of s3_uploader ({reason}) and was left as it is: an interrupted upload "
+        "will start from scratch. Set S3_UPLOADER_JOURNAL to another path, or to off."
+    ),
     "journal.unavailable": (
         "The journal '{path}' cannot be used ({reason}): an upload that is interrupted may have to "
         "start from scratch. Fix or remove it, or set S3_UPLOADER_JOURNAL to another path or to "

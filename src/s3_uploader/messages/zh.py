@@ -43,6 +43,10 @@ TEXTS = {
     "log.unknown": "❔ 结果未知: {reason}",
     "log.item_unknown": "   ❔ 未知: {reason}\n",
     "outcome.unknown": "无法确认 '{key}' 是否已按读取的内容发布：{reason} 请稍后用 verify_file 检查，或重新上传。",
+    "journal.refused": (
+        "'{path}' 不是 s3_uploader 的上传日志（{reason}），没有动它：中断的上传可能需要从头开始。"
+        "请将 S3_UPLOADER_JOURNAL 设为其他路径或 off。"
+    ),
     "journal.unavailable": (
         "无法使用上传日志 '{path}'（{reason}）：中断的上传可能需要从头开始。请修复或删除它，或将 S3_UPLOADER_JOURNAL 设为其他路径或 off。"
     ),

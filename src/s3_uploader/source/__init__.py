@@ -1,7 +1,13 @@
 """Where bytes come from: walk a tree, read ranges, guard against change."""
 
 from s3_uploader.source.crc import combined, crc64nvme
-from s3_uploader.source.fingerprint import Fingerprint, open_regular, open_source, recheck
+from s3_uploader.source.fingerprint import (
+    Fingerprint,
+    kind_of,
+    open_regular,
+    open_source,
+    recheck,
+)
 from s3_uploader.source.ranges import FileRange, stoppable
 from s3_uploader.source.small import SmallFileReader
 from s3_uploader.source.walk import Entry, Problem, Skipped, SourceFile, count_files, walk
@@ -19,6 +25,7 @@ __all__ = [
     "combined",
     "count_files",
     "crc64nvme",
+    "kind_of",
     "open_regular",
     "open_source",
     "recheck",

@@ -12,6 +12,7 @@ from s3_uploader.errors import SourceError
 from s3_uploader.source.within import Within
 
 _KINDS = {
+    stat.S_IFDIR: "directory",
     stat.S_IFIFO: "fifo",
     stat.S_IFSOCK: "socket",
     stat.S_IFBLK: "block device",
@@ -138,7 +139,7 @@ def recheck(path: str, fingerprint: Fingerprint) -> None:
 
 
 def kind_of(status: os.stat_result) -> str:
-    """Return what a file that is neither a regular one nor a directory is, for messages."""
+    """Return what a file that is no regular one is, for messages."""
     return _KINDS.get(stat.S_IFMT(status.st_mode), "special file")
 
 

@@ -11,10 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from s3_uploader.engine.journal.lease import Leases
+from s3_uploader.engine.journal.opening import (
+    APPLICATION_ID,
+    TABLES,
+    NotAJournalError,
+    make_or_recognise,
+)
 from s3_uploader.engine.journal.records import Committed, Place, Run, SentPart, UploadRecord
 from s3_uploader.source import Fingerprint
 
 FAILURES = (sqlite3.Error, OSError)
+__all__ = ["FAILURES", "Database", "NotAJournalError"]
 
 _VERSION = 1
 _BUSY_SECONDS = 5.0
@@ -54,19 +61,14 @@ class Database:
         path: the file; it and its directory are made, for the user alone, where missing.
 
     Raises:
+        NotAJournalError: it is something else, and left as it is.
         OSError, sqlite3.Error: it cannot be used.
     """
 
     def __init__(self, path: str) -> None:
         # By whatever name it is given, one file has one lock file.
         path = os.path.realpath(path)
-        _make_directory(os.path.dirname(path))
-        # Made before SQLite would make it, with a mode of ours; its WAL takes the same.
-        # Never opened where it exists: closing a descriptor of it would drop the locks that other
-        # connections of this process have on it (sqlite.org/howtocorrupt.html, 2.2).
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        os.chmod(path, 0o600)
+        make_or_recognise(path)
         self._leases = Leases.of(f"{path}.lock")
         self._held: set[int] = set()
         self._connection = sqlite3.connect(
@@ -80,25 +82,31 @@ class Database:
 
     def _prepare(self) -> None:
         run = self._connection.execute
-        self._version()
-        run("PRAGMA journal_mode = WAL")
+        # What stands in a schema that is not ours shall not run.
+        run("PRAGMA trusted_schema = OFF")
         run("PRAGMA synchronous = NORMAL")
         run("PRAGMA foreign_keys = ON")
         with self._transaction():
-            if self._version() == 0:
+            version = self._version()
+            if not version:
                 for statement in _SCHEMA.split(";\n"):
                     run(statement)
                 run(f"PRAGMA user_version = {_VERSION}")
-            run("DELETE FROM committed WHERE at < ?", (time.time() - _RUN_SECONDS,))
+            if run("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
+                run(f"PRAGMA application_id = {APPLICATION_ID}")
+        # Only now: a write-ahead log would hold for long what the file is recognised by.
+        run("PRAGMA journal_mode = WAL")
+        run("DELETE FROM committed WHERE at < ?", (time.time() - _RUN_SECONDS,))
 
     def _version(self) -> int:
         """Return the version of the file, 0 if it is empty; raise if it is not ours to write to."""
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         if version not in {0, _VERSION}:
             raise sqlite3.DatabaseError(f"made by another version ({version})")
-        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables and not version:
-            raise sqlite3.DatabaseError("a database of something else")
+        found = self._connection.execute("SELECT type, name FROM sqlite_master").fetchall()
+        tables = {name for kind, name in found if kind == "table" and name != "sqlite_sequence"}
+        if tables != (TABLES if version else set()):
+            raise sqlite3.DatabaseError("its tables are not a journal's")
         return int(version)
 
     def close(self) -> None:
@@ -276,14 +284,6 @@ class Database:
             "DELETE FROM committed WHERE endpoint = ? AND bucket = ? AND prefix = ? AND root = ?",
             _columns_of(run),
         )
-
-
-def _make_directory(path: str) -> None:
-    """Make a directory and those above it, for the user alone; `os.makedirs` opens those above."""
-    if not os.path.isdir(path):
-        _make_directory(os.path.dirname(path))
-        with suppress(FileExistsError):
-            os.mkdir(path, 0o700)
 
 
 def _columns(fingerprint: Fingerprint) -> tuple[int, str, str, str]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 class Journal:
     """Opened at its first use. What it cannot do it leaves undone, and says so in `problem`.
 
+    `refused` says that what is at its path is no journal, and was left as it is.
+
     Args:
         path: the SQLite file; default `journal.db` in the user's state directory.
     """
@@ -23,6 +25,7 @@ class Journal:
     def __init__(self, path: str | None = None) -> None:
         self.path = path or ""
         self.problem = ""
+        self.refused = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="s3-uploader-journal")
         self._database: Database | None = None
         self._used = False
@@ -114,6 +117,7 @@ class Journal:
             return getattr(self._database, work)(*args)
         except module.FAILURES as error:
             self.problem = str(error) or type(error).__name__
+            self.refused = isinstance(error, module.NotAJournalError)
             return None
 
     def _close(self) -> None:

@@ -9,6 +9,8 @@ import fcntl
 import os
 import threading
 
+from s3_uploader.source import kind_of
+
 _open: dict[str, "Leases"] = {}
 _guard = threading.Lock()
 
@@ -27,6 +29,9 @@ class Leases:
             return leases
 
     def __init__(self, path: str) -> None:
+        # Looked at first: to open a device can be to act on it.
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError(f"{path} is a {kind_of(os.stat(path))}")
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._process = os.getpid()
         self._rows: set[int] = set()
