@@ -135,6 +135,38 @@ def _replace_object(scene: Scene, name: str) -> None:
     )
 
 
+def _restore(scene: Scene, name: str) -> None:
+    """Put the same bytes there as another file of the same time."""
+    _put_there(scene, name, scene.content[name])
+
+
+def _disguise(scene: Scene, name: str) -> None:
+    """Put other bytes there that nothing but their hash tells apart."""
+    scene.content[name] = os.urandom(300_000)
+    _put_there(scene, name, scene.content[name])
+
+
+def _put_there(scene: Scene, name: str, data: bytes) -> None:
+    path = scene.root / name
+    before = path.stat()
+    other = scene.root.with_name("other")
+    other.write_bytes(data)
+    other.replace(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_ino != before.st_ino
+
+
+def test_files_with_other_numbers_are_skipped_if_their_hash_proves_them(scene: Scene) -> None:
+    """Another mount or another container gives other inode and device numbers."""
+    same, other, *_ = sorted(scene.kill())
+    _restore(scene, same)
+    _disguise(scene, other)
+    ended, sent = scene.run()
+    scene.check(ended)
+    assert (sent[same], sent[other]) == (0, 1)
+    assert ended.files[same]["reused"] == 300_000
+
+
 def test_what_changed_between_the_runs_is_sent_again(scene: Scene) -> None:
     committed = sorted(scene.kill())
     changes = (_rewrite, _touch, _delete_object, _replace_object)

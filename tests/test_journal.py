@@ -122,14 +122,17 @@ def test_every_fingerprint_comes_back_as_it_was(path: Path, fingerprint: Fingerp
 
 @pytest.mark.parametrize("change", ["size", "mtime_ns", "inode", "device"])
 def test_a_changed_file_is_not_committed(path: Path, change: str) -> None:
+    """With other numbers it may be the same one after a restart: that has to be proven."""
     values = {"size": 10, "mtime_ns": 20, "inode": 30, "device": 40}
     changed = Fingerprint(**(values | {change: values[change] + 1}))
+    unproven = Committed("etag", 1, "size", renumbered=True)
     with opened(path) as database:
         database.note(_RUN, "x", _PRINT, Committed("etag", 1, "size"))
-        assert database.committed(_RUN, "x", changed) is None
+        expected = unproven if change in {"inode", "device"} else None
+        assert database.committed(_RUN, "x", changed) == expected
         assert database.committed(_RUN._replace(root="/other"), "x", _PRINT) is None
         assert database.committed(_RUN._replace(prefix="other"), "x", _PRINT) is None
-        assert database.committed(_RUN, "x", _PRINT)
+        assert database.committed(_RUN, "x", _PRINT) == Committed("etag", 1, "size")
         database.finish(_RUN)
         assert not database.interrupted(_RUN)
 

@@ -1,6 +1,7 @@
 """An interrupted upload goes on with what the store holds, and only if it is the file's own."""
 
 import asyncio
+import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from conftest import Bucket
 from hooked import TINY, Hook, HookedStore, Moment, fail_with, nothing
 from killing import Uploading
 from s3_uploader import FileOutcome, UploadConfig, Uploader
-from s3_uploader.engine.journal import Place
+from s3_uploader.engine.journal import Place, SentPart
 from s3_uploader.engine.journal.database import Database
 from s3_uploader.events import Event, PartReused
 from s3_uploader.plan import MIB
@@ -178,12 +179,116 @@ def _replaced(path: Path) -> None:
     assert path.stat().st_ino != before.st_ino
 
 
-@pytest.mark.parametrize("change", [_longer, _touched, _replaced])
-async def test_of_a_changed_file_nothing_is_gone_on_with(
+def _restored(path: Path) -> None:
+    """As from a backup: neither the inode nor the time is what it was."""
+    _replaced(path)
+    _touched(path)
+
+
+def _moved(path: Path) -> None:
+    """Away, and a link in its place: the path is the same, what it leads to is elsewhere."""
+    elsewhere = path.with_name("volume")
+    elsewhere.mkdir()
+    path.rename(elsewhere / "file")
+    path.symlink_to(elsewhere / "file")
+
+
+@pytest.mark.parametrize("change", [_touched, _replaced, _restored, _moved])
+async def test_what_a_restart_changes_does_not_cost_the_resume(
     scene: Scene, change: Callable[[Path], None]
 ) -> None:
     await scene.interrupt()
     change(scene.path)
+    outcome = await scene.upload()
+    scene.check(outcome)
+    assert scene.store.count("CreateMultipartUpload") == 0
+    assert {1, 2} <= set(scene.reused())
+    assert 1 not in scene.sent()
+
+
+async def test_device_that_has_another_number_does_not_cost_the_resume(scene: Scene) -> None:
+    """A volume that is mounted again, a container that is started again."""
+    await scene.interrupt()
+    with closing(sqlite3.connect(scene.journal)) as raw, raw:
+        raw.execute("UPDATE upload SET device = '9999', inode = '8888', path = '/elsewhere'")
+    scene.check(await scene.upload())
+    assert {1, 2} <= set(scene.reused())
+
+
+async def test_changed_parts_of_a_file_are_sent_again(scene: Scene) -> None:
+    await scene.interrupt()
+    data = bytearray(scene.data)
+    data[1_500] ^= 1
+    scene.path.write_bytes(data)
+    scene.check(await scene.upload())
+    assert 1 in scene.reused()
+    assert 2 in scene.sent()
+
+
+async def test_other_file_of_the_same_size_is_sent_whole(scene: Scene) -> None:
+    await scene.interrupt()
+    scene.path = scene.path.with_name("other")
+    scene.path.write_bytes(os.urandom(_SIZE))
+    outcome = await scene.upload()
+    scene.check(outcome)
+    assert (scene.reused(), scene.sent(), outcome.reused) == ([], [1, 2, 3, 4, 5], 0)
+
+
+async def test_resumed_upload_is_noted_as_of_the_file_that_resumed_it(scene: Scene) -> None:
+    await scene.interrupt()
+    other = scene.path.with_name("other")
+    scene.path = scene.path.rename(other)
+    await scene.interrupt()
+    config = UploadConfig(journal=str(scene.journal))
+    async with Uploader(store=scene.store, config=config) as uploader:
+        (pending,) = await uploader.pending_uploads()
+    assert pending.path == str(other)
+    scene.check(await scene.upload())
+
+
+@pytest.mark.parametrize("best", ["the same file", "most sent", "newest"])
+async def test_of_several_uploads_the_most_promising_is_resumed(scene: Scene, best: str) -> None:
+    same = Fingerprint.of(scene.path.stat())
+    other = replace(same, mtime_ns=1)
+    left = {
+        "the same file": [(other, 3), (same, 1), (other, 2)],
+        "most sent": [(other, 1), (other, 3), (other, 2)],
+        "newest": [(other, 1), (other, 1), (other, 1)],
+    }[best]
+    place = Place("memory://", "memory", "key")
+    ids = [await _leave(scene, place, fingerprint, sent) for fingerprint, sent in left]
+    expected = {"the same file": 1, "most sent": 1, "newest": 2}[best]
+    completed: list[str] = []
+
+    async def hook(moment: Moment) -> None:
+        if moment == Moment("before", "CompleteMultipartUpload", "key"):
+            completed.extend(scene.store.memory.uploads)
+
+    scene.check(await scene.upload(hook))
+    assert completed == [ids[expected]]
+    assert len(scene.reused()) == left[expected][1]
+    assert scene.store.count("AbortMultipartUpload") == 2
+
+
+async def _leave(scene: Scene, place: Place, fingerprint: Fingerprint, sent: int) -> str:
+    """Leave an upload of `sent` parts, as a process leaves it that is killed."""
+    store = scene.store.memory
+    upload_id = await store.create_multipart_upload("key", content_type="", metadata={})
+    database = Database(str(scene.journal))
+    row = database.begin(place, "", str(scene.path), fingerprint, 1_000)
+    database.created(row, upload_id)
+    for number in range(1, sent + 1):
+        data = scene.data[(number - 1) * 1_000 : number * 1_000]
+        store.uploads[upload_id].parts[number] = data
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        database.add(row, SentPart(number, 1_000, md5, md5, "etag-md5"))
+    database.close()
+    return upload_id
+
+
+async def test_file_of_another_size_is_not_resumed(scene: Scene) -> None:
+    await scene.interrupt()
+    _longer(scene.path)
     outcome = await scene.upload()
     scene.check(outcome)
     assert scene.store.count("AbortMultipartUpload") == 1
@@ -672,7 +777,7 @@ async def test_a_part_of_other_bytes_at_a_real_store_is_not_used(
 
 async def test_a_changed_file_aborts_what_was_open(real: Real, bucket: Bucket) -> None:
     before = await real.interrupt("auto")
-    _touched(real.path)
+    _longer(real.path)
     (await real.upload()).raise_for_failure()
     assert bucket.get(real.key) == content(real.path)
     assert bucket.open_uploads(real.key) == []
@@ -724,3 +829,41 @@ def test_two_processes_upload_the_same_key(
     assert len(set(completes)) == 2
     assert bucket.get(f"{prefix}/file") in files.values()
     assert bucket.open_uploads(prefix) == []
+
+
+# ------------------------------------------------------------ committed files of a directory run
+
+
+@pytest.mark.parametrize(
+    ("store", "part_size", "skipped"),
+    [
+        (MemoryStore(limits=TINY), 1_000, True),
+        (Opaque(limits=TINY), 1_000, False),
+        # The size of its parts, which nothing notes, is another one now.
+        (MemoryStore(limits=TINY), 700, False),
+    ],
+    ids=["md5", "opaque", "other parts"],
+)
+async def test_committed_file_with_other_numbers_is_skipped_if_its_etag_proves_it(
+    tmp_path: Path, store: MemoryStore, part_size: int, *, skipped: bool
+) -> None:
+    """The file went in parts; a restart has given it another inode."""
+    root = tmp_path / "root"
+    made = make_tree(root, {"parts": _SIZE, "put": 1_900, "refused": 4_000})
+    hooked = HookedStore(store, fail_with(403, "X", operation="UploadPart", key="refused"))
+    hooked.limits = replace(TINY, multipart_threshold=1_950, part_size=part_size)
+    config = UploadConfig(journal=str(tmp_path / "journal.db"), max_attempts=1)
+    async with Uploader(store=hooked, config=config) as uploader:
+        report = await uploader.upload_directory(root)
+        assert {failure.name for failure in report.failures} == {"refused"}
+        hooked.hook = nothing
+        hooked.calls.clear()
+        _replaced(root / "parts")
+        hooked.limits = replace(hooked.limits, part_size=1_000)
+        report = await uploader.upload_directory(root)
+    report.raise_for_failures()
+    assert store.objects == made
+    sent = sum(call == Moment("before", "UploadPart", "parts", call.part) for call in hooked.calls)
+    assert (sent == 0) is skipped
+    reused = {outcome.name: outcome.reused for outcome in report.files}
+    assert reused["parts"] == (_SIZE if skipped else 0)

@@ -31,7 +31,7 @@ class History:
         return cls(journal, Run(endpoint, bucket, prefix, os.path.abspath(root)))
 
     async def committed(self, key: str, fingerprint: Fingerprint) -> Committed | None:
-        """Return what an interrupted run committed of this very file, if it did."""
+        """Return what an interrupted run committed of this file, if size and time are the same."""
         if self.journal is None or self.run is None:
             return None
         if self._interrupted is None:

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass, replace
+from functools import partial
 
 import anyio
 
@@ -44,9 +45,11 @@ class Found:
 
 
 async def take_up(call: Call, job: Job, fingerprint: Fingerprint) -> Found | None:
-    """Return what an interrupted upload of this file to this key left, None if there is nothing.
+    """Return what an interrupted upload to this key left, None if there is nothing of use.
 
-    Uploads of ours that are of no more use, because the file has changed since, are aborted.
+    A file that has the same size is worth trying: a restart may have given it another path, inode,
+    device or time, and its parts are used only if they are what its bytes hash to now. Of several
+    uploads the most promising is taken. The others of ours are of no more use, and are aborted.
     """
     found = None
     if call.journal is not None:
@@ -55,11 +58,13 @@ async def take_up(call: Call, job: Job, fingerprint: Fingerprint) -> Found | Non
             claimed = await call.journal.claim(call.place(job.key))
         await tell_journal_problem(call)
         try:
-            for record in claimed:
-                if found is None and _fits(call, job, fingerprint, record):
+            for record in sorted(claimed, key=partial(_promise, fingerprint), reverse=True):
+                if found is None and _fits(call, job, record):
                     found = await _examine(call, job, fingerprint, record)
                 if found is None or found.upload.row != record.row:
                     await discard(call, record)
+                elif (record.path, record.fingerprint) != (job.path, fingerprint):
+                    await call.journal.take_over(record.row, job.path, fingerprint)
         except BaseException:
             with anyio.move_on_after(GRACE, shield=True):
                 for record in claimed:
@@ -70,9 +75,15 @@ async def take_up(call: Call, job: Job, fingerprint: Fingerprint) -> Found | Non
     return found
 
 
-def _fits(call: Call, job: Job, fingerprint: Fingerprint, record: UploadRecord) -> bool:
-    same = record.fingerprint == fingerprint
-    return same and _possible(record.part_size, job.size, call.limits)
+def _promise(fingerprint: Fingerprint, record: UploadRecord) -> tuple[bool, int, int]:
+    """Return a greater value for an upload that promises more to this file."""
+    sent = sum(part.size for part in record.parts.values())
+    return record.fingerprint == fingerprint, sent, record.row
+
+
+def _fits(call: Call, job: Job, record: UploadRecord) -> bool:
+    same_size = record.fingerprint.size == job.size
+    return same_size and _possible(record.part_size, job.size, call.limits)
 
 
 async def discard(call: Call, record: UploadRecord) -> bool:

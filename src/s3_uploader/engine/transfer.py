@@ -10,6 +10,7 @@ from functools import lru_cache
 from anyio import to_thread
 
 from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.etag import has_etag
 from s3_uploader.engine.journal import Committed
 from s3_uploader.engine.outcome import Content, Doubt, confirm_size, resolve_put
 from s3_uploader.engine.outcome.size import Claim
@@ -177,6 +178,8 @@ async def _sent_before(call: Call, job: Job, fingerprint: Fingerprint) -> Delive
     except StoreError:
         return None
     if info.size not in {None, job.size} or info.etag != noted.etag:
+        return None
+    if noted.renumbered and not await has_etag(call, job, fingerprint, info.etag, guesses=1):
         return None
     return Delivered(job.size, info.etag, noted.parts, noted.verified_by, job.size)
 

@@ -12,10 +12,10 @@ from s3_uploader.config import Symlinks
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.crew import work_through
 from s3_uploader.engine.directory import job_of
-from s3_uploader.engine.proof import composite_etag, is_md5
-from s3_uploader.errors import S3UploaderError, SourceError, StoreError
+from s3_uploader.engine.etag import has_etag
+from s3_uploader.errors import S3UploaderError, StoreError
 from s3_uploader.events import FileVerified, Match, Proof
-from s3_uploader.plan import MIB, Part, PartPlan, check_key, plan_parts
+from s3_uploader.plan import check_key
 from s3_uploader.source import (
     Entry,
     FileRange,
@@ -27,11 +27,6 @@ from s3_uploader.source import (
     walk,
 )
 from s3_uploader.store import ObjectInfo
-
-_USUAL_PART_SIZES = tuple(
-    mib * MIB for mib in (5, 8, 10, 15, 16, 25, 32, 50, 64, 100, 128, 256, 512)
-)
-"""Part sizes that other tools use by default or in their manuals."""
 
 _LOOKS = 3
 """HEADs before an object is taken for missing: RunPod's denies existing ones for a while."""
@@ -161,54 +156,10 @@ async def _compare(
     call: Call, job: Job, fingerprint: Fingerprint, info: ObjectInfo
 ) -> Proof | None:
     """Return what proves that file and object hold the same bytes, None if they do not."""
-    etag = info.etag.lower()
-    if is_md5(etag):
-        whole = FileRange(job.path, fingerprint, size=job.size, hashing=True)
-        if await whole.hash() == etag:
-            return "etag-md5"
-    count = etag.rpartition("-")[2] if "-" in etag else ""
-    for part_size in _part_sizes(call, job.size, int(count)) if count.isdigit() else ():
-        if await _composite(call, job, fingerprint, part_size) == etag:
-            return "etag-md5"
+    if await has_etag(call, job, fingerprint, info.etag):
+        return "etag-md5"
     # An encrypted object's ETag, or parts of unknown sizes: only the bytes themselves can tell.
     return await call.request(job, "GetObject", lambda: _same_bytes(call, job, fingerprint))
-
-
-def _part_sizes(call: Call, size: int, count: int) -> list[int]:
-    """Return the part sizes to try for an object of so many parts, the likeliest first."""
-    if not size or not count:
-        return []
-    limits = call.limits
-    exact = -(-size // count)
-    sizes = (
-        plan_parts(size, limits.part_size, limits).part_size,
-        *_USUAL_PART_SIZES,
-        -(-exact // MIB) * MIB,
-        exact,
-    )
-    return [part for part in dict.fromkeys(sizes) if PartPlan(size, part).count == count]
-
-
-async def _composite(call: Call, job: Job, fingerprint: Fingerprint, part_size: int) -> str:
-    plan = PartPlan(job.size, part_size)
-    md5s: dict[int, str] = {}
-    parts = iter(plan)
-    failures: list[SourceError] = []
-
-    async def take() -> Part | None:
-        return None if failures else next(parts, None)
-
-    async def hash_part(part: Part) -> None:
-        body = FileRange(job.path, fingerprint, offset=part.offset, size=part.size, hashing=True)
-        try:
-            md5s[part.number] = await body.hash()
-        except SourceError as error:
-            failures.append(error)
-
-    await work_through(take, hash_part, call.limiter)
-    if failures:
-        raise failures[0]
-    return composite_etag(md5s[part.number] for part in plan)
 
 
 async def _same_bytes(call: Call, job: Job, fingerprint: Fingerprint) -> Proof | None:

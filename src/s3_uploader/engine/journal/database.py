@@ -173,6 +173,14 @@ class Database:
             ),
         )
 
+    def take_over(self, row: int, path: str, fingerprint: Fingerprint) -> None:
+        """Note that an upload is now of this file, whose bytes its parts are compared with."""
+        self._connection.execute(
+            "UPDATE upload SET path = ?, size = ?, mtime_ns = ?, inode = ?, device = ?"
+            " WHERE row = ?",
+            (_bound(path), *_columns(fingerprint), row),
+        )
+
     def forget(self, row: int) -> None:
         """Remove an upload that is completed, aborted or never was."""
         try:
@@ -254,14 +262,17 @@ class Database:
         return found is not None
 
     def committed(self, run: Run, key: str, fingerprint: Fingerprint) -> Committed | None:
-        """Return what the run noted of this very file, if it did."""
+        """Return what the run noted of this file, if it did and its size and time are the same."""
+        size, mtime_ns, inode, device = _columns(fingerprint)
         found = self._connection.execute(
-            "SELECT etag, parts, verified_by FROM committed WHERE endpoint = ? AND bucket = ?"
-            " AND prefix = ? AND root = ? AND key = ? AND size = ? AND mtime_ns = ?"
-            " AND inode = ? AND device = ?",
-            (*_columns_of(run), key, *_columns(fingerprint)),
+            "SELECT etag, parts, verified_by, inode, device FROM committed WHERE endpoint = ?"
+            " AND bucket = ? AND prefix = ? AND root = ? AND key = ? AND size = ? AND mtime_ns = ?",
+            (*_columns_of(run), key, size, mtime_ns),
         ).fetchone()
-        return Committed(*found) if found else None
+        if not found:
+            return None
+        etag, parts, verified_by, *numbers = found
+        return Committed(etag, parts, verified_by, renumbered=numbers != [inode, device])
 
     def note(self, run: Run, key: str, fingerprint: Fingerprint, done: Committed) -> None:
         """Note a committed file."""

@@ -55,6 +55,10 @@ class Journal:
         """Wait until all that was noted is written."""
         await asyncio.wrap_future(self._thread.submit(lambda: None))
 
+    async def take_over(self, row: int, path: str, fingerprint: Fingerprint) -> None:
+        """Note that an upload is now of this file, whose bytes its parts are compared with."""
+        await self._ask("take_over", row, path, fingerprint)
+
     async def forget(self, row: int) -> None:
         """Remove an upload that is completed, aborted or never was."""
         await self._ask("forget", row)
@@ -80,7 +84,7 @@ class Journal:
         return await self._ask("interrupted", run) is True
 
     async def committed(self, run: Run, key: str, fingerprint: Fingerprint) -> Committed | None:
-        """Return what the run noted of this very file, if it did."""
+        """Return what the run noted of this file, if it did and its size and time are the same."""
         found: Committed | None = await self._ask("committed", run, key, fingerprint)
         return found
 

@@ -74,8 +74,15 @@ class UploadRecord:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """A file of a directory run that is committed."""
+    """A file of a directory run that is committed.
+
+    Attributes:
+        etag, parts, verified_by: of its object.
+        renumbered: the file there now has another inode or device number. After a restart it may
+            be the same all the same, and nothing noted tells.
+    """
 
     etag: str
     parts: int
     verified_by: Verified
+    renumbered: bool = False
