@@ -26,7 +26,7 @@ from s3_uploader.testing import (
 
 QUICK, LONG = 12, 500
 
-_ANY = (*CHANGING, "HeadObject", "ListParts", "AbortMultipartUpload")
+_ANY = (*CHANGING, "HeadObject", "ListParts", "ListMultipartUploads", "AbortMultipartUpload")
 
 
 def _side(rng: Random) -> tuple[int, str]:

@@ -571,28 +571,10 @@ async def test_a_create_without_an_answer_is_found(scene: Scene) -> None:
     assert scene.store.count("CreateMultipartUpload") == 0
 
 
-async def test_a_create_answered_by_a_failure_is_found_too(scene: Scene) -> None:
-    async def hook(moment: Moment) -> None:
-        if moment == Moment("after", "CreateMultipartUpload", "key"):
-            request = Request("CreateMultipartUpload", "key", "memory", "memory://")
-            raise error_from_answer(request, 504, "", "")
-
-    assert not (await scene.upload(hook)).ok
-    assert len(scene.store.memory.uploads) == scene.rows() == 1
-    scene.check(await scene.upload())
-    assert scene.store.count("CreateMultipartUpload") == 0
-
-
 async def test_a_create_that_was_refused_leaves_nothing(scene: Scene) -> None:
     hook = fail_with(403, "AccessDenied", operation="CreateMultipartUpload")
     assert not (await scene.upload(hook)).ok
     assert scene.rows() == 0
-
-
-async def test_a_create_that_never_came_is_forgotten(scene: Scene) -> None:
-    _note_one_without_answer(scene)
-    scene.check(await scene.upload())
-    assert scene.store.count("CreateMultipartUpload") == 1
 
 
 @pytest.mark.parametrize("why", ["two", "parts", "old", "other key"])

@@ -2,13 +2,14 @@
 
 import logging
 import secrets
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 
 import anyio
 
 from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.journal import UploadRecord
+from s3_uploader.engine.lost import find_lost
 from s3_uploader.engine.outcome import Doubt
 from s3_uploader.engine.upload import CRC_MARK, TOKEN, Upload
 from s3_uploader.errors import OutcomeUnknownError, S3UploaderError, StoreError
@@ -20,9 +21,6 @@ GRACE = 3.5
 
 _ABORT_ATTEMPTS = 3
 
-_CLOCKS_APART = 60.0
-"""Seconds the store's clock may differ from ours for an upload without an owner to be ours."""
-
 _logger = logging.getLogger("s3_uploader")
 
 
@@ -32,98 +30,138 @@ async def create(
     """Create a multipart upload, noted in the journal before the store hears of it.
 
     Shielded from cancellation for at most `GRACE` seconds: cancelled between the store's acceptance
-    and its answer, it would leave an upload nobody knows the id of.
+    and its response, it would leave an upload nobody knows the id of.
 
     Raises:
         StoreError: the upload could not be created.
     """
-    mark = CRC_MARK if call.config.integrity == "crc64nvme" else ""
-    token = mark + secrets.token_hex(16)
-    journal = call.journal
-    row = 0
-    if journal is not None:
-        place = call.place(job.key)
-        with anyio.move_on_after(GRACE, shield=True):
-            row = await journal.begin(place, token, job.path, fingerprint, part_size)
-        await tell_journal_problem(call)
-    created: list[str] = []
-    begun = time.time()
-    doubt = Doubt()
-
-    async def attempt() -> None:
-        # An earlier attempt may have taken effect although its answer never came.
-        stray = await find_unanswered(call, job.key, begun, row) if doubt.maybe and row else ""
-        created.append(stray or await _ask_for_one(call, job, content_type, token, doubt))
-
+    creation = _Creation(call, job, fingerprint, part_size, content_type)
     deadline = [float("inf")]
     try:
-        await call.request(job, "CreateMultipartUpload", lambda: _finish(attempt, deadline))
-        if journal is not None:
-            await journal.created(row, created[-1])
+        await call.request(
+            job, "CreateMultipartUpload", lambda: _finish(creation.attempt, deadline)
+        )
     except BaseException as error:
         with anyio.move_on_after(GRACE, shield=True):
-            # Refused, it does not exist; not answered, the next upload of this key looks for it.
-            gone = isinstance(error, StoreError) and not error.retryable
-            for upload_id in created:
-                gone = await abort(call, job.key, upload_id, until=deadline[0])
-                if journal is not None and not gone:
-                    await journal.created(row, upload_id)
-            if journal is not None:
-                await (journal.forget if gone else journal.release)(row)
+            await creation.undo(until=deadline[0])
+        if isinstance(error, StoreError):
+            await abort_lost(call, job.key, refused=creation.refused)
         raise
-    return Upload(created[-1], token, row, part_size)
+    if creation.upload is None:
+        raise AssertionError("created without an id")
+    return creation.upload
 
 
-async def _ask_for_one(call: Call, job: Job, content_type: str, token: str, doubt: Doubt) -> str:
-    try:
-        upload_id = await call.store.create_multipart_upload(
-            job.key,
-            content_type=content_type,
-            metadata={TOKEN: token},
-            crc64nvme=token.startswith(CRC_MARK),
-        )
-    except StoreError as error:
-        doubt.note(error)
-        raise
-    if not upload_id:
-        # Requests for it would be requests for the object itself.
-        raise StoreError("store.not_s3", fatal=True, endpoint=call.store.endpoint)
-    return upload_id
+class _Creation:
+    """The attempts at one CreateMultipartUpload, each with a row of its own in the journal.
 
-
-async def find_unanswered(call: Call, key: str, begun: float, row: int) -> str:
-    """Return the id of an upload of ours whose creation was never answered, "" if there is none.
-
-    The S3 protocol shows nobody's metadata in a listing. Taken for ours is the one upload of this
-    very key that no row of the journal names, that holds no part, and that began when we asked for
-    it (`begun`, seconds since 1970); if there are several, none. Nor if a row of the journal other
-    than `row` waits for its answer too: it may be that one's.
+    Attributes:
+        upload: what was created.
+        refused: rows of attempts that the store said it would not serve.
     """
+
+    def __init__(
+        self, call: Call, job: Job, fingerprint: Fingerprint, part_size: int, content_type: str
+    ) -> None:
+        mark = CRC_MARK if call.config.integrity == "crc64nvme" else ""
+        self.upload: Upload | None = None
+        self.refused: set[int] = set()
+        self._call = call
+        self._job = job
+        self._fingerprint = fingerprint
+        self._part_size = part_size
+        self._content_type = content_type
+        self._token = mark + secrets.token_hex(16)
+        self._row = 0
+        self._lost: set[int] = set()
+
+    async def attempt(self) -> None:
+        """Take what an earlier attempt has made, or make a request."""
+        if self._lost:
+            await self._find()
+        if self.upload is None:
+            await self._note()
+            await self._ask()
+
+    async def undo(self, *, until: float) -> None:
+        """Abort what is created; of a request under way its row remembers that it was made."""
+        journal, upload, row, gone = self._call.journal, self.upload, self._row, False
+        if upload is not None:
+            row = upload.row
+            gone = await abort(self._call, self._job.key, upload.upload_id, until=until)
+            if journal is not None and not gone:
+                await journal.created(row, upload.upload_id)
+        if journal is not None and row:
+            await (journal.forget if gone else journal.release)(row)
+
+    async def _note(self) -> None:
+        journal, job = self._call.journal, self._job
+        if journal is not None:
+            place = self._call.place(job.key)
+            self._row = await journal.begin(
+                place, self._token, job.path, self._fingerprint, self._part_size
+            )
+            await tell_journal_problem(self._call)
+
+    async def _ask(self) -> None:
+        try:
+            upload_id = await self._call.store.create_multipart_upload(
+                self._job.key,
+                content_type=self._content_type,
+                metadata={TOKEN: self._token},
+                crc64nvme=self._token.startswith(CRC_MARK),
+            )
+        except StoreError as error:
+            doubt = Doubt()
+            doubt.note(error)
+            await self._failed(lost=doubt.seldom, refused=not doubt.maybe)
+            raise
+        if not upload_id:
+            # Requests for it would be requests for the object itself.
+            await self._failed(lost=True, refused=False)
+            raise StoreError("store.not_s3", fatal=True, endpoint=self._call.store.endpoint)
+        self.upload = Upload(upload_id, self._token, self._row, self._part_size)
+        if self._call.journal is not None:
+            await self._call.journal.created(self._row, upload_id)
+
+    async def _failed(self, *, lost: bool, refused: bool) -> None:
+        """Forget the attempt, unless it may have taken effect."""
+        row, self._row = self._row, 0
+        if self._call.journal is None or not row:
+            return
+        if lost:
+            self._lost.add(row)
+            if refused:
+                self.refused.add(row)
+        await (self._call.journal.release if lost else self._call.journal.forget)(row)
+
+    async def _find(self) -> None:
+        for record in await find_lost(self._call, self._job.key, refused=self.refused):
+            if self.upload is None and record.row in self._lost:
+                self.upload = Upload(record.upload_id, record.token, record.row, self._part_size)
+            else:
+                await discard(self._call, record)
+
+
+async def abort_lost(call: Call, key: str, *, refused: Collection[int] = ()) -> None:
+    """Abort what lost Creates of this key have made, as far as it is found."""
+    found = await find_lost(call, key, refused=refused)
     try:
-        uploads = await call.store.list_multipart_uploads(key)
-        # Asked after the listing: whoever's upload is in it has a row by now.
-        known = await known_ids(call, key, but=row)
-        strays = [
-            upload.upload_id
-            for upload in uploads
-            if upload.key == key
-            and upload.upload_id not in known
-            and abs(upload.initiated - begun) < _CLOCKS_APART
-        ]
-        if "" in known or len(strays) != 1 or await call.store.list_parts(key, strays[0]):
-            return ""
-    except StoreError:
-        # Nothing is lost but the chance: a new upload is created.
-        return ""
-    return strays[0]
+        while found:
+            await discard(call, found.pop())
+    finally:
+        if call.journal is not None:
+            for record in found:
+                with anyio.move_on_after(GRACE, shield=True):
+                    await call.journal.release(record.row)
 
 
-async def known_ids(call: Call, key: str, *, but: int = 0) -> set[str]:
-    """Return the uploads of a key that the journal names, "" for one that waits for its id."""
-    if call.journal is None:
-        return set()
-    records = await call.journal.uploads(call.store.endpoint, call.store.bucket, key)
-    return {record.upload_id for record in records if record.key == key and record.row != but}
+async def discard(call: Call, record: UploadRecord) -> bool:
+    """Abort an upload of ours and forget it; return whether the store has let go of it."""
+    gone = await abort(call, record.key, record.upload_id)
+    if call.journal is not None:
+        await (call.journal.forget if gone else call.journal.release)(record.row)
+    return gone
 
 
 @asynccontextmanager
@@ -137,11 +175,14 @@ async def ending(call: Call, job: Job, upload: Upload) -> AsyncGenerator[None]:
     except BaseException as error:
         with anyio.move_on_after(GRACE, shield=True):
             await _end(call, job, upload, error)
+        if isinstance(error, S3UploaderError):
+            await abort_lost(call, job.key)
         raise
     if call.journal is not None:
         with anyio.move_on_after(GRACE, shield=True):
             await call.journal.forget(upload.row)
         await tell_journal_problem(call)
+        await abort_lost(call, job.key)
 
 
 async def _end(call: Call, job: Job, upload: Upload, error: BaseException) -> None:

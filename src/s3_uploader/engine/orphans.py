@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from s3_uploader.engine.call import Call
 from s3_uploader.engine.journal import UploadRecord
+from s3_uploader.engine.lost import find_lost
 from s3_uploader.engine.multipart import abort
-from s3_uploader.errors import UploadFailedError
+from s3_uploader.errors import StoreError, UploadFailedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ async def pending(call: Call, prefix: str, *, foreign: bool) -> list[PendingUplo
     Raises:
         StoreError: the store cannot list, and `foreign` asks for what only it knows.
     """
+    await _find_lost(call, prefix)
     found = [await _ours(call, record) for record in await _records(call, prefix)]
     if foreign:
         ids = {upload.upload_id for upload in found}
@@ -71,10 +73,27 @@ async def abort_pending(call: Call, key: str, upload_id: str, *, force: bool) ->
 
 
 async def _records(call: Call, prefix: str) -> list[UploadRecord]:
+    return [record for record in await _rows(call, prefix) if record.upload_id]
+
+
+async def _rows(call: Call, prefix: str) -> list[UploadRecord]:
     if call.journal is None:
         return []
-    place = (call.store.endpoint, call.store.bucket, prefix)
-    return [record for record in await call.journal.uploads(*place) if record.upload_id]
+    return await call.journal.uploads(call.store.endpoint, call.store.bucket, prefix)
+
+
+async def _find_lost(call: Call, prefix: str) -> None:
+    """Look, with one listing, for the uploads whose Create was lost; found, they have an id."""
+    keys = {record.key for record in await _rows(call, prefix) if not record.upload_id}
+    if not keys or call.journal is None:
+        return
+    try:
+        listed = await call.store.list_multipart_uploads(prefix)
+    except StoreError:
+        return
+    for key in sorted(keys):
+        for record in await find_lost(call, key, listed=listed):
+            await call.journal.release(record.row)
 
 
 async def _ours(call: Call, record: UploadRecord) -> PendingUpload:

@@ -8,13 +8,8 @@ import anyio
 
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.journal import SentPart, UploadRecord
-from s3_uploader.engine.multipart import (
-    GRACE,
-    abort,
-    find_unanswered,
-    known_ids,
-    tell_journal_problem,
-)
+from s3_uploader.engine.lost import known_ids, look_for
+from s3_uploader.engine.multipart import GRACE, discard, tell_journal_problem
 from s3_uploader.engine.outcome import Content, Published
 from s3_uploader.engine.outcome import find as find_object
 from s3_uploader.engine.proof import expected_etag
@@ -57,8 +52,10 @@ async def take_up(call: Call, job: Job, fingerprint: Fingerprint) -> Found | Non
         with anyio.move_on_after(GRACE, shield=True):
             claimed = await call.journal.claim(call.place(job.key))
         await tell_journal_problem(call)
+        open_ones = [record for record in claimed if record.upload_id]
         try:
-            for record in sorted(claimed, key=partial(_promise, fingerprint), reverse=True):
+            open_ones += await look_for(call, [one for one in claimed if not one.upload_id])
+            for record in sorted(open_ones, key=partial(_promise, fingerprint), reverse=True):
                 if found is None and _fits(call, job, record):
                     found = await _examine(call, job, fingerprint, record)
                 if found is None or found.upload.row != record.row:
@@ -67,7 +64,7 @@ async def take_up(call: Call, job: Job, fingerprint: Fingerprint) -> Found | Non
                     await call.journal.take_over(record.row, job.path, fingerprint)
         except BaseException:
             with anyio.move_on_after(GRACE, shield=True):
-                for record in claimed:
+                for record in open_ones:
                     await call.journal.release(record.row)
             raise
     if found is None and call.config.adopt:
@@ -86,22 +83,10 @@ def _fits(call: Call, job: Job, record: UploadRecord) -> bool:
     return same_size and _possible(record.part_size, job.size, call.limits)
 
 
-async def discard(call: Call, record: UploadRecord) -> bool:
-    """Abort an upload of ours and forget it; return whether the store has let go of it."""
-    gone = not record.upload_id or await abort(call, record.key, record.upload_id)
-    if call.journal is not None:
-        await (call.journal.forget if gone else call.journal.release)(record.row)
-    return gone
-
-
 async def _examine(
     call: Call, job: Job, fingerprint: Fingerprint, record: UploadRecord
 ) -> Found | None:
     """Ask the store what it holds of a noted upload; None if it cannot be gone on with."""
-    if not record.upload_id:
-        record = await _unanswered(call, job, record)
-        if not record.upload_id:
-            return None
     upload = Upload(record.upload_id, record.token, record.row, record.part_size, record.parts)
     try:
         stored = await _list_parts(call, job, record.upload_id)
@@ -142,14 +127,6 @@ async def _published(
     composite = expected_etag([part.etag for part in parts])
     content = Content(job, fingerprint, composite, upload.token)
     return await find_object(call, job, content, _LOOKS)
-
-
-async def _unanswered(call: Call, job: Job, record: UploadRecord) -> UploadRecord:
-    """Find the upload whose creation was never answered."""
-    upload_id = await find_unanswered(call, job.key, record.begun, record.row)
-    if upload_id and call.journal is not None:
-        await call.journal.created(record.row, upload_id)
-    return replace(record, upload_id=upload_id)
 
 
 async def _adopt(call: Call, job: Job, fingerprint: Fingerprint) -> Found | None:

@@ -66,6 +66,12 @@ TEXTS = {
         "The multipart upload of '{key}' is kept: the next upload of the same file to the same key "
         "can resume it."
     ),
+    "upload.lost_create": (
+        "A request of {at} to create a multipart upload of '{key}' was not answered with success. "
+        "Whether it took effect could not be found out since, and is no longer looked for. If it did, "
+        "the upload is open and empty: pending_uploads(foreign=True) lists such, "
+        "abort_upload(..., force=True) aborts one."
+    ),
     "upload.smaller_parts": (
         "A body of {size} bytes was refused as too large; '{key}' is sent again in smaller parts, "
         "of {part_size} bytes or as few more as the store's limit of parts demands."

@@ -51,6 +51,10 @@ TEXTS = {
         "无法使用上传日志 '{path}'（{reason}）：中断的上传可能需要从头开始。请修复或删除它，或将 S3_UPLOADER_JOURNAL 设为其他路径或 off。"
     ),
     "upload.kept": "'{key}' 的分片上传已保留：下次将同一文件上传到同一键时可以从中断处继续。",
+    "upload.lost_create": (
+        "{at} 请求为 '{key}' 创建分片上传，没有收到成功的答复，此后也没能查明是否创建成功；现不再查找。"
+        "如果成功了，它仍开着，是空的：用 pending_uploads(foreign=True) 列出，用 abort_upload(force=True) 中止。"
+    ),
     "upload.smaller_parts": (
         "{size} 字节的请求体被拒绝（过大）；'{key}' 将以更小的分片重新上传，每片 {part_size} 字节，或按存储的分片数上限略大。"
     ),

@@ -11,47 +11,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from s3_uploader.engine.journal.lease import Leases
-from s3_uploader.engine.journal.opening import (
-    APPLICATION_ID,
-    TABLES,
-    NotAJournalError,
-    make_or_recognise,
-)
+from s3_uploader.engine.journal.opening import NotAJournalError, make_or_recognise
 from s3_uploader.engine.journal.records import Committed, Place, Run, SentPart, UploadRecord
+from s3_uploader.engine.journal.schema import APPLICATION_ID, SCHEMA, TABLES, VERSION
 from s3_uploader.source import Fingerprint
 
 FAILURES = (sqlite3.Error, OSError)
 __all__ = ["FAILURES", "Database", "NotAJournalError"]
 
-_VERSION = 1
 _BUSY_SECONDS = 5.0
 _RUN_SECONDS = 7 * 24 * 3600.0
 """After a week an interrupted directory run starts afresh."""
-
-_SCHEMA = """
-CREATE TABLE upload (
-    row INTEGER PRIMARY KEY AUTOINCREMENT,
-    endpoint TEXT NOT NULL, bucket TEXT NOT NULL, key TEXT NOT NULL,
-    upload_id TEXT NOT NULL, token TEXT NOT NULL, path NOT NULL,
-    size INTEGER NOT NULL, mtime_ns TEXT NOT NULL, inode TEXT NOT NULL,
-    device TEXT NOT NULL, part_size INTEGER NOT NULL, begun REAL NOT NULL
-);
-CREATE INDEX upload_place ON upload (endpoint, bucket, key);
-CREATE TABLE part (
-    row INTEGER NOT NULL REFERENCES upload ON DELETE CASCADE,
-    number INTEGER NOT NULL, size INTEGER NOT NULL, md5 TEXT NOT NULL, etag TEXT NOT NULL,
-    verified_by TEXT NOT NULL,
-    PRIMARY KEY (row, number)
-) WITHOUT ROWID;
-CREATE TABLE committed (
-    endpoint TEXT NOT NULL, bucket TEXT NOT NULL, prefix TEXT NOT NULL, root NOT NULL,
-    key TEXT NOT NULL,
-    size INTEGER NOT NULL, mtime_ns TEXT NOT NULL, inode TEXT NOT NULL,
-    device TEXT NOT NULL, etag TEXT NOT NULL, parts INTEGER NOT NULL,
-    verified_by TEXT NOT NULL, at REAL NOT NULL,
-    PRIMARY KEY (endpoint, bucket, prefix, root, key)
-) WITHOUT ROWID;
-"""
 
 
 class Database:
@@ -89,9 +59,9 @@ class Database:
         with self._transaction():
             version = self._version()
             if not version:
-                for statement in _SCHEMA.split(";\n"):
+                for statement in SCHEMA.split(";\n"):
                     run(statement)
-                run(f"PRAGMA user_version = {_VERSION}")
+                run(f"PRAGMA user_version = {VERSION}")
             if run("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
                 run(f"PRAGMA application_id = {APPLICATION_ID}")
         # Only now: a write-ahead log would hold for long what the file is recognised by.
@@ -101,7 +71,7 @@ class Database:
     def _version(self) -> int:
         """Return the version of the file, 0 if it is empty; raise if it is not ours to write to."""
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version not in {0, _VERSION}:
+        if version not in {0, VERSION}:
             raise sqlite3.DatabaseError(f"made by another version ({version})")
         found = self._connection.execute("SELECT type, name FROM sqlite_master").fetchall()
         tables = {name for kind, name in found if kind == "table" and name != "sqlite_sequence"}
@@ -192,18 +162,33 @@ class Database:
         """Leave an upload for the next to take it up."""
         self._give(row)
 
-    def claim(self, place: Place) -> list[UploadRecord]:
-        """Return the uploads to exactly this key that nobody is at work on; they are ours now."""
+    def claim(self, place: Place, *, lost: bool = False) -> list[UploadRecord]:
+        """Return the uploads to exactly this key that nobody is at work on; they are ours now.
+
+        With `lost` those alone that wait for their id.
+        """
+
+        def wanted(record: UploadRecord) -> bool:
+            return record.key == place.key and not (lost and record.upload_id)
+
         rows = {
             record.row
             for record in self.uploads(*place)
-            if record.key == place.key and self._take(record.row)
+            if wanted(record) and self._take(record.row)
         }
-        # Read once more: who held one may have finished and forgotten it in between.
-        claimed = [record for record in self.uploads(*place) if record.row in rows]
+        if not rows:
+            return []
+        # Read once more: who held one may have forgotten it, or learned its id, in between.
+        claimed = [
+            record for record in self.uploads(*place) if record.row in rows and wanted(record)
+        ]
         for row in rows - {record.row for record in claimed}:
             self._give(row)
         return claimed
+
+    def claim_lost(self, place: Place) -> list[UploadRecord]:
+        """Return the uploads to exactly this key that wait for their id and that nobody holds."""
+        return self.claim(place, lost=True)
 
     def claim_row(self, row: int) -> bool:
         """Return whether nobody is at work on this upload; it is ours now."""

@@ -71,6 +71,10 @@ class Journal:
         """Return the uploads to exactly this key that nobody is at work on; they are ours now."""
         return await self._ask("claim", place) or []
 
+    async def claim_lost(self, place: Place) -> list[UploadRecord]:
+        """Return those of `claim` alone that wait for their id."""
+        return await self._ask("claim_lost", place) or []
+
     async def claim_row(self, row: int) -> bool:
         """Return whether nobody is at work on this upload; it is ours now."""
         return await self._ask("claim_row", row) is True

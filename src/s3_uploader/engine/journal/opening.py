@@ -12,12 +12,8 @@ import time
 from contextlib import closing, suppress
 from urllib.parse import quote
 
+from s3_uploader.engine.journal.schema import APPLICATION_ID, TABLES
 from s3_uploader.source import kind_of
-
-APPLICATION_ID = 0x53335570
-"""In the header of a journal ("S3Up"), so that no other program's database is taken for one."""
-
-TABLES = frozenset({"upload", "part", "committed"})
 
 _MAKING_SECONDS = 1.0
 """Another process that makes the file needs a moment until it is whole."""

@@ -53,7 +53,7 @@ class UploadRecord:
     Attributes:
         row: its number in the journal.
         key: object key.
-        upload_id: "" while the store's answer to its creation has not come.
+        upload_id: "" while the store's response to its creation has not come.
         token: what the object's metadata will carry.
         path, fingerprint: the source.
         part_size: bytes.

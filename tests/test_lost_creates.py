@@ -1,0 +1,385 @@
+"""Multipart uploads whose Create took effect unheard: remembered until found, or given up."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from conftest import Bucket
+from faulty import IN_PARTS, site
+from hooked import HookedStore, Moment, nothing
+from s3_uploader import FileOutcome, UploadConfig, Uploader
+from s3_uploader.engine.journal import UploadRecord
+from s3_uploader.engine.lost import paired
+from s3_uploader.events import Event, Warned
+from s3_uploader.source import Fingerprint
+from s3_uploader.store import UploadInfo, error_from_answer
+from s3_uploader.store.answers import Request
+from s3_uploader.testing import LocalS3Server
+from trees import make_tree
+
+pytestmark = pytest.mark.anyio
+
+_CREATED = Moment("after", "CreateMultipartUpload", "key")
+
+
+class Listing(HookedStore):
+    """A store whose listing of open uploads can fail, or lag behind by what is in `unseen`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failing = False
+        self.unseen: set[str] = set()
+        self.listings = 0
+
+    async def list_multipart_uploads(self, prefix: str) -> list[UploadInfo]:
+        self.listings += 1
+        if self.failing:
+            raise _answered("ListMultipartUploads", 500)
+        listed = await self.memory.list_multipart_uploads(prefix)
+        return [upload for upload in listed if upload.upload_id not in self.unseen]
+
+
+def _answered(operation: str, status: int) -> Exception:
+    return error_from_answer(Request(operation, "key", "memory", "memory://"), status, "", "")
+
+
+class Scene:
+    """A file, a journal and a store whose responses to Create get lost."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "file"
+        self.data = make_tree(folder, {"file": 4_500})["file"]
+        self.journal = folder / "journal.db"
+        self.store = Listing()
+        self.warned: list[Warned] = []
+
+    async def upload(
+        self, *, lost: int = 0, status: int = 504, path: Path | None = None, **settings: Any
+    ) -> FileOutcome:
+        """Upload; the first `lost` Creates take effect and are answered `status`."""
+        left = lost
+
+        async def hook(moment: Moment) -> None:
+            nonlocal left
+            if moment == _CREATED and left:
+                left -= 1
+                raise _answered("CreateMultipartUpload", status)
+
+        def watch(event: Event) -> None:
+            if isinstance(event, Warned):
+                self.warned.append(event)
+
+        self.store.hook = hook
+        values: dict[str, Any] = {"max_attempts": 4, "backoff_base": 0.001, "backoff_cap": 0.002}
+        config = UploadConfig(journal=str(self.journal), **(values | settings))
+        async with Uploader(store=self.store, config=config) as uploader:
+            return await uploader.upload_file(path or self.path, "key", consumers=[watch])
+
+    def waiting(self) -> int:
+        """Return how many rows wait for their id; none else is there once uploads have ended."""
+        with closing(sqlite3.connect(self.journal)) as raw:
+            ids = [upload_id for (upload_id,) in raw.execute("SELECT upload_id FROM upload")]
+        assert set(ids) <= {""}
+        return len(ids)
+
+    def age(self, seconds: float) -> None:
+        """Let the Creates have been sent so much earlier."""
+        with closing(sqlite3.connect(self.journal)) as raw, raw:
+            raw.execute("UPDATE upload SET begun = begun - ?", (seconds,))
+        for upload in self.store.memory.uploads.values():
+            upload.initiated -= seconds
+
+    def check(self, outcome: FileOutcome, *, open_ones: int = 0, waiting: int = 0) -> None:
+        outcome.raise_for_failure()
+        assert self.store.memory.objects == {"key": self.path.read_bytes()}
+        assert len(self.store.memory.uploads) == open_ones
+        assert self.waiting() == waiting
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+async def test_lost_create_is_found_before_it_is_repeated(scene: Scene) -> None:
+    scene.check(await scene.upload(lost=1))
+    assert scene.store.count("CreateMultipartUpload") == 1
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+@pytest.mark.parametrize("status", [500, 503, 504])
+async def test_lost_creates_are_remembered_where_the_listing_fails(
+    scene: Scene, lost: int, status: int
+) -> None:
+    scene.store.failing = True
+    scene.check(await scene.upload(lost=lost, status=status), open_ones=lost, waiting=lost)
+    assert scene.store.count("CreateMultipartUpload") == lost + 1
+    # The next upload of the key looks for them, and uses one.
+    scene.store.failing = False
+    scene.store.calls.clear()
+    scene.check(await scene.upload())
+    assert scene.store.count("CreateMultipartUpload") == 0
+    assert scene.store.count("AbortMultipartUpload") == lost - 1
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+async def test_lost_creates_are_aborted_at_the_end_of_the_upload(scene: Scene, lost: int) -> None:
+    scene.store.failing = True
+
+    async def hook(moment: Moment) -> None:
+        await losing(moment)
+        if moment == Moment("before", "CompleteMultipartUpload", "key"):
+            assert len(scene.store.memory.uploads) == lost + 1
+            scene.store.failing = False
+
+    # The hook of `upload` is in place once it has begun.
+    async with anyio.create_task_group() as tasks:
+        outcomes: list[FileOutcome] = []
+
+        async def upload() -> None:
+            outcomes.append(await scene.upload(lost=lost))
+
+        tasks.start_soon(upload)
+        while scene.store.hook is nothing:
+            await anyio.lowlevel.checkpoint()
+        losing = scene.store.hook
+        scene.store.hook = hook
+    scene.check(outcomes[0])
+    assert scene.store.count("AbortMultipartUpload") == lost
+
+
+async def test_lost_create_of_an_upload_that_fails_is_aborted(scene: Scene) -> None:
+    outcome = await scene.upload(lost=9, max_attempts=1)
+    assert outcome.status == "failed"
+    assert scene.store.memory.uploads == {}
+    assert scene.waiting() == 0
+
+
+async def test_create_answered_without_an_id_is_remembered(scene: Scene) -> None:
+    create = scene.store.memory.create_multipart_upload
+
+    async def without_id(*args: Any, **settings: Any) -> str:
+        await create(*args, **settings)
+        return ""
+
+    scene.store.memory.create_multipart_upload = without_id  # type: ignore[method-assign]
+    scene.store.failing = True
+    assert (await scene.upload()).error == "store.not_s3"
+    assert len(scene.store.memory.uploads) == scene.waiting() == 1
+    scene.store.failing = False
+    del scene.store.memory.create_multipart_upload
+    scene.check(await scene.upload())
+
+
+async def test_listing_that_lags_does_not_make_it_forget(scene: Scene) -> None:
+    """What it shows later is found later."""
+    scene.store.unseen = {"upload-1"}
+    scene.check(await scene.upload(lost=1), open_ones=1, waiting=1)
+    scene.check(await scene.upload(), open_ones=1, waiting=1)
+    scene.store.unseen.clear()
+    scene.check(await scene.upload())
+
+
+async def test_create_that_never_took_effect_is_forgotten_once_a_listing_is_late(
+    scene: Scene,
+) -> None:
+    scene.store.unseen = {"upload-1"}
+    scene.check(await scene.upload(lost=1), open_ones=1, waiting=1)
+    scene.store.memory.uploads.clear()
+    scene.check(await scene.upload(), waiting=1)
+    scene.age(61)
+    scene.check(await scene.upload())
+    assert scene.warned == []
+
+
+async def test_refused_create_costs_one_listing_and_leaves_no_row(scene: Scene) -> None:
+    """The store is overloaded, and says so of a request that it has not served."""
+    left = 2
+
+    async def hook(moment: Moment) -> None:
+        nonlocal left
+        if moment == Moment("before", "CreateMultipartUpload", "key") and left:
+            left -= 1
+            raise _answered("CreateMultipartUpload", 503)
+
+    scene.store.hook = hook
+    config = UploadConfig(journal=str(scene.journal), backoff_base=0.001, backoff_cap=0.002)
+    async with Uploader(store=scene.store, config=config) as uploader:
+        outcome = await uploader.upload_file(scene.path, "key")
+    scene.check(outcome)
+    assert scene.store.listings == 2
+
+
+async def test_without_lost_creates_nothing_is_listed(scene: Scene) -> None:
+    scene.check(await scene.upload())
+    assert scene.store.listings == 0
+
+
+async def test_it_is_given_up_with_a_warning_where_no_listing_tells(scene: Scene) -> None:
+    scene.store.failing = True
+    scene.check(await scene.upload(lost=1), open_ones=1, waiting=1)
+    scene.age(6 * 24 * 3600)
+    scene.check(await scene.upload(), open_ones=1, waiting=1)
+    assert scene.warned == []
+    scene.age(24 * 3600)
+    scene.check(await scene.upload(), open_ones=1)
+    (warning,) = scene.warned
+    assert (warning.code, warning.params["key"]) == ("upload.lost_create", "key")
+
+
+async def test_pending_uploads_lists_what_a_lost_create_has_made(scene: Scene) -> None:
+    scene.store.failing = True
+    scene.check(await scene.upload(lost=2), open_ones=2, waiting=2)
+    async with Uploader(
+        store=scene.store, config=UploadConfig(journal=str(scene.journal))
+    ) as uploader:
+        assert await uploader.pending_uploads() == []
+        scene.store.failing = False
+        scene.store.listings = 0
+        pending = await uploader.pending_uploads()
+        assert scene.store.listings == 1
+        assert {upload.upload_id for upload in pending} == set(scene.store.memory.uploads)
+        assert all(upload.ours and not upload.active for upload in pending)
+        assert scene.store.count("AbortMultipartUpload") == 0
+        for upload in pending:
+            assert await uploader.abort_upload(upload.key, upload.upload_id)
+    assert scene.store.memory.uploads == {}
+    assert scene.waiting() == 0
+
+
+# ---------------------------------------------------------------------------------- nobody else's
+
+
+def _with_a_part(scene: Scene, upload_id: str) -> None:
+    scene.store.memory.uploads[upload_id].parts[1] = b"theirs"
+
+
+def _of_another_key(scene: Scene, upload_id: str) -> None:
+    scene.store.memory.uploads[upload_id].key = "key/2"
+
+
+def _of_another_time(scene: Scene, upload_id: str) -> None:
+    scene.store.memory.uploads[upload_id].initiated -= 3_600
+
+
+@pytest.mark.parametrize("differ", [_with_a_part, _of_another_key, _of_another_time])
+async def test_others_upload_is_not_taken_for_a_lost_create(
+    scene: Scene, differ: Callable[[Scene, str], None]
+) -> None:
+    """Ours never took effect; theirs is listed."""
+    theirs = await scene.store.memory.create_multipart_upload("key", content_type="", metadata={})
+    differ(scene, theirs)
+    scene.store.unseen = {"upload-2"}
+    scene.check(await scene.upload(lost=1), open_ones=2, waiting=1)
+    del scene.store.memory.uploads["upload-2"]
+    scene.check(await scene.upload(), open_ones=1, waiting=1)
+    assert set(scene.store.memory.uploads) == {theirs}
+
+
+async def test_of_more_uploads_than_lost_creates_none_is_touched(scene: Scene) -> None:
+    theirs = await scene.store.memory.create_multipart_upload("key", content_type="", metadata={})
+    scene.check(await scene.upload(lost=1), open_ones=2, waiting=1)
+    # Theirs is completed; what is left can only be ours.
+    del scene.store.memory.uploads[theirs]
+    scene.check(await scene.upload())
+
+
+async def test_upload_of_another_whose_create_is_under_way_is_not_aborted(scene: Scene) -> None:
+    """It is at the store, and its maker has not noted its id yet."""
+    scene.store.failing = True
+    scene.check(await scene.upload(lost=1), open_ones=1, waiting=1)
+    scene.store.failing = False
+    created, go_on = anyio.Event(), anyio.Event()
+
+    async def hook(moment: Moment) -> None:
+        if moment == _CREATED and not created.is_set():
+            created.set()
+            await go_on.wait()
+
+    # They share the journal, not the Uploader. The other's finds the lost one, so lose that again.
+    scene.store.unseen = {"upload-1"}
+    scene.store.hook = hook
+    other = scene.path.with_name("other")
+    other.write_bytes(os.urandom(4_600))
+    config = UploadConfig(journal=str(scene.journal))
+    outcomes: list[FileOutcome] = []
+    async with (
+        Uploader(store=scene.store, config=config) as theirs,
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def upload() -> None:
+            outcomes.append(await theirs.upload_file(other, "key"))
+
+        tasks.start_soon(upload)
+        await created.wait()
+        scene.store.unseen.clear()
+        assert len(scene.store.memory.uploads) == 2
+        async with Uploader(store=scene.store, config=config) as ours:
+            assert (await ours.upload_file(scene.path, "key")).ok
+        # The lost one and theirs are both there.
+        assert len(scene.store.memory.uploads) == 2
+        go_on.set()
+    assert outcomes[0].ok
+    assert scene.store.memory.objects == {"key": other.read_bytes()}
+    # Theirs looked for the lost one when it had ended.
+    assert scene.store.memory.uploads == {}
+    assert scene.waiting() == 0
+
+
+async def test_with_the_journal_gone_nothing_is_taken_for_lost(scene: Scene) -> None:
+    """Whose the uploads are is then not known."""
+    theirs = await scene.store.memory.create_multipart_upload("key", content_type="", metadata={})
+    listed = scene.store.memory.list_multipart_uploads
+
+    async def listing(prefix: str) -> list[UploadInfo]:
+        with closing(sqlite3.connect(scene.journal)) as raw, raw:
+            raw.execute("DROP TABLE part")
+        return await listed(prefix)
+
+    scene.store.memory.list_multipart_uploads = listing  # type: ignore[method-assign]
+    outcome = await scene.upload(lost=1)
+    outcome.raise_for_failure()
+    assert theirs in scene.store.memory.uploads
+    assert "journal.unavailable" in {warning.code for warning in scene.warned}
+
+
+def test_each_upload_goes_to_the_create_closest_in_time() -> None:
+    mark = Fingerprint(1, 2, 3, 4)
+    lost = [
+        UploadRecord(row, "key", "", "", "/f", mark, 1, begun)
+        for row, begun in ((1, 0.0), (2, 50.0))
+    ]
+    late, early = UploadInfo("key", "late", 51.0), UploadInfo("key", "early", 1.0)
+    for strays, expected in (
+        ([late, early], {1: "early", 2: "late"}),
+        ([late], {2: "late"}),
+        ([early], {1: "early"}),
+        ([], {}),
+    ):
+        assert {record.row: record.upload_id for record in paired(lost, strays)} == expected
+
+
+# ------------------------------------------------------------------------------------ a real store
+
+
+@pytest.mark.parametrize("lane", ["wire", "boto"])
+async def test_at_a_real_store_nothing_stays_open(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
+) -> None:
+    make_tree(tmp_path, {"file": IN_PARTS})
+    faults = ["CreateMultipartUpload:lose:first=2", "ListMultipartUploads:500:first=2"]
+    journal = str(tmp_path / "journal.db")
+    async with site(server, bucket, *faults, lane=lane, journal=journal) as opened:
+        outcome = await opened.upload(tmp_path / "file", prefix)
+        assert outcome.ok
+        assert opened.proxy.count("CreateMultipartUpload") == 3
+        assert opened.proxy.count("ListMultipartUploads") == 3
+        assert await opened.uploader.pending_uploads(foreign=True) == []
+    assert bucket.open_uploads(prefix) == []
