@@ -302,7 +302,7 @@ async def test_upload_of_another_whose_create_is_under_way_is_not_aborted(scene:
             created.set()
             await go_on.wait()
 
-    # They share the journal, not the Uploader. The other's finds the lost one, so lose that again.
+    # Theirs must not find the lost one first.
     scene.store.unseen = {"upload-1"}
     scene.store.hook = hook
     other = scene.path.with_name("other")
@@ -381,5 +381,5 @@ async def test_at_a_real_store_nothing_stays_open(
         assert outcome.ok
         assert opened.proxy.count("CreateMultipartUpload") == 3
         assert opened.proxy.count("ListMultipartUploads") == 3
-        assert await opened.uploader.pending_uploads(foreign=True) == []
+        assert await opened.uploader.pending_uploads(prefix, foreign=True) == []
     assert bucket.open_uploads(prefix) == []
