@@ -198,6 +198,19 @@ async def test_create_that_never_took_effect_is_forgotten_once_a_listing_is_late
     assert scene.warned == []
 
 
+@pytest.mark.parametrize("initiated", [0.0, 3_600.0], ids=["no time", "another time"])
+async def test_upload_of_an_unlikely_time_keeps_it_remembered(
+    scene: Scene, initiated: float
+) -> None:
+    """It is not touched; but the clocks may be that far apart, so it may be the one."""
+    scene.store.failing = True
+    scene.check(await scene.upload(lost=1), open_ones=1, waiting=1)
+    scene.store.failing = False
+    scene.age(3_600)
+    scene.store.memory.uploads["upload-1"].initiated = initiated
+    scene.check(await scene.upload(), open_ones=1, waiting=1)
+
+
 async def test_refused_create_costs_one_listing_and_leaves_no_row(scene: Scene) -> None:
     """The store is overloaded, and says so of a request that it has not served."""
     left = 2

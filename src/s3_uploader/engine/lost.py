@@ -14,6 +14,7 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import anyio
 
@@ -91,10 +92,10 @@ async def _look(
     refused: Collection[int],
     listed: list[UploadInfo] | None,
 ) -> list[UploadRecord]:
-    strays: list[UploadInfo] | None = None
+    seen = _Seen([], clear=False)
     with anyio.move_on_after(_LOOK_SECONDS):
-        strays = await _strays(call, lost, listed)
-    found = paired(lost, strays or ())
+        seen = await _see(call, lost, listed)
+    found = paired(lost, seen.strays)
     for record in found:
         await journal.created(record.row, record.upload_id)
     rows = {record.row for record in found}
@@ -102,7 +103,7 @@ async def _look(
         if record.row in rows:
             continue
         age = time.time() - record.begun
-        if strays is not None and (record.row in refused or age > _LISTED_AFTER):
+        if seen.clear and (record.row in refused or age > _LISTED_AFTER):
             await journal.forget(record.row)
         elif age > _GIVEN_UP_AFTER:
             begun = datetime.fromtimestamp(record.begun, UTC).isoformat(" ", "seconds")
@@ -122,10 +123,18 @@ def paired(lost: Iterable[UploadRecord], strays: Iterable[UploadInfo]) -> list[U
     return found
 
 
-async def _strays(
-    call: Call, lost: list[UploadRecord], listed: list[UploadInfo] | None
-) -> list[UploadInfo] | None:
-    """Return what can only be the work of these lost Creates; None if that cannot be told."""
+class _Seen(NamedTuple):
+    """What a listing shows: what can only be the work of the lost Creates, and whether that is all.
+
+    Not `clear` is one with empty uploads of another time as well: the clocks may be that far apart.
+    """
+
+    strays: list[UploadInfo]
+    clear: bool
+
+
+async def _see(call: Call, lost: list[UploadRecord], listed: list[UploadInfo] | None) -> _Seen:
+    unclear = _Seen([], clear=False)
     key, rows = lost[0].key, {record.row for record in lost}
     try:
         if listed is None:
@@ -133,18 +142,20 @@ async def _strays(
         # Asked after the listing: whoever's upload is in it has a row by now.
         known = await known_ids(call, key, but=rows)
         if "" in known or (call.journal is not None and call.journal.problem):
-            return None
-        strays = [
+            return unclear
+        unnamed = [
             upload
             for upload in listed
-            if upload.key == key
-            and upload.upload_id not in known
-            and any(_began_with(call, upload, record) for record in lost)
-            and await _is_empty(call, upload)
+            if upload.key == key and upload.upload_id not in known and await _is_empty(call, upload)
         ]
     except StoreError:
-        return None
-    return strays if len(strays) <= len(lost) else None
+        return unclear
+    strays = [
+        upload for upload in unnamed if any(_began_with(call, upload, record) for record in lost)
+    ]
+    if len(strays) > len(lost):
+        return unclear
+    return _Seen(strays, clear=len(strays) == len(unnamed))
 
 
 def _began_with(call: Call, upload: UploadInfo, record: UploadRecord) -> bool:
