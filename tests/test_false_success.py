@@ -148,6 +148,22 @@ async def test_an_object_that_was_there_before_never_passes_by_its_etag(
     _abort_all(bucket, prefix)
 
 
+@pytest.mark.parametrize("size", ["small", "large"])
+async def test_an_object_written_just_before_never_passes_where_all_etags_are_the_same(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str
+) -> None:
+    """Ages are told to the second: until ETags have differed, an object is read back."""
+    upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
+    faults = [
+        Fault("PutObject", _with_etag(size, "same")),
+        Fault("HeadObject", WrongETag("same")),
+    ]
+    async with site(server, bucket, *faults) as opened:
+        outcome = await opened.upload(upload.path, prefix)
+    assert outcome.status == "unknown", outcome.message()
+    upload.check(opened, outcome)
+
+
 @pytest.mark.parametrize("size", list(_SIZES))
 async def test_the_etag_of_the_response_on_a_new_object_proves_its_size(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str

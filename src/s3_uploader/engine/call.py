@@ -33,6 +33,7 @@ class Lessons:
         max_body: bytes of the largest body it takes, as far as it refused larger ones.
         bucket_seen: whether the bucket is known to exist.
         content_md5: whether it demands Content-MD5 with every body.
+        named_etag: the first ETag it named that is no digest.
         warned: the codes of warnings that are said once.
     """
 
@@ -40,6 +41,8 @@ class Lessons:
     max_body: int | None = None
     bucket_seen: bool = False
     content_md5: bool = False
+    named_etag: str = ""
+    _etags_differ: bool = False
     warned: set[str] = field(default_factory=set)
 
     def demanded(self, error: StoreError, body: Body) -> StoreError:
@@ -48,6 +51,12 @@ class Lessons:
             return error
         self.content_md5 = True
         return error.as_retryable()
+
+    def tells_versions(self, etag: str) -> bool:
+        """Return whether ETags that are no digests have been seen to differ, `etag` included."""
+        self.named_etag = self.named_etag or etag
+        self._etags_differ |= etag != self.named_etag
+        return self._etags_differ
 
     def limits(self, known: StoreLimits) -> StoreLimits:
         """Return the limits with what was learned since."""
