@@ -1,7 +1,5 @@
 """What an HTTP answer means, whichever lane got it."""
 
-from dataclasses import replace
-
 import pytest
 
 from s3_uploader.messages import text
@@ -55,7 +53,7 @@ def test_what_would_happen_again_is_not_tried_again(
 
 @pytest.mark.parametrize("operation", ["PutObject", "CreateMultipartUpload"])
 def test_a_web_server_s_404_to_a_write_names_the_endpoint(operation: str) -> None:
-    error = error_from_answer(replace(_REQUEST, operation=operation), 404, "", "")
+    error = error_from_answer(_REQUEST._replace(operation=operation), 404, "", "")
     assert (error.code, error.fatal) == ("store.not_s3", True)
     assert _REQUEST.endpoint in str(error)
 

@@ -106,6 +106,13 @@ def test_every_response_is_a_value_or_a_store_error(response: Response) -> None:
         assert "a key" in str(error)
 
 
+@pytest.mark.parametrize("status", [0, 199, 304, 399, 600, 999])
+def test_a_status_that_s3_does_not_send_says_nothing(status: int) -> None:
+    error = results.error_of(_REQUEST, Response(status, {}))
+    assert error is not None
+    assert (error.code, error.retryable) == ("store.bad_response", True)
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [

@@ -4,9 +4,8 @@ import re
 import socket
 import ssl
 import time
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple
 
 from s3_uploader.errors import StoreError
 
@@ -42,8 +41,7 @@ _FORBIDDEN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What was asked, for messages.
 
     Attributes:

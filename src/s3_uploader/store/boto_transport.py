@@ -88,7 +88,7 @@ class Transport:
         )
         found: dict[bytes, bytes] = {}
         for name, value in response.raw_headers:
-            add_header(found, name, value)
+            add_header(found, name.lower(), value)
         if response.status in REDIRECTS and b"x-amz-bucket-region" not in found:
             redirect = Response(response.status, found, await _read(response))
             # Without a Location botocore looks for the region with a HEAD.

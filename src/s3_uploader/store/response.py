@@ -34,7 +34,9 @@ class Response:
 
 
 def add_header(headers: dict[bytes, bytes], name: bytes, value: bytes) -> None:
-    """Add a header to those that came before it; one that only repeats another changes nothing."""
-    name = name.lower()
+    """Add a header to those that came before it; one that only repeats another changes nothing.
+
+    `name` is in lower case.
+    """
     held = headers.get(name)
     headers[name] = value if held is None or held == value else held + b", " + value

@@ -18,6 +18,7 @@ from s3_uploader.store.pages import Page, PartsPage, UploadsPage
 from s3_uploader.store.response import Response
 
 SUCCESS = range(200, 300)
+_ERRORS = range(400, 600)
 _NO_CONTENT = 204
 _INTERNAL_ERROR = 500
 _MAX_DIGITS = 19
@@ -25,7 +26,8 @@ _MAX_DIGITS = 19
 
 _META = b"x-amz-meta-"
 _CRC = b"x-amz-checksum-crc64nvme"
-_ETAG_CHARACTERS = frozenset(map(chr, range(0x21, 0x7F))) - {'"', ","}
+_ETAG = re.compile(r"[!#-+\--~]+")
+"""Printable ASCII without quotes, commas and spaces."""
 
 
 def bad_response(request: Request, response: Response | None, detail: str) -> StoreError:
@@ -52,17 +54,20 @@ def error_of(request: Request, response: Response) -> StoreError | None:
     succeeded = response.status in SUCCESS
     if succeeded and not response.body:
         return None
+    if not succeeded and response.status not in _ERRORS:
+        return bad_response(request, response, "a status that S3 does not send")
     root = response.document()
-    if root is not None and root.name == "Error":
-        code, message = root.value("Code") or "", root.value("Message") or ""
-    elif succeeded:
+    if succeeded and (root is None or root.name != "Error"):
         return None
-    else:
-        # Cut short, or with a key in it that is not escaped: an error all the same.
-        code, message = _loosely(response.body, b"Code"), _loosely(response.body, b"Message")
+    code, message = _code_and_message(response, root)
     status = _INTERNAL_ERROR if succeeded else response.status
     retry_after = response.header(b"retry-after")
-    return error_from_answer(request, status, code.strip(), message, retry_after)
+    return error_from_answer(request, status, code, message, retry_after)
+
+
+def error_code(response: Response) -> str:
+    """Return the code that a response's error document names, "" for none."""
+    return _code_and_message(response, response.document())[0]
 
 
 def receipt(request: Request, response: Response) -> Receipt:
@@ -158,6 +163,13 @@ def uploads_page(request: Request, response: Response) -> UploadsPage:
 # ------------------------------------------------------------------------------------- pieces
 
 
+def _code_and_message(response: Response, root: Element | None) -> tuple[str, str]:
+    if root is not None and root.name == "Error":
+        return (root.value("Code") or "").strip(), root.value("Message") or ""
+    # Cut short, or with a key in it that is not escaped: an error all the same.
+    return _loosely(response.body, b"Code").strip(), _loosely(response.body, b"Message")
+
+
 def _loosely(body: bytes, name: bytes) -> str:
     found = re.search(rb"<(?:\w+:)?%b>([^<]{1,1000})</" % name, body)
     return html.unescape(found[1].decode("utf-8", "replace")) if found else ""
@@ -196,7 +208,7 @@ def _number(request: Request, response: Response, name: str, text: str) -> int:
 def _etag(request: Request, response: Response, text: str) -> str:
     """Return an ETag without its quotes; a proxy may have marked it as weak (RFC 9110, 8.8.3)."""
     etag = text.strip().removeprefix("W/").strip('"')
-    if not etag or not _ETAG_CHARACTERS.issuperset(etag):
+    if not _ETAG.fullmatch(etag):
         raise bad_response(request, response, "no ETag in it")
     return etag
 

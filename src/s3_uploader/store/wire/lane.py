@@ -240,10 +240,8 @@ class WireStore:
     def _follow(self, route: Route, request: Request, response: Response) -> None:
         """Send later requests where a redirect points; raises StoreError if it is not followed."""
         location = response.header(b"location")
-        refusal = results.error_of(request, response)
-        if response.header(b"x-amz-bucket-region") or (
-            not location and refusal and refusal.s3_code in _OF_ANOTHER_REGION
-        ):
+        elsewhere = not location and results.error_code(response) in _OF_ANOTHER_REGION
+        if elsewhere or response.header(b"x-amz-bucket-region"):
             raise CannotServeError(for_good=True)
         key_path = f"/{quote_path(request.key)}" if request.key else ""
         target = follow(request, route.target, key_path, location, status=response.status)

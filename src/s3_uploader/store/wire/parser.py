@@ -82,7 +82,11 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header."""
-        add_header(self._headers, name, value)
+        name = name.lower()
+        if name in self._headers:
+            add_header(self._headers, name, value)
+        else:
+            self._headers[name] = value
 
     def on_headers_complete(self) -> None:
         """Note the status."""
