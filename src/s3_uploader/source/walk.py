@@ -72,10 +72,8 @@ class _Tree:
         """Return whether a real path is the tree's or lies below it."""
         return real == self.real or real.startswith(os.path.join(self.real, ""))
 
-    def within(self, real: str) -> Within | None:
+    def within(self, real: str) -> Within:
         """Return what to check when a file is opened."""
-        if self.symlinks == "follow":
-            return None
         return Within(self.real, real.removeprefix(os.path.join(self.real, "")))
 
 
@@ -86,6 +84,10 @@ class _Directory:
     lineage: tuple[_Identity, ...]
     real: str
     via: Via = ""
+
+    def real_of(self, item: os.DirEntry[str]) -> str:
+        """Return the real path of an entry that is no link."""
+        return os.path.join(self.real, item.name)
 
 
 def walk(root: str, batch: int = BATCH, *, symlinks: Symlinks = "follow") -> Iterator[list[Entry]]:
@@ -156,7 +158,7 @@ def _open_root(root: str) -> _Directory:
 
 def _classify(item: os.DirEntry[str], parent: _Directory, tree: _Tree) -> Entry | _Directory:
     name, via = parent.prefix + item.name, parent.via
-    real = os.path.join(parent.real, item.name)
+    real = ""
     if item.is_symlink():
         real = os.path.realpath(item.path)
         via = "inside" if tree.has(real) else "outside"
@@ -171,7 +173,9 @@ def _classify(item: os.DirEntry[str], parent: _Directory, tree: _Tree) -> Entry 
     except OSError as error:
         return Problem(name, _unreadable(item.path, error))
     if stat.S_ISREG(status.st_mode):
-        return SourceFile(name, status.st_size, via, tree.within(real))
+        if tree.symlinks == "follow":
+            return SourceFile(name, status.st_size, via)
+        return SourceFile(name, status.st_size, via, tree.within(real or parent.real_of(item)))
     if not stat.S_ISDIR(status.st_mode):
         kind = kind_of(status)
         return Problem(name, SourceError("source.special", path=item.path, kind=kind))
@@ -179,7 +183,8 @@ def _classify(item: os.DirEntry[str], parent: _Directory, tree: _Tree) -> Entry 
     identity = (status.st_dev, status.st_ino)
     if identity in parent.lineage:
         return Skipped(name, SourceError("source.link_cycle", path=item.path))
-    return _Directory(item.path, f"{name}/", (*parent.lineage, identity), real, via)
+    lineage = (*parent.lineage, identity)
+    return _Directory(item.path, f"{name}/", lineage, real or parent.real_of(item), via)
 
 
 def _left_out(path: str, real: str, via: Via, tree: _Tree) -> SourceError | None:

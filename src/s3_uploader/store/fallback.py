@@ -51,9 +51,13 @@ class FallbackStore:
         self, key: str, body: Body, *, content_type: str, metadata: Mapping[str, str]
     ) -> Receipt:
         """As `ObjectStore`."""
-        return await self._serve(
-            lambda store: store.put_object(key, body, content_type=content_type, metadata=metadata)
-        )
+        # Written out: a small file's request is worth the coroutine that `_serve` would cost.
+        store = self._moved or self._first
+        try:
+            return await store.put_object(key, body, content_type=content_type, metadata=metadata)
+        except CannotServeError as error:
+            store = await self._fall_back(error)
+        return await store.put_object(key, body, content_type=content_type, metadata=metadata)
 
     async def create_multipart_upload(
         self, key: str, *, content_type: str, metadata: Mapping[str, str], crc64nvme: bool = False
@@ -115,7 +119,11 @@ class FallbackStore:
         try:
             return await call(self._moved or self._first)
         except CannotServeError as error:
-            store = await self._second()
-            if error.for_good:
-                self._moved = store
+            store = await self._fall_back(error)
         return await call(store)
+
+    async def _fall_back(self, error: CannotServeError) -> ObjectStore:
+        store = await self._second()
+        if error.for_good:
+            self._moved = store
+        return store
