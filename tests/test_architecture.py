@@ -18,6 +18,10 @@ _ROOM_LEVEL = {
     "plan": 1,
     "ini": 1,
     "profile": 1,
+    "allowance": 2,
+    "shortage": 1,
+    "threads": 1,
+    "to_thread": 1,
     "store.base": 1,
     "store.answers": 1,
     "store.document": 1,
@@ -101,6 +105,7 @@ def test_a_module_imports_only_from_its_own_room_and_those_before_it(module: str
         ("boto3", ("testing.demo",)),
         ("aiofiles", ("source",)),
         ("awscrt", ("source.crc",)),
+        ("concurrent", ("threads", "engine.journal", "testing")),
         ("trustme", ("testing",)),
     ],
 )

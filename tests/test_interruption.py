@@ -5,6 +5,7 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -122,6 +123,25 @@ def test_handlers_are_left_as_they_were(configured: LocalS3Server, tmp_path: Pat
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_the_wake_up_descriptor_is_left_as_it_was(
+    loop: str, configured: LocalS3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del configured
+    if loop == "asyncio":
+        monkeypatch.setitem(sys.modules, "uvloop", None)
+    make_tree(tmp_path, {"f": 10})
+    read, write = socket.socketpair()
+    with read, write:
+        write.settimeout(0)
+        before = signal.set_wakeup_fd(write.fileno())
+        try:
+            assert upload_file(tmp_path / "f", verbose=False)
+        finally:
+            after = signal.set_wakeup_fd(before)
+        assert after == write.fileno()
 
 
 @pytest.mark.anyio

@@ -17,7 +17,7 @@ from s3_uploader.messages import LANGUAGES, Language, en, printable, text, zh
 
 _PACKAGE = Path(s3_uploader.__file__).parent
 _CODE = re.compile(
-    r"(log|source|key|plan|config|store|integrity|upload|server|journal|outcome|verify)\.(?!pem$|json$|db$)[a-z0-9_]+"
+    r"(log|source|key|plan|config|store|integrity|upload|server|journal|outcome|process|verify)\.(?!pem$|json$|db$)[a-z0-9_]+"
 )
 
 

@@ -5,24 +5,26 @@ once. Expected failures return what the contract says; bugs in this library rais
 """
 
 import asyncio
-import importlib.util
 import os
 import time
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from typing import TypeVar
 
 import anyio
 import anyio.from_thread
 
 from s3_uploader import interruption
+from s3_uploader.allowance import require_least
 from s3_uploader.config import UploadConfig
 from s3_uploader.consumers import LogConsumer, RecordConsumer, VerifyReport
 from s3_uploader.engine import Consumer
-from s3_uploader.errors import ConfigError, S3UploaderError, SourceError
+from s3_uploader.errors import ConfigError, S3UploaderError, SourceError, UploadFailedError
 from s3_uploader.events import UploadFailed
 from s3_uploader.messages import Language
 from s3_uploader.plan import directory_prefix, file_key
 from s3_uploader.profile import DEFAULT_PROFILE, load_profile
+from s3_uploader.shortage import shortage_of
 from s3_uploader.source import count_files
 from s3_uploader.uploader import Uploader
 
@@ -187,19 +189,26 @@ def _upload(
 ) -> T | None:
     """Run an upload in an event loop of its own; None if it was refused before it began."""
     consumer = _consumer(_language_of_environment(), verbose=verbose, verifying=verifying)
+    results: list[T] = []
     try:
         config = UploadConfig.load(load_profile(profile_name))
         consumer = _consumer(config.lang, verbose=verbose, verifying=verifying)
 
-        async def main() -> T:
+        async def main() -> None:
             async with Uploader(profile_name, config=config) as uploader:
-                return await upload(uploader, consumer)
+                results.append(await upload(uploader, consumer))
 
-        return _run(main)
-    except S3UploaderError as error:
-        now = time.monotonic()
-        consumer(UploadFailed(upload=0, at=now, code=error.code, params=error.params))
-        return None
+        _run(main)
+    except Exception as error:
+        expected = error if isinstance(error, S3UploaderError) else shortage_of(error)
+        if expected is None:
+            raise
+        # What only the ending of the loop lacked does not undo the upload; and what a verification
+        # raises it has told already.
+        if not results and not isinstance(error, UploadFailedError):
+            now = time.monotonic()
+            consumer(UploadFailed(upload=0, at=now, code=expected.code, params=expected.params))
+    return results[0] if results else None
 
 
 def _consumer(
@@ -224,13 +233,32 @@ def _in_a_loop() -> bool:
     return True
 
 
+def _has_uvloop() -> bool:
+    try:
+        import_module("uvloop")
+    except (ImportError, RuntimeError):
+        # RuntimeError: it brings ThreadPoolExecutor, too late once the main thread has ended.
+        return False
+    return True
+
+
 def _run(main: Callable[[], Awaitable[T]]) -> T:
-    options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
+    """Run `main` in an event loop of its own.
+
+    Raises:
+        ResourceError: this process has too little left for an upload, or no thread for the loop.
+    """
+    require_least()
+    options = {"use_uvloop": _has_uvloop()}
     if not _in_a_loop():
-        signals = interruption.ours()
-        return anyio.run(
-            interruption.interruptible, main, signals, backend="asyncio", backend_options=options
-        )
+        with interruption.taken() as signals:
+            return anyio.run(
+                interruption.interruptible,
+                main,
+                signals,
+                backend="asyncio",
+                backend_options=options,
+            )
     # A loop runs in this thread already: use one of our own in another. Leaving the portal
     # because of Ctrl-C cancels the upload.
     with anyio.from_thread.start_blocking_portal("asyncio", options) as portal:

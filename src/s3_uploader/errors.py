@@ -5,6 +5,7 @@
     ├── SourceError      a local file or directory
     ├── InvalidKeyError  an object key S3 or a store cannot hold
     ├── StoreError       the store's answer, or the way to it
+    │   └── ResourceError  this process can have no more descriptors, threads or memory
     ├── IntegrityError   what the store says of the bytes contradicts what was read
     ├── OutcomeUnknownError  the store never said whether it published an object
     └── UploadFailedError  raised by a report when asked to
@@ -117,3 +118,11 @@ class StoreError(S3UploaderError):
         again = copy.copy(self)
         again.retryable = True
         return again
+
+
+class ResourceError(StoreError):
+    """This process could not have what a request takes: a descriptor, a thread, memory.
+
+    It is noticed before anything is sent, except that memory can also be lacking for the answer.
+    Another attempt may succeed, with fewer requests in flight.
+    """

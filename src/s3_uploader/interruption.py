@@ -2,32 +2,69 @@
 
 The first signal cancels the upload, which ends within 5 seconds; a second one ends the process at
 once. Afterwards the signal does what it would have done: KeyboardInterrupt, or the end by SIGTERM.
+
+A process forked meanwhile gets none of this: a signal of its own must do there what it would have
+done without us, and nothing here.
 """
 
 import asyncio
 import os
 import signal
+import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import anyio
 
 T = TypeVar("T")
 
+_UNTOUCHED: Mapping[signal.Signals, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
+"""The handlers that Python and the system install."""
 
-def ours() -> frozenset[signal.Signals]:
-    """Return the signals to take: those the program has left as Python or the system made them.
 
-    None outside the main thread, where Python lets nobody handle signals.
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What a forked child is given back: handlers, and the wake-up descriptor."""
+
+    handlers: Mapping[signal.Signals, Any]
+    wakeup: int
+
+
+_before: _Before | None = None
+"""None while nothing is taken."""
+
+_forking = threading.local()
+
+
+@contextmanager
+def taken() -> Iterator[frozenset[signal.Signals]]:
+    """Yield the signals to take: those the program has left as Python or the system made them.
+
+    None outside the main thread, where Python allows no signal handlers. For the time of the block
+    a forked child is given back what was before it.
     """
+    global _before  # noqa: PLW0603  (signal handlers are the process's, and so is this)
     if threading.current_thread() is not threading.main_thread():
-        return frozenset()
-    untouched = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
-    return frozenset(
-        number for number, default in untouched.items() if signal.getsignal(number) is default
-    )
+        yield frozenset()
+        return
+    handlers = {
+        number: default
+        for number, default in _UNTOUCHED.items()
+        if signal.getsignal(number) is default
+    }
+    wakeup = signal.set_wakeup_fd(-1)
+    _before = _Before(handlers, wakeup)
+    try:
+        yield frozenset(handlers)
+    finally:
+        _before = None
+        signal.set_wakeup_fd(wakeup)
 
 
 async def interruptible(main: Callable[[], Awaitable[T]], signals: frozenset[signal.Signals]) -> T:
@@ -52,26 +89,83 @@ async def interruptible(main: Callable[[], Awaitable[T]], signals: frozenset[sig
 def _handled(
     signals: frozenset[signal.Signals], scope: anyio.CancelScope, caught: list[signal.Signals]
 ) -> Iterator[None]:
+    # Not `loop.add_signal_handler`: that acts upon a byte in a pipe which a forked child shares,
+    # and so upon the child's signals too. A handler runs in the process that got the signal.
     loop = asyncio.get_running_loop()
+    owner = os.getpid()
 
-    def handle(number: signal.Signals) -> None:
-        if caught:
-            _end_by(number)
-        caught.append(number)
-        scope.cancel()
+    def handle(number: int, _frame: object) -> None:
+        # Another process: one forked by a library that runs none of Python's hooks.
+        if caught or os.getpid() != owner:
+            _end_by(signal.Signals(number))
+        caught.append(signal.Signals(number))
+        loop.call_soon_threadsafe(scope.cancel)
 
-    before = {number: signal.getsignal(number) for number in signals}
-    for number in signals:
-        loop.add_signal_handler(number, handle, number)
-    try:
+    with ExitStack() as stack:
+        if signals:
+            stack.enter_context(_woken(loop))
+        for number in signals:
+            stack.callback(signal.signal, number, signal.getsignal(number))
+            signal.signal(number, handle)
+            signal.siginterrupt(number, False)  # noqa: FBT003  (it takes no keyword)
         yield
-    finally:
-        for number, handler in before.items():
-            loop.remove_signal_handler(number)
-            signal.signal(number, handler)
+
+
+@contextmanager
+def _woken(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Wake the event loop at a signal: Python runs handlers only between its instructions.
+
+    What arrives wakes it and says nothing: it may be of a signal to a forked child.
+    """
+    read, write = socket.socketpair()
+    with read, write:
+        read.settimeout(0)
+        write.settimeout(0)
+
+        def drain() -> None:
+            with suppress(BlockingIOError):
+                read.recv(4096)
+
+        loop.add_reader(read, drain)
+        before = signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            loop.remove_reader(read)
 
 
 def _end_by(number: signal.Signals) -> None:
     """End this process as the signal does by itself, so that its parent sees why."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
+
+
+# ------------------------------------------------------------------------------ forked processes
+
+
+def _before_fork() -> None:
+    # Held back until the child has its own handlers: one that is terminated at once must end.
+    if _before is not None:
+        _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _before.handlers)
+
+
+def _after_fork() -> None:
+    mask = _forking.__dict__.pop("mask", None)
+    if mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _after_fork_in_child() -> None:
+    global _before
+    before, _before = _before, None
+    if before is not None:
+        signal.set_wakeup_fd(before.wakeup)
+        for number, handler in before.handlers.items():
+            signal.signal(number, handler)
+    _after_fork()
+
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)

@@ -1,14 +1,14 @@
 """What an open Uploader holds, and one upload performed with it."""
 
-import resource
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Literal
 
 import anyio
 
+from s3_uploader.allowance import requests_allowed
 from s3_uploader.config import UploadConfig
 from s3_uploader.engine import Call
 from s3_uploader.engine.call import Lessons
@@ -20,17 +20,18 @@ from s3_uploader.errors import Param, S3UploaderError
 from s3_uploader.events import UploadFailed, UploadFinished, UploadStarted, Warned
 from s3_uploader.plan import StoreLimits
 from s3_uploader.profile import Profile
+from s3_uploader.shortage import shortage_of
 from s3_uploader.source import SmallFileReader
 from s3_uploader.store import ObjectStore
 from s3_uploader.store.open import open_store
 
 
-def _descriptors_allow() -> int:
-    """Return how many requests the process may have descriptors for: a socket and a file each."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return sys.maxsize
-    return max(1, (soft - _OTHER_DESCRIPTORS) // 2)
+def _affordable(config: UploadConfig, limits: StoreLimits) -> UploadConfig:
+    """Return the settings with no more requests in flight than the process can afford."""
+    allowed = requests_allowed()
+    if allowed >= (config.max_requests or limits.max_requests):
+        return config
+    return replace(config, max_requests=allowed)
 
 
 def _journal(config: UploadConfig) -> Journal | None:
@@ -42,9 +43,6 @@ def _reader(config: UploadConfig) -> SmallFileReader:
     hashing = not crc64nvme and config.integrity != "off"
     return SmallFileReader(limit=SMALL, hashing=hashing, checksumming=crc64nvme)
 
-
-_OTHER_DESCRIPTORS = 32
-"""The interpreter's, the event loop's, the journal's, the walk's, and the application's own."""
 
 Kind = Literal["file", "directory", "other"]
 """What an upload is of; "other" tells neither its beginning nor its end."""
@@ -68,8 +66,7 @@ class Session:
         journal: Journal | None,
     ) -> None:
         self.config = config
-        ceiling = config.max_requests or limits.max_requests
-        self.limiter = Limiter(limits.requests, min(ceiling, _descriptors_allow()))
+        self.limiter = Limiter(limits.requests, config.max_requests or limits.max_requests)
         self.lessons = Lessons()
         self.journal = journal
         self.reader = _reader(config)
@@ -85,7 +82,7 @@ class Session:
     @classmethod
     def of_store(cls, store: ObjectStore, config: UploadConfig | None) -> "Session":
         """Use a store that is open already; with a journal only if the settings name one."""
-        config = config or UploadConfig.load()
+        config = _affordable(config or UploadConfig.load(), store.limits)
         return cls(
             config,
             store.limits,
@@ -107,9 +104,11 @@ class Session:
             ConfigError: a setting is not allowed.
         """
         config = config or UploadConfig.load(profile)
+        limits = config.limits(profile.endpoint_url)
+        config = _affordable(config, limits)
         return cls(
             config,
-            config.limits(profile.endpoint_url),
+            limits,
             lambda stack: stack.enter_async_context(open_store(profile, config, reload=reload)),
             profile.warnings,
             runpod=profile.is_runpod,
@@ -124,6 +123,7 @@ class Session:
                 # An AWS profile's endpoint is known only now.
                 self.config = self.config.decided(self._store.limits)
                 self.reader = _reader(self.config)
+                self.stack.push_async_callback(self.reader.close)
         return self._store
 
 
@@ -155,10 +155,13 @@ class Task:
             if self.kind != "other":
                 await events.emit(self._started(store, self.kind, runpod=session.runpod))
             await self.work(self._call(session, store, events))
-        except S3UploaderError as error:
+        except Exception as error:
+            expected = error if isinstance(error, S3UploaderError) else shortage_of(error)
+            if expected is None:
+                raise
             now = time.monotonic()
             await events.emit(
-                UploadFailed(upload=self.number, at=now, code=error.code, params=error.params)
+                UploadFailed(upload=self.number, at=now, code=expected.code, params=expected.params)
             )
         if self.kind == "other":
             return

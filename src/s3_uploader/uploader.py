@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Literal, Self, get_args
 
 import anyio
-from anyio import to_thread
 
+from s3_uploader import to_thread
 from s3_uploader.config import Symlinks, UploadConfig
 from s3_uploader.consumers import (
     FileOutcome,
@@ -36,7 +36,7 @@ from s3_uploader.engine import (
     verify_file,
 )
 from s3_uploader.engine.subscription import Subscription
-from s3_uploader.errors import ConfigError, UploadFailedError
+from s3_uploader.errors import ConfigError, ResourceError, UploadFailedError
 from s3_uploader.events import Event, FileVerified, UploadFailed
 from s3_uploader.plan import check_key
 from s3_uploader.profile import DEFAULT_PROFILE, Profile, load_profile
@@ -213,7 +213,11 @@ class Uploader:
         )
         if refusal is None:
             return report
-        found = await to_thread.run_sync(count_files, source, links)
+        try:
+            found = await to_thread.run_sync(count_files, source, links)
+        except ResourceError:
+            # What the upload lacked, the counting may lack too: then in this thread.
+            found = count_files(source, links)
         return _refused(report, source, prefix, refusal, found)
 
     @asynccontextmanager

@@ -15,9 +15,10 @@ from s3_uploader.engine.history import History
 from s3_uploader.engine.journal import Journal, Place
 from s3_uploader.engine.limiter import Limiter
 from s3_uploader.engine.retry import RetryPolicy, retries_of
-from s3_uploader.errors import IntegrityError, Param, S3UploaderError, StoreError
+from s3_uploader.errors import IntegrityError, Param, ResourceError, S3UploaderError, StoreError
 from s3_uploader.events import RequestRetried, Warned
 from s3_uploader.plan import StoreLimits
+from s3_uploader.shortage import shortage_of
 from s3_uploader.source import SmallFileReader, Within
 from s3_uploader.store import Body, ObjectStore
 
@@ -148,6 +149,9 @@ class Call:
                 failure = error
             delay = self.delay(job, failure, number)
             if delay is None:
+                # Lacked by each attempt, in the end with nothing else in flight: by each file too.
+                if isinstance(failure, ResourceError):
+                    failure.fatal = True
                 raise failure
             await self.back_off(job, operation, number, failure, delay, part=part)
         raise AssertionError("unreachable: the loop has no end")
@@ -163,6 +167,12 @@ class Call:
             if getattr(error, "status", None):
                 self.lessons.answered = True
             raise
+        except Exception as error:
+            shortage = shortage_of(error)
+            if shortage is None:
+                raise
+            self.limiter.failed(shortage)
+            raise shortage from error
         else:
             self.limiter.succeeded(size, began)
             self.lessons.answered = True

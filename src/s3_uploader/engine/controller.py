@@ -140,6 +140,18 @@ class Controller:
         self._upward = True
         self._round = None
 
+    def short(self, in_flight: int) -> None:
+        """Note that this process could not have what one of `in_flight` requests takes.
+
+        Unlike an overload that is exact: one fewer fits. It is tried again late, for a process's
+        limits hardly change.
+        """
+        self._startup = self._probing = False
+        self._settle(max(1, min(self.limit, in_flight - 1)), 0.0)
+        self._wait = self._rounds_left = LONGEST_WAIT
+        self._upward = True
+        self._round = None
+
     def _judge(self, goodput: float, growth: int) -> None:
         if self._startup:
             self._judge_startup(goodput, growth)

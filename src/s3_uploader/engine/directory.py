@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import anyio
-from anyio import to_thread
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from s3_uploader import to_thread
 from s3_uploader.config import Symlinks
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.crew import work_through

@@ -3,8 +3,7 @@
 import os
 import time
 
-from anyio import to_thread
-
+from s3_uploader import to_thread
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.transfer import fail, transfer
 from s3_uploader.errors import SourceError

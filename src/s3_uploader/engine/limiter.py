@@ -6,7 +6,7 @@ import time
 import anyio
 
 from s3_uploader.engine.controller import FAR_SECONDS, SILENT_SECONDS, SMALL_BODY, Controller
-from s3_uploader.errors import S3UploaderError, StoreError
+from s3_uploader.errors import ResourceError, S3UploaderError, StoreError
 from s3_uploader.store.answers import RETRYABLE_STATUS
 
 _OVERLOADED = RETRYABLE_STATUS - {408}
@@ -74,7 +74,9 @@ class Limiter:
 
     def failed(self, error: S3UploaderError) -> None:
         """Note, before its release, a request that failed."""
-        if _is_overload(error):
+        if isinstance(error, ResourceError):
+            self._controller.short(int(self._capacity.borrowed_tokens))
+        elif _is_overload(error):
             self._controller.overload(time.monotonic())
 
     def _silent(self) -> None:

@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass
 
 import anyio
-from anyio import to_thread
 
+from s3_uploader import to_thread
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.crew import work_through
 from s3_uploader.engine.journal import SentPart

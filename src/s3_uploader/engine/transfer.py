@@ -7,8 +7,7 @@ import time
 from dataclasses import replace
 from functools import lru_cache
 
-from anyio import to_thread
-
+from s3_uploader import to_thread
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.etag import has_etag
 from s3_uploader.engine.journal import Committed

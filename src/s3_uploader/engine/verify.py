@@ -6,8 +6,7 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import cast
 
-from anyio import to_thread
-
+from s3_uploader import to_thread
 from s3_uploader.config import Symlinks
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.crew import work_through

@@ -319,6 +319,27 @@ TEXTS = {
     ),
     "store.bad_bucket": "'{bucket}' is not a valid bucket name or volume id. Check volume_id.",
     "store.unexpected": "{operation} of '{key}' failed unexpectedly: {detail}",
+    # What this process lacks.
+    "process.descriptors": (
+        "This process cannot open another file or connection: its limit is {limit} (ulimit -n). "
+        "Raise the limit, or set S3_UPLOADER_MAX_REQUESTS lower."
+    ),
+    "process.open_files": (
+        "This machine cannot open another file or connection: the limit of the whole system is "
+        "reached (ENFILE). Close programs, or raise it (fs.file-max)."
+    ),
+    "process.threads": (
+        "This process cannot start another thread. Raise its limits (ulimit -u, ulimit -v, the "
+        "container's limit of processes), or set S3_UPLOADER_MAX_REQUESTS lower."
+    ),
+    "process.memory": (
+        "This process can have no more memory ({detail}). Raise its limit (ulimit -v, the "
+        "container's), or set S3_UPLOADER_MAX_REQUESTS lower."
+    ),
+    "process.ending": (
+        "The Python interpreter is ending and no longer starts what this upload needs ({detail}). "
+        "Upload before the main thread ends, and wait for it there (Thread.join)."
+    ),
     # Proof.
     "integrity.etag": (
         "What the store says it received of '{key}' differs from the bytes that were read: its "

@@ -225,6 +225,26 @@ TEXTS = {
     "store.no_credentials": "找不到可用的 AWS 凭证或区域（{detail}）。请检查 AWS profile，或在自己的 profile 中写入密钥。",
     "store.bad_bucket": "'{bucket}' 不是有效的存储桶名称或 Volume ID。请检查 volume_id。",
     "store.unexpected": "'{key}' 的 {operation} 意外失败：{detail}",
+    # 本进程缺少的资源
+    "process.descriptors": (
+        "本进程无法再打开文件或连接：上限为 {limit}（ulimit -n）。"
+        "请提高该上限，或减小 S3_UPLOADER_MAX_REQUESTS。"
+    ),
+    "process.open_files": (
+        "本机无法再打开文件或连接：已达到整个系统的上限（ENFILE）。请关闭一些程序，或提高 fs.file-max。"
+    ),
+    "process.threads": (
+        "本进程无法再启动线程。请提高其上限（ulimit -u、ulimit -v、容器的进程数上限），"
+        "或减小 S3_UPLOADER_MAX_REQUESTS。"
+    ),
+    "process.memory": (
+        "本进程无法再获得内存（{detail}）。请提高其上限（ulimit -v、容器的内存上限），"
+        "或减小 S3_UPLOADER_MAX_REQUESTS。"
+    ),
+    "process.ending": (
+        "Python 解释器正在退出，不再启动本次上传所需的线程（{detail}）。"
+        "请在主线程结束之前上传，并在主线程中等待其完成（Thread.join）。"
+    ),
     # 证明
     "integrity.etag": "存储表示收到的 '{key}' 与读取的字节不同：其 ETag 为 {actual}，应为 {expected}。请勿信任那里的对象，请重新上传。",
     "integrity.checksum": (

@@ -8,7 +8,8 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from s3_uploader.errors import SourceError
+from s3_uploader.errors import ResourceError, SourceError
+from s3_uploader.shortage import patiently, shortage_of
 from s3_uploader.source.within import Within
 
 _KINDS = {
@@ -92,9 +93,11 @@ def open_regular(path: str) -> tuple[int, os.stat_result]:
 
     Raises:
         SourceError: missing, a directory, a broken link, not a regular file, or unreadable.
+        ResourceError: this process lacks a descriptor for it.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY
+        descriptor = patiently(lambda: os.open(path, flags))
     except OSError as error:
         with suppress(OSError):
             # A socket, for one, cannot be opened, and the reason given is no help.
@@ -143,8 +146,11 @@ def kind_of(status: os.stat_result) -> str:
     return _KINDS.get(stat.S_IFMT(status.st_mode), "special file")
 
 
-def source_error(path: str, error: OSError) -> SourceError:
+def source_error(path: str, error: OSError) -> SourceError | ResourceError:
     """Return what a failure to open or read the file at `path` stands for."""
+    shortage = shortage_of(error)
+    if shortage is not None:
+        return shortage
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         code = "source.broken_link" if os.path.islink(path) else "source.missing"
         return SourceError(code, path=path)

@@ -16,8 +16,9 @@ from typing import TypeVar
 
 import aiofiles
 from aiofiles.threadpool.binary import AsyncFileIO
-from anyio import CancelScope, to_thread
+from anyio import CancelScope
 
+from s3_uploader import to_thread
 from s3_uploader.errors import SourceError
 from s3_uploader.source.crc import Crc64Nvme
 from s3_uploader.source.fingerprint import Fingerprint, open_regular, source_error

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from s3_uploader.config import Symlinks
-from s3_uploader.errors import SourceError
+from s3_uploader.errors import ResourceError, SourceError
+from s3_uploader.shortage import patiently
 from s3_uploader.source.fingerprint import kind_of
 from s3_uploader.source.within import Within
 
@@ -42,7 +43,7 @@ class Problem:
     """An entry that should have been uploaded and cannot be."""
 
     name: str
-    error: SourceError
+    error: SourceError | ResourceError
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def walk(root: str, batch: int = BATCH, *, symlinks: Symlinks = "follow") -> Ite
 
     Raises:
         SourceError: `root` itself is missing, not a directory, or unreadable.
+        ResourceError: this process lacks a descriptor for `root`.
     """
     pending: list[Entry] = []
     for entry in _entries(root, symlinks):
@@ -116,7 +118,7 @@ def count_files(root: str, symlinks: Symlinks = "follow") -> int:
     try:
         batches = walk(root, symlinks=symlinks)
         return sum(not isinstance(entry, Skipped) for batch in batches for entry in batch)
-    except SourceError:
+    except (SourceError, ResourceError):
         return 0
 
 
@@ -127,13 +129,15 @@ def _entries(root: str, symlinks: Symlinks) -> Iterator[Entry]:
     while waiting:
         directory = waiting.pop()
         try:
-            with os.scandir(directory.path) as listing:
+            with _listing(directory.path) as listing:
                 for item in listing:
                     found = _classify(item, directory, tree)
                     if isinstance(found, _Directory):
                         waiting.append(found)
                     else:
                         yield found
+        except ResourceError as error:
+            yield Problem(directory.prefix.rstrip("/") or ".", error)
         except OSError as error:
             yield Problem(directory.prefix.rstrip("/") or ".", _unreadable(directory.path, error))
 
@@ -150,10 +154,14 @@ def _open_root(root: str) -> _Directory:
     if not stat.S_ISDIR(status.st_mode):
         raise SourceError("source.not_directory", path=root)
     try:
-        os.scandir(root).close()
+        _listing(root).close()
     except OSError as error:
         raise _unreadable(root, error) from error
     return _Directory(root, "", ((status.st_dev, status.st_ino),), os.path.realpath(root))
+
+
+def _listing(path: str) -> "os._ScandirIterator[str]":
+    return patiently(lambda: os.scandir(path))
 
 
 def _classify(item: os.DirEntry[str], parent: _Directory, tree: _Tree) -> Entry | _Directory:

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from s3_uploader.errors import StoreError
+from s3_uploader.shortage import shortage_of
 
 RETRYABLE_STATUS = frozenset({408, 429, 500, 502, 503, 504, *range(520, 528)})
 """Answers after which the same request may succeed.
@@ -179,8 +180,11 @@ _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOC
 """OpenSSL's words for a peer that does not speak TLS, or no version of it that is allowed."""
 
 
-def error_from_os(request: Request, error: OSError) -> StoreError:
+def error_from_os(request: Request, error: OSError | MemoryError) -> StoreError:
     """Return what a failure of the way to the store stands for."""
+    shortage = shortage_of(error)
+    if shortage is not None:
+        return shortage
     where: dict[str, Any] = {"endpoint": request.endpoint}
     doing: dict[str, Any] = {**where, "operation": request.operation, "key": request.key}
     match error:

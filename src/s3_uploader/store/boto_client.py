@@ -9,9 +9,9 @@ from typing import Any, cast
 import aioboto3
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
-from anyio import to_thread
 from botocore.handlers import add_expect_header
 
+from s3_uploader import to_thread
 from s3_uploader.config import UploadConfig
 from s3_uploader.profile import Profile
 from s3_uploader.store.answers import Request, check_bucket

@@ -15,6 +15,7 @@ from botocore import exceptions as botocore_errors
 
 from s3_uploader.errors import ConfigError, S3UploaderError, StoreError
 from s3_uploader.ini import ini_fault
+from s3_uploader.shortage import shortage_of
 from s3_uploader.store.answers import (
     NO_CONNECTION,
     RETRYABLE_STATUS,
@@ -69,7 +70,7 @@ def translated(request: Request) -> Iterator[None]:
         found = cast("dict[str, Any]", error.kwargs)
         path, reason = str(found["path"]), ini_fault(found["error"])
         raise ConfigError("config.aws_malformed", path=path, reason=reason) from None
-    except (botocore_errors.BotoCoreError, aiohttp.ClientError, OSError) as error:
+    except (botocore_errors.BotoCoreError, aiohttp.ClientError, OSError, MemoryError) as error:
         raise _from_transport(request, error) from error
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         # botocore meets a number, a date or an element that it does not expect.
@@ -100,6 +101,9 @@ def _redirected(request: Request, response: Response) -> StoreError:
 
 def _from_transport(request: Request, error: Exception) -> StoreError:
     chain = list(_causes(error))
+    shortages = [shortage for cause in chain if (shortage := shortage_of(cause))]
+    if shortages:
+        return shortages[0]
     proxy = proxy_for(request.endpoint)
     if proxy is not None:
         failure = _from_proxy(request, proxy, chain)

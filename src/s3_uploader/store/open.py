@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from anyio import to_thread
 
+from s3_uploader import to_thread
 from s3_uploader.config import UploadConfig
 from s3_uploader.errors import ConfigError
 from s3_uploader.profile import Profile, check_endpoint

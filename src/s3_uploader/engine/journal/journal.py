@@ -2,12 +2,14 @@
 
 import asyncio
 import os
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from s3_uploader.engine.journal.records import Committed, Place, Run, SentPart, UploadRecord
+from s3_uploader.errors import ResourceError
 from s3_uploader.source import Fingerprint
+from s3_uploader.threads import Threads
 
 if TYPE_CHECKING:
     from s3_uploader.engine.journal.database import Database
@@ -26,15 +28,15 @@ class Journal:
         self.path = path or ""
         self.problem = ""
         self.refused = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="s3-uploader-journal")
+        self._thread = Threads(1, "s3-uploader-journal")
         self._database: Database | None = None
         self._used = False
 
     async def close(self) -> None:
         """Write what is waiting and close the file."""
         if self._used:
-            await asyncio.wrap_future(self._thread.submit(self._close))
-        self._thread.shutdown()
+            await self._done(self._thread.submit(self._close))
+        await self._thread.close()
 
     async def begin(
         self, place: Place, token: str, path: str, fingerprint: Fingerprint, part_size: int
@@ -53,7 +55,7 @@ class Journal:
 
     async def flush(self) -> None:
         """Wait until all that was noted is written."""
-        await asyncio.wrap_future(self._thread.submit(lambda: None))
+        await self._done(self._thread.submit(lambda: None))
 
     async def take_over(self, row: int, path: str, fingerprint: Fingerprint) -> None:
         """Note that an upload is now of this file, whose bytes its parts are compared with."""
@@ -101,7 +103,15 @@ class Journal:
         await self._ask("finish", run)
 
     async def _ask(self, work: str, *args: object) -> Any:
-        return await asyncio.wrap_future(self._submit(work, *args))
+        return await self._done(self._submit(work, *args))
+
+    async def _done(self, work: "Future[Any]") -> Any:
+        try:
+            return await asyncio.wrap_future(work)
+        except ResourceError as error:
+            # There is no thread for it.
+            self.problem = self.problem or str(error)
+            return None
 
     def _submit(self, work: str, *args: object) -> "Future[Any]":
         self._used = True
@@ -114,8 +124,8 @@ class Journal:
         # Imported here, in the journal's thread: an upload of small files needs no SQLite.
         try:
             module: Any = import_module("s3_uploader.engine.journal.database")
-        except ImportError as error:
-            # A Python built without SQLite.
+        except (ImportError, OSError) as error:
+            # A Python built without SQLite, or a process that can open no more files.
             self.problem = str(error)
             return None
         try:
@@ -123,7 +133,7 @@ class Journal:
             if self._database is None:
                 self._database = module.Database(self.path)
             return getattr(self._database, work)(*args)
-        except module.FAILURES as error:
+        except (*module.FAILURES, MemoryError) as error:
             self.problem = str(error) or type(error).__name__
             self.refused = isinstance(error, module.NotAJournalError)
             return None

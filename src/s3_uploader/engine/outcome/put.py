@@ -7,7 +7,7 @@ import anyio
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.outcome.head import budget
 from s3_uploader.engine.proof import is_md5
-from s3_uploader.errors import OutcomeUnknownError, StoreError
+from s3_uploader.errors import OutcomeUnknownError, ResourceError, StoreError
 from s3_uploader.store.answers import NO_CONNECTION
 
 LOOKS = (0.1, 0.3, 1.0)
@@ -27,6 +27,9 @@ def may_have_happened(error: StoreError) -> bool:
 
 
 def _connected(error: StoreError) -> bool:
+    if isinstance(error, ResourceError) and error.code != "process.memory":
+        # What was lacking was lacking before anything was sent.
+        return False
     unconnected = error.params.get("detail") == NO_CONNECTION
     return error.code not in _NEVER_CONNECTED and not unconnected
 

@@ -219,7 +219,7 @@ class WireStore:
             request = self._describe(head.operation, head.key, body.size, credentials)
             try:
                 response = await route.exchange(self._sign(head, route, credentials, body), body)
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 raise error_from_os(request, error) from error
             if response.status not in REDIRECTS:
                 break

@@ -7,10 +7,8 @@ thread; a cancellation shuts the socket down, which frees the thread at its next
 import asyncio
 import socket
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 
 import anyio
-from anyio import to_thread
 
 from s3_uploader.store.base import Body
 from s3_uploader.store.response import Response
@@ -18,6 +16,7 @@ from s3_uploader.store.wire.blocking import BUFFER, LargeConnection
 from s3_uploader.store.wire.dial import Origin
 from s3_uploader.store.wire.pool import Pool
 from s3_uploader.store.wire.small import StaleConnectionError
+from s3_uploader.threads import Threads
 
 _FREE_SECONDS = 1.0
 """A worker must be free this long after its socket was shut down."""
@@ -42,7 +41,7 @@ class LargeSender:
         self._buffers: list[memoryview] = []
         self._dials: deque[asyncio.Task[socket.socket]] = deque()
         self._busy = 0
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="s3-uploader-wire")
+        self._executor = Threads(workers, "s3-uploader-wire")
 
     async def exchange(self, head: bytes, body: Body) -> Response:
         """Send a request and return its response.
@@ -79,7 +78,7 @@ class LargeSender:
         self.drop_ahead()
         await asyncio.gather(*dials, return_exceptions=True)
         self._pool.close()
-        await to_thread.run_sync(self._executor.shutdown)
+        await self._executor.close()
 
     async def _use(self, connection: LargeConnection, head: bytes, body: Body) -> Response:
         buffer = self._buffers.pop() if self._buffers else memoryview(bytearray(BUFFER))

@@ -1,0 +1,78 @@
+"""What a process can run out of: descriptors, threads, memory; told from every other failure."""
+
+import errno
+import resource
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from s3_uploader.errors import ResourceError
+
+T = TypeVar("T")
+
+_WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Seconds between the tries of `patiently`: what is under way closes its files meanwhile."""
+
+_NO_MEMORY = frozenset({errno.ENOMEM, errno.ENOBUFS, socket.EAI_MEMORY})
+_LATE = ("after shutdown", "at interpreter shutdown", "after interpreter shutdown")
+"""How CPython refuses a thread, or a module that brings its own, once the main thread has ended."""
+
+
+def shortage_of(error: BaseException) -> ResourceError | None:
+    """Return what this process lacks if that is why `error` was raised, else None.
+
+    Of an exception group, only where it is so of every exception in it.
+    """
+    match error:
+        case ResourceError():
+            return error
+        case BaseExceptionGroup():
+            inner = [shortage_of(one) for one in error.exceptions]
+            return inner[0] if all(inner) else None
+        case MemoryError():
+            return ResourceError("process.memory", retryable=True, detail="MemoryError")
+        case OSError(errno=errno.EMFILE):
+            return ResourceError("process.descriptors", retryable=True, limit=descriptor_limit())
+        case OSError(errno=errno.ENFILE):
+            return ResourceError("process.open_files", retryable=True)
+        case OSError() if error.errno in _NO_MEMORY:
+            return ResourceError(
+                "process.memory", retryable=True, detail=error.strerror or type(error).__name__
+            )
+        case RuntimeError() if str(error) == "can't start new thread":
+            return ResourceError("process.threads", retryable=True)
+        case RuntimeError() if _ending() and str(error).endswith(_LATE):
+            return ResourceError("process.ending", fatal=True, detail=str(error))
+    return None
+
+
+def _ending() -> bool:
+    return not threading.main_thread().is_alive()
+
+
+def descriptor_limit() -> int:
+    """Return how many descriptors this process may have open (`ulimit -n`)."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def patiently(work: Callable[[], T]) -> T:
+    """Return what `work` does, tried again for 1.5 s while descriptors are lacking.
+
+    Blocks: for worker threads. `work` must be safe to repeat, such as opening a file.
+
+    Raises:
+        ResourceError: they are lacking still.
+    """
+    for wait in (*_WAITS, None):
+        try:
+            return work()
+        except OSError as error:
+            shortage = shortage_of(error)
+            if shortage is None:
+                raise
+            if wait is None:
+                raise shortage from error
+        time.sleep(wait)
+    raise AssertionError("unreachable: the last round returns or raises")
