@@ -135,6 +135,7 @@ async def perform(run: Run, server: Server, bucket: Bucket, folder: Path, prefix
             seed=run.seed,
             lane=run.lane,
             max_attempts=run.max_attempts,
+            connect_timeout=0.5,
             stall_timeout=0.5,
             response_timeout=0.7,
             outcome_timeout=2.0,
