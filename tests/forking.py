@@ -136,8 +136,9 @@ def _subprocess() -> int:
 
 def forks(host: str) -> dict[str, Any]:
     found: dict[str, Any] = {"signals": signals_of_a_child(), "SIGTERM": _killed(signal.SIGTERM)}
-    if host in {"main", "thread"}:
-        # Elsewhere asyncio takes it, for the program.
+    # In the other hosts asyncio takes it, for the program. And Python 3.13 loses signals of a child
+    # that another thread than the main one has forked (without us too, half of them).
+    if host == "thread" or (host == "main" and sys.version_info < (3, 13)):
         found["SIGINT"] = _killed(signal.SIGINT)
     return found | {
         "terminated at once": sorted({str(_multiprocessing()) for _ in range(_AT_ONCE)}),

@@ -31,7 +31,8 @@ def test_a_forked_child_does_not_disturb_the_upload_nor_the_upload_the_child(
         environ |= {"S3_UPLOADER_PART_SIZE": "5MiB", "S3_UPLOADER_MULTIPART_THRESHOLD": "5MiB"}
         environ |= {"S3_UPLOADER_JOURNAL": str(tmp_path / "journal.db")}
         process = subprocess.Popen(
-            [sys.executable, program, host, loop, tmp_path / "f", key],
+            # From 3.12 on Python warns of any fork beside threads.
+            [sys.executable, "-W", "ignore", program, host, loop, tmp_path / "f", key],
             env=environ,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

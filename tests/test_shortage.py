@@ -35,7 +35,8 @@ def _limited(
     environ |= {"S3_UPLOADER_PART_SIZE": "5MiB", "S3_UPLOADER_MULTIPART_THRESHOLD": "5MiB"}
     # A name, not an address: what has to be looked up takes files and a thread.
     endpoint = server.http_url.replace("127.0.0.1", "localhost")
-    environ |= {"RUNPOD_S3_ENDPOINT_URL": endpoint, "S3_UPLOADER_BACKOFF_CAP": "0.2"}
+    cap = "5" if limit == "taken meanwhile" else "0.2"
+    environ |= {"RUNPOD_S3_ENDPOINT_URL": endpoint, "S3_UPLOADER_BACKOFF_CAP": cap}
     environ |= {"S3_UPLOADER_JOURNAL": str(folder / "journal.db")}
     program = Path(__file__).with_name("limited.py")
     ended = subprocess.run(

@@ -56,7 +56,7 @@ class LargeSender:
                 return await self._use(kept, head, body)
             except StaleConnectionError:
                 pass
-        raw = await (self._dials.popleft() if self._dials else self._origin.dial())
+        raw = await self._dialled()
         fresh = LargeConnection(raw, self._origin, self._stall, self._response)
         return await self._use(fresh, head, body)
 
@@ -71,6 +71,14 @@ class LargeSender:
             dial = self._dials.popleft()
             dial.cancel()
             dial.add_done_callback(_close_opened)
+
+    async def _dialled(self) -> socket.socket:
+        while self._dials:
+            ahead = self._dials.popleft()
+            # One that has failed by now tells how it was then.
+            if not (ahead.done() and ahead.exception()):
+                return await ahead
+        return await self._origin.dial()
 
     async def close(self) -> None:
         """Close every connection and end the threads."""
