@@ -19,7 +19,7 @@ from s3_uploader import (
     verify_directory,
     verify_file,
 )
-from s3_uploader.events import FileVerified
+from s3_uploader.events import EntrySkipped, Event, FileVerified, ScanFinished
 from s3_uploader.plan import MIB
 from s3_uploader.testing import Answer, Fault, LocalS3Server, Record, Reset, WrongETag
 from trees import make_tree
@@ -433,6 +433,50 @@ async def test_a_directory_that_flaps_is_compared_all_the_same(
         report = await opened.uploader.verify_directory(tmp_path / "t", prefix)
     assert report.ok
     assert report.same == 30
+
+
+@pytest.mark.anyio
+async def test_an_error_that_every_file_would_meet_stops_a_verification(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
+) -> None:
+    """A wrong secret, or a key that may only write: HEAD has no body that tells them apart."""
+    make_tree(tmp_path / "t", {f"{number}": 100 for number in range(60)})
+    async with site(server, bucket, "HeadObject:403", max_requests=4, max_attempts=3) as opened:
+        with anyio.fail_after(LIMIT_SECONDS):
+            report = await opened.uploader.verify_directory(tmp_path / "t", prefix)
+    assert report.failed == 60
+    assert opened.proxy.count("HeadObject") <= 4 * 3
+    assert sum(file.code != "upload.stopped" for file in report.files) <= 4
+
+
+@pytest.mark.anyio
+async def test_a_verification_tells_its_totals_and_what_it_skips(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
+) -> None:
+    root = tmp_path / "t"
+    content = make_tree(root, {"a": 10, "b/c": 20})
+    root.joinpath("b", "up").symlink_to("..")
+    for name, data in content.items():
+        put(bucket, f"{prefix}/{name}", data)
+    events: list[Event] = []
+    async with site(server, bucket) as opened:
+        report = await opened.uploader.verify_directory(root, prefix, consumers=[events.append])
+    assert report.ok
+    (scan,) = [event for event in events if isinstance(event, ScanFinished)]
+    assert (scan.files, scan.size) == (2, 30)
+    assert [event.name for event in events if isinstance(event, EntrySkipped)] == ["b/up"]
+
+
+@pytest.mark.anyio
+async def test_a_prefix_that_cannot_be_is_one_error(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path
+) -> None:
+    make_tree(tmp_path / "t", {"a": 10, "b": 20})
+    async with site(server, bucket) as opened:
+        with pytest.raises(UploadFailedError) as raised:
+            await opened.uploader.verify_directory(tmp_path / "t", "p/")
+    assert raised.value.code == "key.empty_segment"
+    assert opened.proxy.count() == 0
 
 
 @pytest.mark.anyio

@@ -283,12 +283,21 @@ class Uploader:
 
         Objects without a file are not looked for.
 
+        An error that every file would meet, such as a wrong secret, ends it: what was not compared
+        counts as failed.
+
         Args, Raises: as `verify_file` and, for `symlinks`, `upload_directory`; SourceError if the
-        directory itself cannot be read.
+        directory itself cannot be read; S3UploaderError for a prefix that no key can have.
         """
         builder = VerifyBuilder()
         links = self._symlinks(symlinks, "verify_directory")
-        work = partial(verify_directory, root=os.fspath(path), prefix=prefix, symlinks=links)
+        root = os.fspath(path)
+
+        async def work(call: Call) -> None:
+            if prefix:
+                check_key(prefix)
+            await verify_directory(call, root, prefix, links)
+
         await self._perform(Task(next(self._numbers), "other", "", "", work), builder, consumers)
         _raise_refusal(builder.refusal)
         return builder.report()

@@ -33,6 +33,7 @@ class Lessons:
         answered: whether it has ever answered.
         max_body: bytes of the largest body it takes, as far as it refused larger ones.
         bucket_seen: whether the bucket is known to exist.
+        head_seen: whether a HEAD in a verification has ever said what is there, or that nothing is.
         content_md5: whether it demands Content-MD5 with every body.
         named_etag: the first ETag it named that is no digest.
         warned: the codes of warnings that are said once.
@@ -41,6 +42,7 @@ class Lessons:
     answered: bool = False
     max_body: int | None = None
     bucket_seen: bool = False
+    head_seen: bool = False
     content_md5: bool = False
     named_etag: str = ""
     _etags_differ: bool = False

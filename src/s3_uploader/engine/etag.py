@@ -1,8 +1,8 @@
 """Whether an ETag is that of a file's bytes: computed where nothing else tells."""
 
 from s3_uploader.engine.call import Call, Job
-from s3_uploader.engine.crew import work_through
 from s3_uploader.engine.proof import composite_etag, is_md5, may_be_md5
+from s3_uploader.engine.work import run_workers
 from s3_uploader.errors import SourceError
 from s3_uploader.plan import MIB, Part, PartPlan, plan_parts
 from s3_uploader.source import FileRange, Fingerprint
@@ -65,7 +65,7 @@ async def _composite(call: Call, job: Job, fingerprint: Fingerprint, part_size: 
         except SourceError as error:
             failures.append(error)
 
-    await work_through(take, hash_part, call.limiter)
+    await run_workers(take, hash_part, call.limiter)
     if failures:
         raise failures[0]
     return composite_etag(md5s[part.number] for part in plan)

@@ -7,13 +7,13 @@ import anyio
 
 from s3_uploader import to_thread
 from s3_uploader.engine.call import Call, Job
-from s3_uploader.engine.crew import work_through
 from s3_uploader.engine.journal import SentPart
 from s3_uploader.engine.multipart import create, ending
 from s3_uploader.engine.outcome import Content, PartsLostError, Published, publish
 from s3_uploader.engine.proof import composite_etag, expected_etag, prove
 from s3_uploader.engine.resume import take_up
 from s3_uploader.engine.upload import Upload
+from s3_uploader.engine.work import run_workers
 from s3_uploader.errors import S3UploaderError, StoreError
 from s3_uploader.events import BytesSent, PartReused, Verified
 from s3_uploader.plan import Part, PartPlan, plan_parts
@@ -228,7 +228,7 @@ class _Parts:
                     failures.append(error)
                     scope.cancel()
 
-            await work_through(take, bring, self._call.limiter)
+            await run_workers(take, bring, self._call.limiter)
         if failures:
             raise failures[0]
 

@@ -2,29 +2,19 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import cast
 
 from s3_uploader import to_thread
 from s3_uploader.config import Symlinks
 from s3_uploader.engine.call import Call, Job
-from s3_uploader.engine.crew import work_through
-from s3_uploader.engine.directory import job_of
 from s3_uploader.engine.etag import has_etag
+from s3_uploader.engine.work import run_over
 from s3_uploader.errors import S3UploaderError, StoreError
 from s3_uploader.events import FileVerified, Match, Proof
 from s3_uploader.plan import check_key
-from s3_uploader.source import (
-    Entry,
-    FileRange,
-    Fingerprint,
-    Problem,
-    Skipped,
-    open_source,
-    recheck,
-    walk,
-)
+from s3_uploader.source import FileRange, Fingerprint, open_source, recheck
 from s3_uploader.store import ObjectInfo
 
 _LOOKS = 3
@@ -44,31 +34,14 @@ async def verify_directory(call: Call, root: str, prefix: str, symlinks: Symlink
     Raises:
         SourceError: `root` itself is missing, not a directory or unreadable.
     """
-    batches = walk(root, symlinks=symlinks)
-    key_prefix = f"{prefix}/" if prefix else ""
-    number = 0
-    while batch := await to_thread.run_sync(_next, batches):
-        jobs: list[Job] = []
-        for entry in batch:
-            if isinstance(entry, Skipped):
-                continue
-            path, key = os.path.join(root, entry.name), key_prefix + entry.name
-            job = job_of(entry, number, path, key)
-            number += 1
-            if isinstance(entry, Problem):
-                await _tell(call, job, "failed", error=entry.error)
-            else:
-                jobs.append(job)
-        left = iter(jobs)
 
-        async def take(left: Iterator[Job] = left) -> Job | None:
-            return next(left, None)
+    async def verify(job: Job, problem: S3UploaderError | None) -> None:
+        if problem is not None:
+            await _tell(call, job, "failed", error=problem)
+        else:
+            await _verify(call, job)
 
-        await work_through(take, lambda job: _verify(call, job), call.limiter)
-
-
-def _next(batches: Iterator[list[Entry]]) -> list[Entry]:
-    return next(batches, [])
+    await run_over(call, root, prefix, symlinks, verify)
 
 
 async def _verify(call: Call, job: Job) -> None:
@@ -87,7 +60,14 @@ async def _verify(call: Call, job: Job) -> None:
             await to_thread.run_sync(recheck, job.path, fingerprint)
             await _tell(call, job, "same" if proof else "different", verified_by=proof or "content")
     except S3UploaderError as error:
+        if isinstance(error, StoreError) and (error.fatal or _meets_all(call, error)):
+            call.stopped = error
         await _tell(call, job, "failed", error=error)
+
+
+def _meets_all(call: Call, error: StoreError) -> bool:
+    """Whether every other file would be refused too: a key that may not read has read nothing."""
+    return error.code == "store.access_denied" and not call.lessons.head_seen
 
 
 async def _tell(
@@ -122,14 +102,17 @@ async def _look(call: Call, job: Job) -> ObjectInfo | None:
         nonlocal looks
         looks += 1
         try:
-            return await call.store.head_object(job.key)
+            info = await call.store.head_object(job.key)
         except StoreError as error:
             absent = error.code == "store.not_found"
+            call.lessons.head_seen |= absent
             if absent and looks >= min(_LOOKS, call.config.max_attempts):
                 return None
             if absent or error.code == "store.access_denied":
                 raise error.as_retryable() from error
             raise
+        call.lessons.head_seen = True
+        return info
 
     return await call.request(job, "HeadObject", head)
 

@@ -10,12 +10,12 @@ from s3_uploader.engine.limiter import Limiter
 T = TypeVar("T")
 
 
-async def work_through(
-    take: Callable[[], Awaitable[T | None]],
-    do: Callable[[T], Awaitable[None]],
+async def run_workers(
+    next_item: Callable[[], Awaitable[T | None]],
+    handle: Callable[[T], Awaitable[None]],
     limiter: Limiter,
 ) -> None:
-    """Call `do` with everything `take` gives, until it gives None.
+    """Call `handle` with every item that `next_item` returns, until it returns None.
 
     A worker that finds work starts one more while the limit allows, so few files start few
     workers, and a limit that grows finds workers soon.
@@ -41,13 +41,13 @@ async def work_through(
         async def work() -> None:
             nonlocal ended
             while not ended:
-                item = await take()
+                item = await next_item()
                 if item is None:
                     ended = True
                     watch.cancel()
                     return
                 start_one_more()
-                await do(item)
+                await handle(item)
 
         tasks.start_soon(start_when_the_limit_grows)
         tasks.start_soon(work)
