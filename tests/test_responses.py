@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import anyio
 import pytest
 
 from answering import QUICK, Answer, Answering, Seen, always, answering, lane_before, response
-from s3_uploader import StoreError
+from s3_uploader import StoreError, Uploader
 from s3_uploader.source import FileRange, open_source
 from s3_uploader.store import BytesBody, CompletedPart, ObjectStore
 
@@ -309,3 +310,21 @@ async def test_a_signature_refused_after_a_success_is_that_keys_own(lane: str) -
     assert (at_first.code, at_first.fatal) == ("store.signature", True)
     assert (later.code, later.fatal) == ("store.signature_of_key", False)
     assert "odd" in str(later)
+
+
+@pytest.mark.parametrize("lane", BOTH)
+@pytest.mark.parametrize("known", [False, True])
+async def test_an_abort_answered_by_another_success_is_checked(lane: str, *, known: bool) -> None:
+    """S3 says 204; a 200 may be a proxy's, or of a store that does as it says."""
+    parts = response(b"<ListPartsResult/>", etag="")
+    gone = response(b"<Error><Code>NoSuchUpload</Code></Error>", "404 Not Found", etag="")
+
+    async def answer(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        listing = parts if known else gone
+        writer.write(listing if seen.operation == "ListParts" else response(etag=""))
+
+    async with answering(answer) as server:
+        config = replace(QUICK, lane="boto" if lane == "boto" else "auto")
+        async with Uploader(server.profile(), config=config) as uploader:
+            assert await uploader.abort_upload("k", "id", force=True) is not known
+    assert {seen.operation for seen in server.seen} == {"AbortMultipartUpload", "ListParts"}

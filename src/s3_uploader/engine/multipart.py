@@ -252,10 +252,21 @@ async def abort(call: Call, key: str, upload_id: str, *, until: float = float("i
                 await call.store.abort_multipart_upload(key, upload_id)
             except S3UploaderError as error:
                 failure = str(error)
+                if error.code == "store.bad_response" and await _is_gone(call, key, upload_id):
+                    return True
             else:
                 return True
     shown = printable(upload_id), printable(key)
     _logger.warning("multipart upload %s of %s stays open: %s", *shown, failure)
+    return False
+
+
+async def _is_gone(call: Call, key: str, upload_id: str) -> bool:
+    """Whether the store no longer knows an upload: some say another success than S3's 204."""
+    try:
+        await call.store.list_parts(key, upload_id)
+    except StoreError as error:
+        return error.code == "store.no_such_upload"
     return False
 
 
