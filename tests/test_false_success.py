@@ -130,6 +130,23 @@ async def test_an_older_object_never_passes_by_its_size(
     _abort_all(bucket, prefix)
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_complete_that_does_not_say_its_etag_is_looked_for(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, when: str
+) -> None:
+    """As Ceph 16 answers; what is at the key decides."""
+    upload = Upload(tmp_path, bucket, prefix, IN_PARTS)
+    body = "<CompleteMultipartUploadResult><ETag></ETag></CompleteMultipartUploadResult>"
+    silent = Answer(200, when="before" if when == "before" else "after", body=body)
+    async with site(server, bucket, Fault("CompleteMultipartUpload", silent)) as opened:
+        outcome = await opened.upload(upload.path, prefix)
+    upload.check(opened, outcome)
+    if when == "after":
+        assert (outcome.status, outcome.verified_by) == ("committed", "etag-md5")
+        assert opened.answers("CompleteMultipartUpload") == [200]
+    _abort_all(bucket, prefix)
+
+
 @pytest.mark.parametrize("size", list(_SIZES))
 async def test_an_object_that_was_there_before_never_passes_by_its_etag(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str

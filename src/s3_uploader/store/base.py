@@ -98,7 +98,7 @@ class Receipt:
     """What the store says it stored.
 
     Attributes:
-        etag: without quotes, never "".
+        etag: without quotes; "" only where the response to a Complete does not say it.
         opaque: the answer itself says that the ETag is no MD5 (encryption with SSE-KMS or SSE-C).
         crc64nvme: CRC-64/NVME of what it stored, base64; "" if it does not say.
     """

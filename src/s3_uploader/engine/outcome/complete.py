@@ -142,7 +142,7 @@ async def _confirmed(call: Call, job: Job, content: Content, receipt: Receipt) -
     """Return the object that a response names, or HEAD's where its ETag is not what was sent."""
     etag, crc = receipt.etag.lower(), receipt.crc64nvme
     told = Published(receipt.etag, "response", receipt.opaque, crc)
-    if etag == content.composite and not receipt.opaque:
+    if etag and etag == content.composite and not receipt.opaque:
         return Published(receipt.etag, "composite", crc64nvme=crc)
     if not content.composite or receipt.opaque:
         return told

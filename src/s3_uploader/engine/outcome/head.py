@@ -88,7 +88,7 @@ class Content:
         ours = self.is_ours(info)
         etag = info.etag.lower()
         if info.size in {None, self._job.size}:
-            if etag == self.composite:
+            if etag and etag == self.composite:
                 return ("ours" if ours else "same"), "composite"
             if not info.opaque and await self.is_whole(etag):
                 return ("ours" if ours else "same"), "whole"
