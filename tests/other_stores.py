@@ -4,15 +4,15 @@ What is not installed is skipped by name: `make test-stores` installs all but Ce
 come with the system (Debian: radosgw, ceph-mon, ceph-osd, ceph-mgr).
 """
 
+import re
 import shutil
 import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FunctionType, ModuleType
 from typing import Any
 
 import botocore.session
@@ -20,8 +20,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from conftest import Bucket
-from lanes import SERVER_LANES, Server
+from lanes import Server
 from rclone_server import RcloneServer, rclone_server
 from s3_uploader.testing import LocalS3Server
 from s3_uploader.testing.process import ServerProcess
@@ -39,8 +38,8 @@ class Make:
 
     Attributes:
         start: starts one for a block.
-        differs: what it does that S3 does not, and the tests that fail of it, and must: how their
-            names begin, without "test_".
+        differs: what it does that S3 does not, and the tests that fail of it, and must: patterns
+            that their names begin with, without "test_".
         lists_uploads: it has ListMultipartUploads. Where it has not, nobody can see which uploads
             are open: the tests that look for one fail, and those that look for none see none.
     """
@@ -56,7 +55,7 @@ class Make:
             (
                 how
                 for how, tests in self.differs.items()
-                if any(name.startswith(begins) for begins in tests)
+                if any(re.match(begins, name) for begins in tests)
             ),
             "",
         )
@@ -81,7 +80,7 @@ def _serve(
         command = [str(program), *filled]
         with ServerProcess(command, folder=folder, environ=variables, grace=0) as process:
             server = RcloneServer(f"http://{_HOST}:{port}", _BUCKET, *keys)
-            process.wait_until(lambda: _has_bucket(server))
+            process.wait_until(lambda: has_bucket(server))
             yield server
 
 
@@ -90,7 +89,7 @@ def _free_ports() -> tuple[int, int]:
         return one.getsockname()[1], other.getsockname()[1]
 
 
-def _has_bucket(server: Server) -> bool:
+def has_bucket(server: Server) -> bool:
     """Return whether the server answers and has the bucket, made now if need be."""
     client: Any = botocore.session.get_session().create_client(
         "s3",
@@ -142,118 +141,93 @@ def _ceph() -> AbstractContextManager[Server]:
 
 _CEPH = ("ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "radosgw", "radosgw-admin")
 
-_TAKES_ANY_KEYS = ("wrong_credentials_are_fatal",)
-_TAKES_ANY_DIGEST = ("a_wrong_md5_is_refused",)
+_ANY_KEYS = {"takes any keys": ("wrong_credentials_are_fatal",)}
+_ANY_DIGEST = {"does not look at Content-MD5": ("a_wrong_md5_is_refused",)}
+_KEEPS_PIECES = {
+    "stores what came of a PUT that broke off": ("what_a_body_raises_passes_through",),
+}
+_ETAG_OF_THE_WHOLE = (
+    "parts_of_another_tool_are_told_by_the_etag",
+    "parts_of_odd_sizes_are_compared_by_their_bytes.*-True",
+    "the_composite_etag_of_the_server",
+)
+_LISTS_NOTHING = {
+    "lists neither uploads nor parts": (
+        *("a_key_arrives", "parts_make_an_object", "a_part_sent_again", "open_uploads_are_listed"),
+        *("an_abort_may_be_repeated", "a_kept_upload_is_listed_and_gone_on_with"),
+        *("a_cancelled_upload_is_pending.*-keep", "an_upload_that_could_not_be_aborted"),
+        *("others_uploads", "the_newest_of_others", "without_a_journal", "with_the_journal_lost"),
+        "whatever_the_listing_shows.*-auto-ListParts:(short|missing)-part",
+        "a_part_of_other_bytes_at_a_real_store_is_not_used.*-1-",
+    ),
+}
+_NO_ABORT = {
+    "has no Abort": (
+        *("nothing_is_visible", "an_upload_that_is_gone", "a_kept_upload_is_aborted"),
+        *("a_kept_upload_is_listed_by_the_next_process", "an_abort_the_store_does_not_take"),
+        *("one_that_is_gone_at_the_store", "a_changed_file_aborts_what_was_open"),
+        "a_cancelled_upload_is_pending.*-abort",
+    ),
+}
 
 MAKES: dict[str, Make] = {
     "seaweedfs": Make(LocalS3Server),
-    "rclone": Make(rclone_server),
-    "moto": Make(_moto),
-    "ministack": Make(_ministack),
-    "localbucket": Make(_localbucket, lists_uploads=False),
-    "s3rver": Make(_s3rver, lists_uploads=False),
-    "ceph": Make(_ceph),
+    "rclone": Make(
+        rclone_server,
+        {
+            "shows the MD5 of the whole in HEAD": (
+                "parts_of_another_tool_are_told_by_the_etag.*-7340131-7340032-",
+                "parts_of_odd_sizes_are_compared_by_their_bytes.*-True",
+            ),
+            "takes no other content for a part it has": ("a_part_of_other_bytes_at_a_real_store",),
+        },
+    ),
+    "moto": Make(
+        _moto,
+        {
+            **_ANY_KEYS,
+            **_ANY_DIGEST,
+            "answers 500 to a part of an upload that is gone": ("an_upload_that_is_gone",),
+            "says of each upload that it began in 2010": ("the_newest_of_others",),
+        },
+    ),
+    "ministack": Make(_ministack, _ANY_KEYS),
+    "localbucket": Make(
+        _localbucket,
+        {
+            **_ANY_KEYS,
+            **_ANY_DIGEST,
+            **_KEEPS_PIECES,
+            **_LISTS_NOTHING,
+            "gives an object in parts the MD5 of the whole as its ETag": _ETAG_OF_THE_WHOLE,
+            "keeps no metadata": ("metadata_is_kept",),
+            "answers HEAD of a bucket that is not there as of a key": (
+                "a_missing_bucket_is_not_taken_for_missing_objects",
+            ),
+        },
+        lists_uploads=False,
+    ),
+    "s3rver": Make(
+        _s3rver,
+        {
+            "takes any secret": ("wrong_credentials_are_fatal.*(signature|rest_key)",),
+            **_ANY_DIGEST,
+            **_KEEPS_PIECES,
+            **_LISTS_NOTHING,
+            **_NO_ABORT,
+            "gives an object in parts the MD5 of the whole as its ETag": _ETAG_OF_THE_WHOLE,
+            "dies of a Complete with a part that was not sent": ("a_part_that_was_never_sent",),
+        },
+        lists_uploads=False,
+    ),
+    "ceph": Make(
+        _ceph,
+        {
+            "answers a Complete with an empty ETag": (
+                *("parts_make_an_object", "the_composite_etag_of_the_server"),
+                "parts_of_another_tool_are_told_by_the_etag",
+            ),
+            "answers 500 to a Complete of an upload that is gone": ("an_upload_that_is_gone",),
+        },
+    ),
 }
-
-
-# ------------------------------------------------------------- fixtures, and the tests to run
-
-
-_BY_LANE = {f"{lane}-{make}": make for make in MAKES for lane in ("wire", "boto")}
-
-
-@pytest.fixture(scope="module")
-def other_store() -> Iterator[Callable[[str], Server]]:
-    """Return the server of a make, started when it is first asked for, and again when it died."""
-    running: dict[str, Server] = {}
-    with ExitStack() as stack:
-
-        def start(make: str) -> Server:
-            if make not in running or not _has_bucket(running[make]):
-                running[make] = stack.enter_context(MAKES[make].start())
-            return running[make]
-
-        yield start
-
-
-@pytest.fixture(params=MAKES)
-def make(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(params=_BY_LANE)
-def lane(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def server(
-    make: str, other_store: Callable[[str], Server], request: pytest.FixtureRequest
-) -> Server:
-    _expect_differences(request, make)
-    return other_store(make)
-
-
-@pytest.fixture
-def lane_server(
-    lane: str, other_store: Callable[[str], Server], request: pytest.FixtureRequest
-) -> Server:
-    _expect_differences(request, _BY_LANE[lane])
-    return other_store(_BY_LANE[lane])
-
-
-class _Unlisted(Bucket):
-    """The bucket of a server that does not say which uploads are open."""
-
-    def open_uploads(self, prefix: str = "") -> list[str]:
-        del prefix
-        return []
-
-
-@pytest.fixture
-def bucket(make: str, server: Server) -> Iterator[Bucket]:
-    view = (Bucket if MAKES[make].lists_uploads else _Unlisted)(server)
-    yield view
-    view.client.close()
-
-
-def _expect_differences(request: pytest.FixtureRequest, make: str) -> None:
-    """Say why a test must fail at this make, where it differs from S3."""
-    how = MAKES[make].difference(request.node.name)
-    if how:
-        request.applymarker(pytest.mark.xfail(reason=f"{make}: {how}", strict=True))
-
-
-def at_other_stores(module: ModuleType, *names: str) -> dict[str, Any]:
-    """Return what runs tests of a module at every make: for the globals of another module.
-
-    These are the tests, all or those named, with the module's own fixtures, and fixtures in the
-    place of those that give them their servers.
-    """
-    tests = {
-        name: _without_servers(test)
-        for name, test in vars(module).items()
-        if name.startswith("test_") and (not names or name in names)
-    }
-    missing = set(names) - set(tests)
-    assert not missing, f"{module.__name__} has no {missing}"
-    fixtures = {
-        name: value for name, value in vars(module).items() if isinstance(value, type(server))
-    }
-    servers = (other_store, make, lane, server, lane_server, bucket)
-    return tests | fixtures | {fixture.__name__: fixture for fixture in servers}
-
-
-def _without_servers(test: Any) -> Any:
-    """Return a copy of a test that does not say at which servers it runs."""
-    copy: Any = FunctionType(test.__code__, test.__globals__, test.__name__, test.__defaults__)
-    copy.__dict__.update(test.__dict__)
-    copy.__kwdefaults__ = test.__kwdefaults__
-    copy.__annotations__ = test.__annotations__
-    marks = getattr(test, "pytestmark", [])
-    copy.pytestmark = [mark for mark in marks if not _names_servers(mark)]
-    return copy
-
-
-def _names_servers(mark: pytest.Mark) -> bool:
-    return mark.name == "parametrize" and mark.args[0] == "lane" and mark.args[1] == SERVER_LANES

@@ -3,7 +3,7 @@
 import pytest
 
 import test_store_contract
-from other_stores import at_other_stores
+from every_make import at_other_stores
 
 pytestmark = [pytest.mark.anyio, pytest.mark.stores]
 
