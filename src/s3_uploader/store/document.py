@@ -1,11 +1,12 @@
-"""Read the XML of an S3 response: elements by name, in whatever namespace or with whatever prefix.
+"""The XML of S3: read elements by name, whatever their namespace or prefix; write the parts.
 
 Expat itself, without ElementTree: every multipart upload reads a response, and ElementTree takes
 longer to import than expat takes to read it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from html import escape
 from xml.parsers import expat
 
 _MAX_ELEMENTS = 100_000
@@ -51,6 +52,18 @@ def read_document(data: bytes) -> Element:
         # ValueError, LookupError: an encoding that Python does not know.
         raise NotADocumentError(str(error)) from error
     return reader.root
+
+
+def parts_document(parts: Iterable[tuple[int, str]]) -> bytes:
+    """Return the body of CompleteMultipartUpload: number and ETag of each part."""
+    lines = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(etag, quote=False)}</ETag></Part>"
+        for number, etag in parts
+    )
+    return (
+        f'<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{lines}'
+        "</CompleteMultipartUpload>"
+    ).encode()
 
 
 class _Reader:

@@ -5,7 +5,6 @@ import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -23,6 +22,7 @@ from s3_uploader.store.base import (
     StoredPart,
     UploadInfo,
 )
+from s3_uploader.store.document import parts_document
 from s3_uploader.store.fallback import CannotServeError
 from s3_uploader.store.pages import PartsPage, UploadsPage, all_items
 from s3_uploader.store.redirects import MAX_HOPS, REDIRECTS, Target, follow
@@ -150,7 +150,8 @@ class WireStore:
         if crc64nvme:
             headers.update({_CRC: crc64nvme} | _FULL)
         head = _RequestHead("CompleteMultipartUpload", "POST", key, query, headers)
-        return await self._request(head, results.completed, BytesBody(_parts_document(parts)))
+        body = BytesBody(parts_document((part.number, part.etag) for part in parts))
+        return await self._request(head, results.completed, body)
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Discard an upload."""
@@ -310,15 +311,3 @@ def _digests(body: Body) -> dict[str, str]:
     if body.crc64nvme:
         headers[_CRC] = body.crc64nvme
     return headers
-
-
-def _parts_document(parts: Sequence[CompletedPart]) -> bytes:
-    lines = "".join(
-        f"<Part><PartNumber>{part.number}</PartNumber>"
-        f"<ETag>{escape(part.etag, quote=False)}</ETag></Part>"
-        for part in parts
-    )
-    return (
-        f'<CompleteMultipartUpload xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{lines}'
-        "</CompleteMultipartUpload>"
-    ).encode()
