@@ -11,8 +11,10 @@ import pytest
 
 from answering import QUICK, Answer, Answering, Seen, always, answering, lane_before, response
 from s3_uploader import StoreError, Uploader
+from s3_uploader.plan import MIB
 from s3_uploader.source import FileRange, open_source
 from s3_uploader.store import BytesBody, CompletedPart, ObjectStore
+from trees import make_tree
 
 pytestmark = pytest.mark.anyio
 
@@ -328,3 +330,29 @@ async def test_an_abort_answered_by_another_success_is_checked(lane: str, *, kno
         async with Uploader(server.profile(), config=config) as uploader:
             assert await uploader.abort_upload("k", "id", force=True) is not known
     assert {seen.operation for seen in server.seen} == {"AbortMultipartUpload", "ListParts"}
+
+
+@pytest.mark.parametrize("lane", BOTH)
+@pytest.mark.parametrize("size", [10, 300_000, 6 * MIB])
+async def test_what_is_no_store_is_given_up_soon(lane: str, size: int, tmp_path: Path) -> None:
+    """A web server that answers everything with a page: not for each of many files."""
+    make_tree(tmp_path / "t", {f"{number}": size for number in range(40 if size < MIB else 10)})
+    config = replace(
+        QUICK,
+        lane="boto" if lane == "boto" else "auto",
+        max_attempts=10,
+        max_requests=4,
+        part_size=5 * MIB,
+        multipart_threshold=5 * MIB,
+        integrity="auto",
+    )
+
+    async def page(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        writer.write(response(b"" if seen.method == "HEAD" else _HTML, etag=""))
+
+    async with answering(page) as server, Uploader(server.profile(), config=config) as uploader:
+        with anyio.fail_after(60):
+            report = await uploader.upload_directory(tmp_path / "t", "p")
+    assert report.success == 0
+    stopped = sum(outcome.error == "upload.stopped" for outcome in report.files)
+    assert stopped >= len(report.files) - 4

@@ -166,7 +166,7 @@ class Call:
             result = await attempt()
         except (StoreError, IntegrityError) as error:
             self.limiter.failed(error)
-            if getattr(error, "status", None):
+            if getattr(error, "status", None) and error.code != "store.bad_response":
                 self.lessons.answered = True
             raise
         except Exception as error:

@@ -1,6 +1,7 @@
 """Decide, without I/O, whether and when a failed request is tried again."""
 
 import random
+import sys
 from dataclasses import dataclass
 
 from s3_uploader.config import UploadConfig
@@ -8,6 +9,9 @@ from s3_uploader.errors import IntegrityError, S3UploaderError, StoreError
 
 LONGEST_WAIT = 300.0
 """Seconds waited at most because a store's Retry-After says so."""
+
+_UNLIKELY = 3
+"""Attempts at what has never answered as a store does: a wrong address, or a portal."""
 
 _UNREACHABLE = frozenset({"store.refused", "store.unknown_host", "store.proxy_unreachable"})
 
@@ -46,7 +50,8 @@ class RetryPolicy:
                 that is taken for a wrong address and not tried again.
             rng: source of the jitter.
         """
-        if attempt >= self.max_attempts or not _may_pass(error, reached=reached):
+        most = self.max_attempts if reached else min(self.max_attempts, _most_unreached(error))
+        if attempt >= most or not _may_pass(error, reached=reached):
             return None
         # The exponent is bounded so that a large attempt number cannot overflow a float.
         ceiling = min(self.cap, self.base * 2 ** min(attempt - 1, 62))
@@ -63,6 +68,11 @@ def retries_of(size: int, part_size: int, max_attempts: int) -> int:
     fails more often than that is not going to take the file.
     """
     return 3 * max_attempts + size // part_size
+
+
+def _most_unreached(error: S3UploaderError) -> int:
+    """Return the attempts that are worth it where no store has ever answered."""
+    return _UNLIKELY if error.code == "store.bad_response" else sys.maxsize
 
 
 def _may_pass(error: S3UploaderError, *, reached: bool) -> bool:

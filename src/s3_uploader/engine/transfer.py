@@ -41,6 +41,8 @@ async def transfer(call: Call, job: Job) -> None:
         if done.claimed:
             done = await _confirmed(call, job, done, began)
     except OutcomeUnknownError as error:
+        if isinstance(error.__cause__, StoreError) and error.__cause__.fatal:
+            call.stopped = error.__cause__
         await _not_committed(FileUnknown, call, job, error, began)
         return
     except S3UploaderError as error:

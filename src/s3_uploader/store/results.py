@@ -33,12 +33,14 @@ _ETAG = re.compile(r"[!#-+\--~]+")
 def bad_response(request: Request, response: Response | None, detail: str) -> StoreError:
     """Return the error for a response that is not what S3 promises; `detail` says what is wrong.
 
-    None is one that could not be read.
+    None is one that could not be read. Before any success it is what every request would meet:
+    a web server, or a portal that wants a log-in.
     """
     return StoreError(
         "store.bad_response",
         status=response.status if response else None,
         retryable=True,
+        fatal=not request.trusted,
         operation=request.operation,
         key=request.key,
         endpoint=request.endpoint,
