@@ -225,8 +225,9 @@ def _etag(request: Request, response: Response, text: str) -> str:
 
 
 def _is_opaque(response: Response) -> bool:
-    by_kms = response.header(b"x-amz-server-side-encryption").startswith("aws:kms")
-    return by_kms or b"x-amz-server-side-encryption-customer-algorithm" in response.headers
+    headers = response.headers
+    by_kms = headers.get(b"x-amz-server-side-encryption", b"").startswith(b"aws:kms")
+    return by_kms or b"x-amz-server-side-encryption-customer-algorithm" in headers
 
 
 def _age(response: Response) -> float | None:
