@@ -7,7 +7,10 @@ ETags are versions is seen once they differ; until then objects are read back, w
 
 import hashlib
 import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
+from typing import cast
 
 from s3_uploader.engine.call import Call, Job
 from s3_uploader.engine.outcome.head import Content
@@ -79,12 +82,14 @@ async def _holds_another(call: Call, job: Job, claim: Claim) -> bool:
         return False
     digest = hashlib.md5(usedforsecurity=False)
     size = 0
+    stored = cast("AsyncGenerator[bytes]", call.store.get_object(job.key))
     try:
-        async for block in call.store.get_object(job.key):
-            digest.update(block)
-            size += len(block)
-            if size > job.size:
-                return True
+        async with aclosing(stored):
+            async for block in stored:
+                digest.update(block)
+                size += len(block)
+                if size > job.size:
+                    return True
     except StoreError:
         return False
     return digest.hexdigest() != claim.md5

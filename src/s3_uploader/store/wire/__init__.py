@@ -1,4 +1,4 @@
-"""The fast lane: PutObject and UploadPart over connections of our own."""
+"""The fast lane: the calls of an upload over our own connections."""
 
 from s3_uploader.store.wire.lane import Identity, WireStore
 
