@@ -13,7 +13,7 @@ from conftest import Bucket
 from lanes import Server
 from s3_uploader import FileOutcome, UploadConfig, Uploader
 from s3_uploader.events import Event, RequestRetried, Warned
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 from s3_uploader.testing import Fault, FaultProxy, Record
 
 PART = 5 * MIB

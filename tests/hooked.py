@@ -25,9 +25,9 @@ from s3_uploader.store import (
     Receipt,
     StoredPart,
     UploadInfo,
-    error_from_answer,
+    error_from_response,
 )
-from s3_uploader.store.answers import Request
+from s3_uploader.store.errors import Request
 from s3_uploader.testing import MemoryStore
 
 TINY = StoreLimits(
@@ -215,6 +215,6 @@ def fail_with(
         if wanted and moment.key.endswith(key) and left > 0:
             left -= 1
             request = Request(operation, moment.key, "memory", "memory://")
-            raise error_from_answer(request, status, s3_code, "said the hook")
+            raise error_from_response(request, status, s3_code, "said the hook")
 
     return hook

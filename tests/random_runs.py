@@ -20,7 +20,7 @@ from conftest import Bucket
 from faulty import Site, site
 from lanes import Server
 from s3_uploader import UploadReport
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 from s3_uploader.testing import Effect, Fault
 from s3_uploader.testing.faults.spec import fault_text
 from trees import make_tree

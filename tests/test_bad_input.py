@@ -16,7 +16,7 @@ from conftest import Bucket
 from hooked import HookedStore, Moment
 from lanes import open_lane
 from s3_uploader import UploadConfig, Uploader, upload_directory, upload_file
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 from s3_uploader.testing import LocalS3Server
 from trees import make_tree
 

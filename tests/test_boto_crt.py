@@ -22,7 +22,7 @@ from s3_uploader import UploadConfig
 from s3_uploader.profile import load_profile
 from s3_uploader.source import FileRange, open_source
 from s3_uploader.store import BytesBody, CompletedPart
-from s3_uploader.store.boto_client import open_boto_store
+from s3_uploader.store.boto.client import open_boto_store
 
 file, prefix = sys.argv[1:]
 half = os.path.getsize(file) // 2

@@ -9,8 +9,8 @@ import pytest
 
 from s3_uploader import Profile, StoreError, UploadConfig
 from s3_uploader.store import BytesBody
-from s3_uploader.store.boto import BotoStore
-from s3_uploader.store.boto_client import open_boto_store
+from s3_uploader.store.boto.client import open_boto_store
+from s3_uploader.store.boto.store import BotoStore
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from conftest import Bucket
 from hooked import TINY, HookedStore, Moment
 from lanes import REAL_LANES, open_lane
 from s3_uploader import FileOutcome, UploadConfig, Uploader, UploadFailedError
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 from s3_uploader.testing import LocalS3Server, MemoryStore
 from trees import make_tree
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from s3_uploader import ConfigError, Profile, UploadConfig
-from s3_uploader.plan import GIB, MIB
+from s3_uploader.sizes import GIB, MIB
 
 _RUNPOD_URL = "https://s3api-us-ca-2.runpod.io/"
 

@@ -17,6 +17,8 @@ from s3_uploader import LogConsumer, upload_directory, upload_file
 from s3_uploader.consumers.log import format_size
 from s3_uploader.events import (
     BytesSent,
+    CallFinished,
+    CallStarted,
     EntrySkipped,
     Event,
     FileFailed,
@@ -25,8 +27,6 @@ from s3_uploader.events import (
     FileUploaded,
     PartReused,
     ScanFinished,
-    UploadFinished,
-    UploadStarted,
 )
 from s3_uploader.testing import LocalS3Server
 from trees import make_tree
@@ -369,8 +369,8 @@ def test_the_log_prints_where_the_terminal_knows_no_chinese(
 
 
 def _started(kind: str, *, runpod: bool = False, target: str = "workspace/models/m") -> Event:
-    return UploadStarted(
-        upload=1,
+    return CallStarted(
+        call=1,
         at=0.0,
         kind="file" if kind == "file" else "directory",
         source="/src",
@@ -384,7 +384,7 @@ def _started(kind: str, *, runpod: bool = False, target: str = "workspace/models
 
 def _uploaded(file: int, name: str, size: int = 0, at: float = 1.0) -> FileUploaded:
     return FileUploaded(
-        upload=1,
+        call=1,
         at=at,
         file=file,
         name=name,
@@ -412,13 +412,13 @@ def test_items_follow_completion_and_come_before_the_tree_is_sent() -> None:
     log(_started("directory"))
     log(_uploaded(7, "early"))
     assert lines == []
-    log(ScanFinished(upload=1, at=1.0, files=3, size=30))
+    log(ScanFinished(call=1, at=1.0, files=3, size=30))
     assert lines[-1].startswith("[1/3] early\n")
     log(_uploaded(2, "b"))
     assert lines[-1].startswith("[2/3] b\n")
     log(
         FileFailed(
-            upload=1,
+            call=1,
             at=1.0,
             file=0,
             name="a",
@@ -430,14 +430,14 @@ def test_items_follow_completion_and_come_before_the_tree_is_sent() -> None:
         )
     )
     assert lines[-1].startswith("[3/3] a\n   → s3://vol/p/a\n   ❌ 失败: ")
-    log(UploadFinished(upload=1, at=2.0, seconds=2.0))
+    log(CallFinished(call=1, at=2.0, seconds=2.0))
     assert lines[-1].endswith("总计: 3 个文件\n   成功: 2 个\n   失败: 1 个")
 
 
 def test_control_characters_of_a_name_do_not_reach_the_terminal() -> None:
     lines = _fold(
         _started("directory"),
-        ScanFinished(upload=1, at=1.0, files=1, size=1),
+        ScanFinished(call=1, at=1.0, files=1, size=1),
         _uploaded(0, "a\n\x1b[31mb"),
     )
     assert "[1/1] a\\n\\x1b[31mb" in lines
@@ -466,7 +466,7 @@ def test_a_log_that_nobody_reads_does_not_disturb_the_upload(
 
 def test_a_skipped_link_is_in_the_log() -> None:
     skip = EntrySkipped(
-        upload=1, at=0.0, name="self", code="source.link_cycle", params={"path": "/src/self"}
+        call=1, at=0.0, name="self", code="source.link_cycle", params={"path": "/src/self"}
     )
     assert any("跳过 self" in line for line in _fold(_started("directory"), skip))
 
@@ -477,9 +477,9 @@ def test_what_an_interrupted_upload_had_brought_is_said(kind: str) -> None:
     done = replace(_uploaded(0, "m", 3 * 1024**2, at=2.0), reused=2 * 1024**2)
     events: list[Event] = [
         _started(kind),
-        ScanFinished(upload=1, at=0.0, files=1, size=done.size),
-        FileStarted(upload=1, at=0.0, file=0, name="m", key="k", size=done.size),
-        PartReused(upload=1, at=1.0, file=0, part=1, size=2 * 1024**2),
+        ScanFinished(call=1, at=0.0, files=1, size=done.size),
+        FileStarted(call=1, at=0.0, file=0, name="m", key="k", size=done.size),
+        PartReused(call=1, at=1.0, file=0, part=1, size=2 * 1024**2),
         done,
     ]
     text = "\n".join(_fold(*events))
@@ -492,7 +492,7 @@ def test_what_an_interrupted_upload_had_brought_is_said(kind: str) -> None:
 
 def test_an_outcome_that_is_unknown_is_neither_a_success_nor_called_a_failure() -> None:
     unknown = FileUnknown(
-        upload=1,
+        call=1,
         at=1.0,
         file=0,
         name="a",
@@ -503,8 +503,8 @@ def test_an_outcome_that_is_unknown_is_neither_a_success_nor_called_a_failure() 
         seconds=0.1,
     )
     assert _fold(_started("file"), unknown)[0].startswith("❔ 结果未知: ")
-    scan = ScanFinished(upload=1, at=0.0, files=1, size=1)
-    lines = _fold(_started("directory"), scan, unknown, UploadFinished(upload=1, at=2.0, seconds=2))
+    scan = ScanFinished(call=1, at=0.0, files=1, size=1)
+    lines = _fold(_started("directory"), scan, unknown, CallFinished(call=1, at=2.0, seconds=2))
     assert any(line.startswith("   ❔ 未知: ") for line in lines)
     assert lines[-3:] == ["   成功: 0 个", "   失败: 1 个", "   其中结果未知: 1 个"]
 
@@ -512,8 +512,8 @@ def test_an_outcome_that_is_unknown_is_neither_a_success_nor_called_a_failure() 
 @pytest.mark.parametrize("kind", ["file", "directory"])
 def test_on_runpod_the_log_says_where_a_pod_sees_the_files(kind: str) -> None:
     key = "workspace/models/m"
-    file = FileStarted(upload=1, at=0.0, file=0, name="m", key=key, size=1)
-    scan = ScanFinished(upload=1, at=0.0, files=1, size=1)
+    file = FileStarted(call=1, at=0.0, file=0, name="m", key=key, size=1)
+    scan = ScanFinished(call=1, at=0.0, files=1, size=1)
     text = "\n".join(_fold(_started(kind, runpod=True), scan, file))
     assert f"/workspace/{key}" in text
     assert 'models_subdir="/models"' in text
@@ -528,9 +528,9 @@ def test_a_part_sent_again_does_not_count_twice() -> None:
     """Progress never goes back, and the last quarter waits for the commit."""
     events = [
         _started("file"),
-        FileStarted(upload=1, at=0.0, file=0, name="m", key="k", size=100),
+        FileStarted(call=1, at=0.0, file=0, name="m", key="k", size=100),
         *(
-            BytesSent(upload=1, at=1.0, file=0, part=part, sent=sent)
+            BytesSent(call=1, at=1.0, file=0, part=part, sent=sent)
             for part, sent in [(1, 50), (1, 10), (1, 50), (2, 50), (2, 0), (2, 50)]
         ),
         _uploaded(0, "m", 100, at=2.0),

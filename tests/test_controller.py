@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3_uploader.engine.controller import Controller
+from s3_uploader.engine.pacing.controller import Controller
 
 MB = 1_000_000
 

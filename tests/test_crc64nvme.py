@@ -19,7 +19,8 @@ from rclone_server import RcloneServer
 from s3_uploader import ConfigError, SourceError, StoreError, UploadConfig, Uploader
 from s3_uploader.consumers import FileOutcome
 from s3_uploader.events import Event, RequestRetried
-from s3_uploader.plan import MIB, limits_for
+from s3_uploader.plan import limits_for
+from s3_uploader.sizes import MIB
 from s3_uploader.source import FileRange, combined, crc64nvme, open_source
 from s3_uploader.store import BytesBody, CompletedPart
 from s3_uploader.testing import (

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import Bucket
 from faulty import BOTH_LANES, IN_PARTS, PART, site
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 from s3_uploader.testing import Fault, FlipBit, LocalS3Server, Record, WrongETag
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,8 @@ import pytest
 from hooked import TINY, HookedStore, Moment, fail_with
 from s3_uploader import UploadConfig, Uploader
 from s3_uploader.events import BytesSent, Event, FileStarted, FileUploaded, ScanFinished
-from s3_uploader.plan import MIB, StoreLimits
+from s3_uploader.plan import StoreLimits
+from s3_uploader.sizes import MIB
 from s3_uploader.testing import MemoryStore
 from trees import make_tree
 

@@ -217,7 +217,7 @@ async def test_the_md5_of_the_whole_proves_an_object_sent_in_parts(
         outcome = await opened.upload(upload.path, prefix)
         verified = await opened.uploader.verify_file(upload.path, prefix)
     assert (outcome.status, outcome.verified_by) == ("committed", "etag-md5"), outcome.message()
-    assert verified.match == "same"
+    assert verified.result == "same"
     upload.check(opened, outcome)
 
 

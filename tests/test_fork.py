@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Bucket
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 from s3_uploader.testing import FaultProxy, LocalS3Server
 from trees import make_tree
 

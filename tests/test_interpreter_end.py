@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Bucket
-from s3_uploader.plan import KIB, MIB
+from s3_uploader.sizes import KIB, MIB
 from s3_uploader.testing import LocalS3Server
 from trees import make_tree
 

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import Bucket
 from killing import Ended, Uploading, When, rows
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 from s3_uploader.testing import FaultProxy, LocalS3Server, Record, StartFaultProxy
 from trees import make_tree
 

@@ -17,7 +17,7 @@ import pytest
 from conftest import Bucket
 from lanes import lane_profile
 from s3_uploader import UploadConfig, Uploader, upload_file
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 from s3_uploader.testing import FaultProxy, LocalS3Server
 from trees import make_tree
 

@@ -9,7 +9,7 @@ import pytest
 from conftest import Bucket
 from killing import Ended, Uploading, rows
 from lanes import RCLONE_LANES, Server
-from s3_uploader.plan import KIB, MIB
+from s3_uploader.sizes import KIB, MIB
 from s3_uploader.testing import Fault, FaultProxy, LoseAnswer
 from trees import make_tree
 

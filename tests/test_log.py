@@ -11,22 +11,22 @@ from s3_uploader import FileOutcome, UploadFailedError, verify_directory, verify
 from s3_uploader.consumers import LogConsumer, ReportBuilder
 from s3_uploader.events import (
     BytesSent,
+    CallFinished,
+    CallStarted,
     Event,
     FileStarted,
     FileUnknown,
     FileUploaded,
     PartReused,
     ScanFinished,
-    UploadFinished,
-    UploadStarted,
 )
 from s3_uploader.messages import en, zh
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 
 
-def _started(kind: Literal["file", "directory"]) -> UploadStarted:
-    return UploadStarted(
-        upload=1,
+def _started(kind: Literal["file", "directory"]) -> CallStarted:
+    return CallStarted(
+        call=1,
         at=0.0,
         kind=kind,
         source="/src",
@@ -40,7 +40,7 @@ def _started(kind: Literal["file", "directory"]) -> UploadStarted:
 
 def _uploaded(size: int, reused: int, seconds: float, file: int = 0) -> FileUploaded:
     return FileUploaded(
-        upload=1,
+        call=1,
         at=seconds,
         file=file,
         name="m",
@@ -57,7 +57,7 @@ def _uploaded(size: int, reused: int, seconds: float, file: int = 0) -> FileUplo
 
 def _unknown() -> FileUnknown:
     return FileUnknown(
-        upload=1,
+        call=1,
         at=1.0,
         file=9,
         name="u",
@@ -78,18 +78,18 @@ def _fold(*events: Event) -> list[str]:
 
 
 def _sent(part: int, sent: int, at: float) -> BytesSent:
-    return BytesSent(upload=1, at=at, file=0, part=part, sent=sent)
+    return BytesSent(call=1, at=at, file=0, part=part, sent=sent)
 
 
 def _speeds(lines: list[str]) -> list[str]:
     return [found[1] for line in lines if (found := re.search(r"([\d.-]+ [KM]?B)/s$", line))]
 
 
-_FILE = FileStarted(upload=1, at=0.0, file=0, name="m", key="m", size=4 * MIB)
+_FILE = FileStarted(call=1, at=0.0, file=0, name="m", key="m", size=4 * MIB)
 
 
 def _reused(part: int, at: float) -> PartReused:
-    return PartReused(upload=1, at=at, file=0, part=part, size=MIB)
+    return PartReused(call=1, at=at, file=0, part=part, size=MIB)
 
 
 def test_parts_that_were_at_the_store_make_no_speed() -> None:
@@ -135,8 +135,8 @@ def test_a_report_tells_what_was_sent_from_what_was_there() -> None:
 
 
 def test_a_summary_says_how_many_of_the_failed_are_unknown() -> None:
-    scan = ScanFinished(upload=1, at=0.0, files=2, size=2)
-    end = UploadFinished(upload=1, at=1.0, seconds=1)
+    scan = ScanFinished(call=1, at=0.0, files=2, size=2)
+    end = CallFinished(call=1, at=1.0, seconds=1)
     lines = _fold(_started("directory"), scan, _uploaded(1, 0, 1.0), _unknown(), end)
     assert lines[-2:] == ["   Failed: 1", "   Of these, outcome unknown: 1"]
     assert "unknown" not in _fold(_started("directory"), scan, _uploaded(1, 0, 1.0), end)[-1]

@@ -15,11 +15,11 @@ from faulty import IN_PARTS, site
 from hooked import HookedStore, Moment, nothing
 from s3_uploader import FileOutcome, UploadConfig, Uploader
 from s3_uploader.engine.journal import UploadRecord
-from s3_uploader.engine.lost import paired
+from s3_uploader.engine.outcome.create import paired
 from s3_uploader.events import Event, Warned
 from s3_uploader.source import Fingerprint
-from s3_uploader.store import UploadInfo, error_from_answer
-from s3_uploader.store.answers import Request
+from s3_uploader.store import UploadInfo, error_from_response
+from s3_uploader.store.errors import Request
 from s3_uploader.testing import LocalS3Server
 from trees import make_tree
 
@@ -46,7 +46,7 @@ class Listing(HookedStore):
 
 
 def _answered(operation: str, status: int) -> Exception:
-    return error_from_answer(Request(operation, "key", "memory", "memory://"), status, "", "")
+    return error_from_response(Request(operation, "key", "memory", "memory://"), status, "", "")
 
 
 class Scene:

@@ -17,7 +17,7 @@ import trustme
 from anyio import to_thread
 
 from hooked import TINY, HookedStore, Moment, nothing
-from s3_uploader import Profile, StoreError, UploadConfig, Uploader, interruption
+from s3_uploader import Profile, StoreError, UploadConfig, Uploader, signals
 from s3_uploader.engine.journal.database import Database
 from s3_uploader.store import Body, CompletedPart, ObjectInfo, Receipt
 from s3_uploader.testing import MemoryStore
@@ -150,7 +150,7 @@ def test_a_signal_that_comes_too_late_to_cancel_is_not_lost() -> None:
         return True
 
     with pytest.raises(KeyboardInterrupt):
-        anyio.run(interruption.interruptible, main, frozenset({signal.SIGINT}))
+        anyio.run(signals.run_cancellable, main, frozenset({signal.SIGINT}))
 
 
 def _open_and_close(path: str) -> None:

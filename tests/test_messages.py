@@ -12,7 +12,7 @@ from hypothesis import given, strategies
 import s3_uploader
 from s3_uploader import StoreError
 from s3_uploader.consumers import LogConsumer, RecordConsumer
-from s3_uploader.events import FileFailed, ScanFinished, UploadStarted
+from s3_uploader.events import CallStarted, FileFailed, ScanFinished
 from s3_uploader.messages import LANGUAGES, Language, en, printable, text, zh
 
 _PACKAGE = Path(s3_uploader.__file__).parent
@@ -21,8 +21,8 @@ _CODE = re.compile(
 )
 
 
-_STARTED = UploadStarted(
-    upload=1,
+_STARTED = CallStarted(
+    call=1,
     at=0.0,
     kind="file",
     source="/s",
@@ -134,7 +134,7 @@ def test_what_is_shown_can_be_shown_again(value: str) -> None:
 def test_every_consumer_shows_a_name_escaped(caplog: pytest.LogCaptureFixture) -> None:
     name = "model\u202enib.exe"
     failed = FileFailed(
-        upload=1,
+        call=1,
         at=0.0,
         file=0,
         name=name,
@@ -153,7 +153,7 @@ def test_every_consumer_shows_a_name_escaped(caplog: pytest.LogCaptureFixture) -
     lines: list[str] = []
     log = LogConsumer("en", lines.append)
     log(replace(_STARTED, kind="directory"))
-    log(ScanFinished(upload=1, at=0.0, files=1, size=1))
+    log(ScanFinished(call=1, at=0.0, files=1, size=1))
     for consumer in (log, RecordConsumer("zh")):
         consumer(failed)
     shown = "\n".join(lines) + caplog.text

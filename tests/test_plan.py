@@ -5,21 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3_uploader import InvalidKeyError, SourceError
-from s3_uploader.plan import (
-    GENERIC,
-    GIB,
-    MAX_KEY_BYTES,
-    MIB,
-    RUNPOD,
-    SCALEWAY,
-    StoreLimits,
-    check_key,
-    directory_prefix,
-    file_key,
-    join_key,
-    limits_for,
-    plan_parts,
-)
+from s3_uploader.keys import MAX_KEY_BYTES, check_key, directory_prefix, file_key, join_key
+from s3_uploader.plan import GENERIC, RUNPOD, SCALEWAY, StoreLimits, limits_for, plan_parts
+from s3_uploader.sizes import GIB, MIB
 
 limits_strategy = st.builds(
     StoreLimits,

@@ -14,7 +14,7 @@ import pytest
 from conftest import Bucket
 from faulty import BOTH_LANES, FAST, IN_PARTS, LIMIT_SECONDS, PART, site
 from s3_uploader import Uploader
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 from s3_uploader.testing import (
     Answer,
     Effect,

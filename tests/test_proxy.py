@@ -15,8 +15,8 @@ from conftest import Bucket
 from plain_server import plain_server
 from s3_uploader import FileOutcome, Profile, StoreError, UploadConfig, Uploader
 from s3_uploader.config import LaneChoice
-from s3_uploader.store.answers import Request
-from s3_uploader.store.boto_errors import translated
+from s3_uploader.store.boto.errors import translated
+from s3_uploader.store.errors import Request
 from s3_uploader.store.proxy import proxy_for
 from s3_uploader.testing import LocalS3Server
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import Bucket
 from faulty import PART
 from random_runs import CHANGING, RUN_SECONDS, SENDING, Draw, draw_fault, draw_run, perform, seeds
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 from s3_uploader.testing import (
     Answer,
     Drip,

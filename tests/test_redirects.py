@@ -7,7 +7,7 @@ import pytest
 from answering import Answer, Answering, Seen, answering, lane_before, response
 from s3_uploader import StoreError
 from s3_uploader.store import BytesBody, ObjectStore
-from s3_uploader.store.answers import Request
+from s3_uploader.store.errors import Request
 from s3_uploader.store.redirects import Target, follow
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ import pytest
 
 from answering import QUICK, Answer, Answering, Seen, always, answering, lane_before, response
 from s3_uploader import StoreError, Uploader
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 from s3_uploader.source import FileRange, open_source
 from s3_uploader.store import BytesBody, CompletedPart, ObjectStore
 from trees import make_tree

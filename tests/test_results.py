@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from s3_uploader import StoreError
 from s3_uploader.store import results
-from s3_uploader.store.answers import Request
+from s3_uploader.store.errors import Request
 from s3_uploader.store.response import Response
 
 _REQUEST = Request("Operation", "a key", "bucket", "http://store")

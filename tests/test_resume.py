@@ -20,7 +20,7 @@ from s3_uploader import FileOutcome, UploadConfig, Uploader
 from s3_uploader.engine.journal import Place, SentPart
 from s3_uploader.engine.journal.database import Database
 from s3_uploader.events import Event, PartReused
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 from s3_uploader.source import Fingerprint
 from s3_uploader.store import (
     Body,
@@ -28,9 +28,9 @@ from s3_uploader.store import (
     ObjectInfo,
     Receipt,
     StoredPart,
-    error_from_answer,
+    error_from_response,
 )
-from s3_uploader.store.answers import Request
+from s3_uploader.store.errors import Request
 from s3_uploader.testing import (
     FaultProxy,
     LocalS3Server,
@@ -426,7 +426,7 @@ class Deaf(HookedStore):
     async def list_parts(self, key: str, upload_id: str) -> list[StoredPart]:
         del upload_id
         self.listings += 1
-        raise error_from_answer(Request("ListParts", key, "b", "memory://"), *self._error, "")
+        raise error_from_response(Request("ListParts", key, "b", "memory://"), *self._error, "")
 
 
 @pytest.mark.parametrize(

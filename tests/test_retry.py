@@ -19,7 +19,7 @@ from s3_uploader import (
     UploadConfig,
     Uploader,
 )
-from s3_uploader.engine.retry import RetryPolicy
+from s3_uploader.engine.pacing.retry import RetryPolicy
 from s3_uploader.events import Event, RequestRetried
 from trees import make_tree
 

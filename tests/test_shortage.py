@@ -12,10 +12,10 @@ import anyio
 import pytest
 
 from conftest import Bucket
-from s3_uploader.engine.limiter import Limiter
+from s3_uploader.engine.pacing.limiter import Limiter
 from s3_uploader.errors import ResourceError, SourceError
-from s3_uploader.plan import MIB
 from s3_uploader.shortage import shortage_of
+from s3_uploader.sizes import MIB
 from s3_uploader.source import SmallFileReader
 from s3_uploader.testing import LocalS3Server
 from s3_uploader.threads import Threads

@@ -279,5 +279,5 @@ async def test_swapped_while_it_is_verified_nothing_is_said_to_be_the_same(
         store.hook = hook
         with anyio.fail_after(LIMIT_SECONDS):
             found = await uploader.verify_file(path, "f")
-    assert found.match == "failed"
+    assert found.result == "failed"
     assert found.code in CODES

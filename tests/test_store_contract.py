@@ -9,8 +9,8 @@ import pytest
 
 from lanes import RCLONE_LANES, SERVER_LANES, Server, lane_profile, open_lane
 from s3_uploader import SourceError, StoreError, UploadConfig
-from s3_uploader.engine.proof import composite_etag
-from s3_uploader.plan import MIB
+from s3_uploader.engine.outcome.proof import composite_etag
+from s3_uploader.sizes import MIB
 from s3_uploader.source import FileRange, open_source
 from s3_uploader.store import Body, BytesBody, CompletedPart, ObjectStore, Receipt, Span
 from s3_uploader.testing import LocalS3Server

@@ -20,16 +20,16 @@ from s3_uploader import (
     upload_directory,
     upload_file,
 )
-from s3_uploader.engine.subscription import CAPACITY
+from s3_uploader.engine.delivery.subscription import CAPACITY
 from s3_uploader.events import (
+    CallFinished,
+    CallStarted,
     Event,
     EventsLost,
     FileUploaded,
     ScanFinished,
-    UploadFinished,
-    UploadStarted,
 )
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 from s3_uploader.testing import LocalS3Server, MemoryStore
 from trees import make_tree
 
@@ -73,8 +73,8 @@ async def test_consumers_get_every_event_in_order_sync_or_async(tmp_path: Path) 
     async with Uploader(store=HookedStore()) as uploader:
         report = await uploader.upload_directory(tmp_path, consumers=[plain.append, consume])
     assert plain == awaited
-    assert isinstance(plain[0], UploadStarted)
-    assert isinstance(plain[-1], UploadFinished)
+    assert isinstance(plain[0], CallStarted)
+    assert isinstance(plain[-1], CallFinished)
     assert sum(isinstance(event, FileUploaded) for event in plain) == report.success == 2
     assert [event.files for event in plain if isinstance(event, ScanFinished)] == [2]
 
@@ -92,7 +92,7 @@ async def test_a_failing_consumer_is_logged_once_and_contained(
     async with Uploader(store=MemoryStore()) as uploader:
         report = await uploader.upload_directory(tmp_path, consumers=[broken, seen.append])
     assert report.ok
-    assert isinstance(seen[-1], UploadFinished)
+    assert isinstance(seen[-1], CallFinished)
     assert caplog.text.count("an event consumer failed") == 1
 
 
@@ -113,7 +113,7 @@ async def test_events_of_all_calls_come_through_one_stream(tmp_path: Path) -> No
         await reading.wait()
         await uploader.upload_file(tmp_path / "a")
         await uploader.upload_file(tmp_path / "b")
-    uploads = {event.upload for event in seen if isinstance(event, FileUploaded)}
+    uploads = {event.call for event in seen if isinstance(event, FileUploaded)}
     assert uploads == {1, 2}
 
 
@@ -131,7 +131,7 @@ async def test_a_subscriber_that_falls_behind_is_told_what_it_lost(tmp_path: Pat
         first = await anext(stream)
         assert first == EventsLost(count=total - CAPACITY)
         rest = [await anext(stream) for _ in range(CAPACITY)]
-    assert isinstance(rest[-1], UploadFinished)
+    assert isinstance(rest[-1], CallFinished)
 
 
 @pytest.mark.anyio

@@ -20,7 +20,7 @@ from s3_uploader import (
     verify_file,
 )
 from s3_uploader.events import EntrySkipped, Event, FileVerified, ScanFinished
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 from s3_uploader.testing import Answer, Fault, LocalS3Server, Record, Reset, WrongETag
 from trees import make_tree
 
@@ -62,7 +62,7 @@ async def verify(opened: Site, path: Path, key: str) -> FileVerified:
 
 
 def told(event: FileVerified) -> tuple[str, str]:
-    return event.match, event.verified_by
+    return event.result, event.verified_by
 
 
 # -------------------------------------------------------------------------------- what tells
@@ -99,7 +99,7 @@ async def test_one_other_byte_is_different(
                 else:
                     put_in_parts(bucket, key, cut(other, len(pieces[0])))
                 found = await verify(opened, tmp_path / "f", key)
-                assert found.match == "different"
+                assert found.result == "different"
                 assert found.code == ""
 
 
@@ -143,7 +143,7 @@ async def test_a_missing_bucket_is_not_taken_for_missing_objects(
     )
     async with Uploader(profile, config=config) as uploader:
         found = await uploader.verify_file(tmp_path / "f", "k")
-    assert (found.match, found.code) == ("failed", "store.no_bucket")
+    assert (found.result, found.code) == ("failed", "store.no_bucket")
 
 
 @pytest.mark.anyio
@@ -267,7 +267,7 @@ async def test_a_head_refused_each_time_is_no_comparison(
     put(bucket, prefix, data)
     async with site(server, bucket, "HeadObject:403") as opened:
         found = await verify(opened, tmp_path / "f", prefix)
-    assert (found.match, found.code) == ("failed", "store.access_denied")
+    assert (found.result, found.code) == ("failed", "store.access_denied")
 
 
 @pytest.mark.anyio
@@ -293,7 +293,7 @@ async def test_an_object_whose_reading_breaks_off_is_read_again(
         assert told(found) == ("same", "content")
         assert opened.proxy.count("GetObject") == 2
     else:
-        assert (found.match, found.code) == ("failed", "store.reset")
+        assert (found.result, found.code) == ("failed", "store.reset")
 
 
 @pytest.mark.anyio
@@ -304,7 +304,7 @@ async def test_an_object_removed_between_head_and_get_is_not_called_different(
     faults = [Fault("HeadObject", WrongETag("opaque")), Fault("GetObject", Answer(404))]
     async with site(server, bucket, *faults) as opened:
         found = await verify(opened, tmp_path / "f", prefix)
-    assert found.match in {"missing", "failed"}
+    assert found.result in {"missing", "failed"}
 
 
 @pytest.mark.anyio
@@ -332,7 +332,7 @@ async def test_a_file_that_changes_while_it_is_compared_is_no_verdict(
     async with site(server, bucket) as opened:
         opened.proxy.hook = lambda _record: os.utime(tmp_path / "f", ns=(1, 1))
         found = await verify(opened, tmp_path / "f", prefix)
-    assert (found.match, found.code) == ("failed", "source.changed")
+    assert (found.result, found.code) == ("failed", "source.changed")
 
 
 @pytest.mark.anyio
@@ -350,7 +350,7 @@ async def test_a_source_that_cannot_be_read_says_so(
     async with site(server, bucket) as opened:
         for name, code in expected.items():
             found = await verify(opened, tmp_path / name, f"{prefix}/x")
-            assert (found.match, found.code) == ("failed", code)
+            assert (found.result, found.code) == ("failed", code)
         assert opened.proxy.count() == 0
 
 
@@ -361,7 +361,7 @@ async def test_a_key_that_cannot_be_is_refused(
     del data
     async with site(server, bucket) as opened:
         found = await verify(opened, tmp_path / "f", "a/../b")
-    assert (found.match, found.code) == ("failed", "key.dot_segment")
+    assert (found.result, found.code) == ("failed", "key.dot_segment")
 
 
 @pytest.mark.anyio
@@ -413,7 +413,7 @@ async def test_a_directory_is_compared_file_by_file(
     async with site(server, bucket, lane=lane) as opened:
         with anyio.fail_after(LIMIT_SECONDS):
             report = await opened.uploader.verify_directory(tree, prefix)
-    assert {file.name: file.match for file in report.files} == _FOUND
+    assert {file.name: file.result for file in report.files} == _FOUND
     assert (report.same, report.different, report.missing, report.failed) == (3, 2, 1, 1)
     assert report.total == 7
     assert not report.ok

@@ -18,7 +18,7 @@ import pytest
 from s3_uploader import Profile, StoreError, UploadConfig, Uploader
 from s3_uploader.errors import ConfigError, SourceError
 from s3_uploader.events import Event, FileUploaded, RequestRetried
-from s3_uploader.plan import MIB
+from s3_uploader.sizes import MIB
 from s3_uploader.source import FileRange, open_source
 from s3_uploader.store import Body, BytesBody, CompletedPart, ObjectStore
 from s3_uploader.store.open import open_store
@@ -438,10 +438,10 @@ def test_a_pool_gives_the_last_used_and_drops_what_is_old_or_dead() -> None:
     fresh, last, dead = _Idle(born=now), _Idle(born=now), _Idle(born=now, usable=False)
     aged = _Idle(born=now - AGE_LIMIT - 1)
     for connection in (fresh, last, aged, dead):
-        pool.give_back(connection)
+        pool.release(connection)
     assert pool.take() is last
     assert (dead.closed, aged.closed) == (True, True)
-    pool.give_back(last)
+    pool.release(last)
     last.used -= IDLE_LIMIT + 1
     assert pool.take() is fresh
     assert last.closed

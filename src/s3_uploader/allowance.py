@@ -7,8 +7,8 @@ import threading
 from contextlib import ExitStack
 
 from s3_uploader.errors import ResourceError
-from s3_uploader.plan import MIB
 from s3_uploader.shortage import descriptor_limit, shortage_of
+from s3_uploader.sizes import MIB
 
 _LEAST_DESCRIPTORS = 18
 """What an upload with one request in flight opens: the event loop 8 and the signals' wake-up 2, the

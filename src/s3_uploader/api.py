@@ -14,15 +14,15 @@ from typing import TypeVar
 import anyio
 import anyio.from_thread
 
-from s3_uploader import interruption
+from s3_uploader import signals
 from s3_uploader.allowance import require_least
 from s3_uploader.config import UploadConfig
 from s3_uploader.consumers import LogConsumer, RecordConsumer, VerifyReport
 from s3_uploader.engine import Consumer
 from s3_uploader.errors import ConfigError, S3UploaderError, SourceError, UploadFailedError
-from s3_uploader.events import UploadFailed
+from s3_uploader.events import CallFailed
+from s3_uploader.keys import directory_prefix, file_key
 from s3_uploader.messages import Language
-from s3_uploader.plan import directory_prefix, file_key
 from s3_uploader.profile import DEFAULT_PROFILE, load_profile
 from s3_uploader.shortage import shortage_of
 from s3_uploader.source import count_files
@@ -127,7 +127,7 @@ def verify_file(
 
     async def verify(uploader: Uploader, consumer: Consumer) -> bool:
         key = file_key(models_subdir, remote_key, os.path.basename(path))
-        return (await uploader.verify_file(path, key, consumers=[consumer])).match == "same"
+        return (await uploader.verify_file(path, key, consumers=[consumer])).result == "same"
 
     return bool(_upload(profile, verify, verbose=verbose, verifying=True))
 
@@ -207,7 +207,7 @@ def _upload(
         # raises it has told already.
         if not results and not isinstance(error, UploadFailedError):
             now = time.monotonic()
-            consumer(UploadFailed(upload=0, at=now, code=expected.code, params=expected.params))
+            consumer(CallFailed(call=0, at=now, code=expected.code, params=expected.params))
     return results[0] if results else None
 
 
@@ -251,11 +251,11 @@ def _run(main: Callable[[], Awaitable[T]]) -> T:
     require_least()
     options = {"use_uvloop": _has_uvloop()}
     if not _in_a_loop():
-        with interruption.taken() as signals:
+        with signals.taken() as taken:
             return anyio.run(
-                interruption.interruptible,
+                signals.run_cancellable,
                 main,
-                signals,
+                taken,
                 backend="asyncio",
                 backend_options=options,
             )

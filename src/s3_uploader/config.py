@@ -9,8 +9,9 @@ from typing import Any, Literal, get_args
 
 from s3_uploader.errors import ConfigError
 from s3_uploader.messages import Language
-from s3_uploader.plan import GIB, KIB, MIB, TIB, StoreLimits, limits_for
+from s3_uploader.plan import StoreLimits, limits_for
 from s3_uploader.profile import Profile
+from s3_uploader.sizes import GIB, KIB, MIB, TIB
 
 Integrity = Literal["auto", "md5", "crc64nvme", "off"]
 LaneChoice = Literal["auto", "boto"]

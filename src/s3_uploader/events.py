@@ -1,6 +1,6 @@
 """What happened, as frozen values in the past tense: the only thing workers tell anyone.
 
-`upload` numbers the call (one `upload_file` or `upload_directory`), `file` the file within it,
+`call` numbers the call (one `upload_file` or `upload_directory`), `file` the file within the call,
 `at` is `time.monotonic()` in seconds. Sizes are bytes. `code` and `params` are a message of
 `s3_uploader.messages`. Every number a user sees is a fold over these.
 """
@@ -11,20 +11,42 @@ from typing import Literal
 
 from s3_uploader.errors import Param
 
-Verified = Literal["etag-md5", "crc64nvme", "size", "none"]
+Evidence = Literal["etag-md5", "crc64nvme", "content", "size", "none"]
+"""What proves that an object holds the file's bytes: its ETag, a checksum that the store verified,
+the bytes read back; or only that the sizes are equal, or nothing."""
+
 Lane = Literal["boto", "wire", "memory"]
-Match = Literal["same", "different", "missing", "failed"]
-Proof = Literal["etag-md5", "content", "size", "none"]
+VerifyResult = Literal["same", "different", "missing", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Event:
-    upload: int
+class CallEvent:
+    """What every event says: the call it belongs to, and when it was emitted."""
+
+    call: int
     at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UploadStarted(_Event):
+class PartEvent(CallEvent):
+    """An event of a part of a file."""
+
+    file: int
+    part: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEvent(CallEvent):
+    """An event of a file: its number within the call, its name, its key, its size in bytes."""
+
+    file: int
+    name: str
+    key: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStarted(CallEvent):
     """An upload began; nothing was sent yet. `target` is a key or a key prefix."""
 
     kind: Literal["file", "directory"]
@@ -37,7 +59,7 @@ class UploadStarted(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScanFinished(_Event):
+class ScanFinished(CallEvent):
     """The totals are known: `files` counts what will succeed or fail.
 
     `linked` of them are behind a symbolic link, and `outside` of those lie outside the directory.
@@ -50,7 +72,7 @@ class ScanFinished(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EntrySkipped(_Event):
+class EntrySkipped(CallEvent):
     """A link was left out on purpose: it leads back to its own parent, or `symlinks` says so."""
 
     name: str
@@ -59,43 +81,35 @@ class EntrySkipped(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileStarted(_Event):
+class FileStarted(FileEvent):
     """A worker took the file up; `size` is what it measured when it opened the file."""
-
-    file: int
-    name: str
-    key: str
-    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BytesSent(_Event):
+class BytesSent(PartEvent):
     """The current attempt of a part has handed `sent` bytes to the network.
 
     Absolute, so a new attempt starts again from a smaller number. Part 1 is the whole object
     where it is sent with one request. Small files have none of these, only their end.
     """
 
-    file: int
-    part: int
     sent: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartReused(_Event):
+class PartReused(PartEvent):
     """The store already held this part, `size` bytes, and its bytes are the file's own."""
 
-    file: int
-    part: int
     size: int
 
 
+PART_EVENTS: tuple[object, ...] = (BytesSent, PartReused)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRetried(_Event):
+class RequestRetried(FileEvent):
     """An attempt failed; the next follows after `delay` seconds."""
 
-    file: int
-    key: str
     operation: str
     part: int | None
     attempt: int
@@ -105,73 +119,57 @@ class RequestRetried(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileUploaded(_Event):
+class FileUploaded(FileEvent):
     """The object is committed, and `verified_by` says what proves it.
 
     `reused` is how many of its bytes an earlier upload had brought to the store.
     """
 
-    file: int
-    name: str
-    key: str
-    size: int
     etag: str
     parts: int
-    verified_by: Verified
+    verified_by: Evidence
     lane: Lane
     seconds: float
     reused: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileFailed(_Event):
+class FileFailed(FileEvent):
     """The upload of the file failed: no response says that the object is committed.
 
     What is at its key is an earlier object or none, or cannot be trusted (codes "integrity.…").
     """
 
-    file: int
-    name: str
-    key: str
-    size: int
     code: str
     params: Mapping[str, Param]
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileUnknown(_Event):
+class FileUnknown(FileEvent):
     """Whether the object is committed could not be found out: neither success nor failure."""
 
-    file: int
-    name: str
-    key: str
-    size: int
     code: str
     params: Mapping[str, Param]
     seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileVerified(_Event):
+class FileVerified(FileEvent):
     """A local file was compared with the store.
 
-    `match` "failed" means that it could not be compared; `code` and `params` say why.
+    `result` "failed" means that it could not be compared; `code` and `params` say why.
     `verified_by` says what told: the ETag, the object's bytes read back, or the sizes.
     """
 
-    file: int
-    name: str
-    key: str
-    size: int
-    match: Match
-    verified_by: Proof
+    result: VerifyResult
+    verified_by: Evidence
     code: str
     params: Mapping[str, Param]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Warned(_Event):
+class Warned(CallEvent):
     """Something a user should know that stops nothing."""
 
     code: str
@@ -179,7 +177,7 @@ class Warned(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UploadFailed(_Event):
+class CallFailed(CallEvent):
     """The upload as a whole could not start or go on."""
 
     code: str
@@ -187,7 +185,7 @@ class UploadFailed(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UploadFinished(_Event):
+class CallFinished(CallEvent):
     """The last event of an upload that was not cancelled."""
 
     seconds: float
@@ -201,7 +199,7 @@ class EventsLost:
 
 
 Event = (
-    UploadStarted
+    CallStarted
     | ScanFinished
     | EntrySkipped
     | FileStarted
@@ -213,6 +211,6 @@ Event = (
     | FileUnknown
     | FileVerified
     | Warned
-    | UploadFailed
-    | UploadFinished
+    | CallFailed
+    | CallFinished
 )

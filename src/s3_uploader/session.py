@@ -11,13 +11,13 @@ import anyio
 from s3_uploader.allowance import requests_allowed
 from s3_uploader.config import UploadConfig
 from s3_uploader.engine import Call
-from s3_uploader.engine.call import Lessons
-from s3_uploader.engine.channel import Channel
+from s3_uploader.engine.call import StoreState
+from s3_uploader.engine.delivery.channel import Channel
 from s3_uploader.engine.journal import Journal
-from s3_uploader.engine.limiter import Limiter
-from s3_uploader.engine.transfer import SMALL
+from s3_uploader.engine.pacing.limiter import Limiter
+from s3_uploader.engine.transfer.transfer import SMALL
 from s3_uploader.errors import Param, S3UploaderError
-from s3_uploader.events import UploadFailed, UploadFinished, UploadStarted, Warned
+from s3_uploader.events import CallFailed, CallFinished, CallStarted, Warned
 from s3_uploader.plan import StoreLimits
 from s3_uploader.profile import Profile
 from s3_uploader.shortage import shortage_of
@@ -67,7 +67,7 @@ class Session:
     ) -> None:
         self.config = config
         self.limiter = Limiter(limits.requests, config.max_requests or limits.max_requests)
-        self.lessons = Lessons()
+        self.store_state = StoreState()
         self.journal = journal
         self.reader = _reader(config)
         self.stack = AsyncExitStack()
@@ -150,7 +150,7 @@ class Task:
         try:
             for code, params in session.warnings:
                 now = time.monotonic()
-                await events.emit(Warned(upload=self.number, at=now, code=code, params=params))
+                await events.emit(Warned(call=self.number, at=now, code=code, params=params))
             store = await session.store()
             if self.kind != "other":
                 await events.emit(self._started(store, self.kind, runpod=session.runpod))
@@ -161,18 +161,18 @@ class Task:
                 raise
             now = time.monotonic()
             await events.emit(
-                UploadFailed(upload=self.number, at=now, code=expected.code, params=expected.params)
+                CallFailed(call=self.number, at=now, code=expected.code, params=expected.params)
             )
         if self.kind == "other":
             return
         now = time.monotonic()
-        await events.emit(UploadFinished(upload=self.number, at=now, seconds=now - began))
+        await events.emit(CallFinished(call=self.number, at=now, seconds=now - began))
 
     def _started(
         self, store: ObjectStore, kind: Literal["file", "directory"], *, runpod: bool
-    ) -> UploadStarted:
-        return UploadStarted(
-            upload=self.number,
+    ) -> CallStarted:
+        return CallStarted(
+            call=self.number,
             at=time.monotonic(),
             kind=kind,
             source=self.source,
@@ -191,6 +191,6 @@ class Task:
             limiter=session.limiter,
             reader=session.reader,
             events=events,
-            lessons=session.lessons,
+            store_state=session.store_state,
             journal=session.journal,
         )

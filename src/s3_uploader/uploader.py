@@ -35,10 +35,10 @@ from s3_uploader.engine import (
     verify_directory,
     verify_file,
 )
-from s3_uploader.engine.subscription import Subscription
+from s3_uploader.engine.delivery.subscription import Subscription
 from s3_uploader.errors import ConfigError, ResourceError, UploadFailedError
-from s3_uploader.events import Event, FileVerified, UploadFailed
-from s3_uploader.plan import check_key
+from s3_uploader.events import CallFailed, Event, FileVerified
+from s3_uploader.keys import check_key
 from s3_uploader.profile import DEFAULT_PROFILE, Profile, load_profile
 from s3_uploader.session import Session, Task
 from s3_uploader.source import count_files
@@ -255,7 +255,7 @@ class Uploader:
             consumers: called with every event of this call.
 
         Returns:
-            What was found; `match` is "same" if the object holds exactly the file's bytes.
+            What was found; `result` is "same" if the object holds exactly the file's bytes.
 
         Raises:
             S3UploaderError: the store could not be opened; UploadFailedError: the Uploader is not
@@ -364,7 +364,7 @@ class Uploader:
         consumers: Sequence[Consumer],
         *,
         keep_files: bool = True,
-    ) -> tuple[UploadReport, UploadFailed | None]:
+    ) -> tuple[UploadReport, CallFailed | None]:
         builder = ReportBuilder(keep_files=keep_files)
         task = Task(next(self._numbers), kind, source, target, work)
         await self._perform(task, builder, consumers)
@@ -417,13 +417,13 @@ class Uploader:
             subscription.put(event)
 
 
-def _raise_refusal(refusal: UploadFailed | None) -> None:
+def _raise_refusal(refusal: CallFailed | None) -> None:
     if refusal is not None:
         raise UploadFailedError(refusal.code, **refusal.params)
 
 
 def _refused(
-    report: UploadReport, source: str, prefix: str, refusal: UploadFailed, found: int
+    report: UploadReport, source: str, prefix: str, refusal: CallFailed, found: int
 ) -> UploadReport:
     """Count what an upload that could not start, or go on, leaves behind as failed."""
     itself = FileOutcome(

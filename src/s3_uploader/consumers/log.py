@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from s3_uploader.consumers.verification import verdict
 from s3_uploader.events import (
     BytesSent,
+    CallFailed,
+    CallFinished,
+    CallStarted,
     EntrySkipped,
     Event,
     FileFailed,
@@ -18,9 +21,6 @@ from s3_uploader.events import (
     PartReused,
     RequestRetried,
     ScanFinished,
-    UploadFailed,
-    UploadFinished,
-    UploadStarted,
     Warned,
 )
 from s3_uploader.messages import Language, text
@@ -95,7 +95,7 @@ class LogConsumer:
     Args:
         language: "zh" (the contract's) or "en".
         write: takes one or more lines without the last line's end; default prints to stdout.
-        verifying: whether the call is a verification, which `UploadFailed` does not tell.
+        verifying: whether the call is a verification, which `CallFailed` does not tell.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class LogConsumer:
         self._language = language
         self._failure = "log.failed_verify" if verifying else "log.failed"
         self._write = write
-        self._started: UploadStarted | None = None
+        self._started: CallStarted | None = None
         self._progress: _Progress | None = None
         self._scanned = False
         self._total = 0
@@ -122,13 +122,13 @@ class LogConsumer:
     def __call__(self, event: Event) -> None:
         """Print what the event adds to the log."""
         match event:
-            case UploadStarted():
+            case CallStarted():
                 self._started = event
             case Warned(code=code, params=params):
                 self._say("log.warning", reason=text(self._language, code, params))
-            case UploadFailed(code=code, params=params):
+            case CallFailed(code=code, params=params):
                 self._say(self._failure, reason=text(self._language, code, params))
-            case FileVerified(match="same", name=name):
+            case FileVerified(result="same", name=name):
                 self._say("log.verified", name=name, reason=verdict(event, self._language))
             case FileVerified(name=name):
                 self._say("log.not_verified", name=name, reason=verdict(event, self._language))
@@ -141,7 +141,7 @@ class LogConsumer:
 
     # ------------------------------------------------------------------------------ one file
 
-    def _file_event(self, event: Event, started: UploadStarted) -> None:
+    def _file_event(self, event: Event, started: CallStarted) -> None:
         match event:
             case FileStarted() if self._progress is None:
                 self._progress = _Progress(event.size, event.at)
@@ -194,7 +194,7 @@ class LogConsumer:
 
     # --------------------------------------------------------------------------- a directory
 
-    def _directory_event(self, event: Event, started: UploadStarted) -> None:
+    def _directory_event(self, event: Event, started: CallStarted) -> None:
         match event:
             case ScanFinished():
                 self._directory_header(event, started)
@@ -206,7 +206,7 @@ class LogConsumer:
                 self._say("log.skipped", name=name, reason=text(self._language, code, params))
             case RequestRetried():
                 self._retried(event)
-            case UploadFinished():
+            case CallFinished():
                 self._summary()
             case _:
                 pass
@@ -219,7 +219,7 @@ class LogConsumer:
         if self._linked:
             self._say("log.summary_linked", linked=self._linked, outside=self._outside)
 
-    def _directory_header(self, event: ScanFinished, started: UploadStarted) -> None:
+    def _directory_header(self, event: ScanFinished, started: CallStarted) -> None:
         self._scanned = True
         self._total = event.files
         self._linked, self._outside = event.linked, event.outside
@@ -232,7 +232,7 @@ class LogConsumer:
             self._item(held, started)
         self._held.clear()
 
-    def _item(self, event: _Outcome, started: UploadStarted) -> None:
+    def _item(self, event: _Outcome, started: CallStarted) -> None:
         self._success += isinstance(event, FileUploaded)
         self._failed += not isinstance(event, FileUploaded)
         self._unknown += isinstance(event, FileUnknown)
@@ -253,10 +253,10 @@ class LogConsumer:
 
     # -------------------------------------------------------------------------------- shared
 
-    def _store(self, code: str, started: UploadStarted) -> None:
+    def _store(self, code: str, started: CallStarted) -> None:
         self._say(code, endpoint=started.endpoint, region=started.region, bucket=started.bucket)
 
-    def _pod_path(self, started: UploadStarted, key: str) -> None:
+    def _pod_path(self, started: CallStarted, key: str) -> None:
         """Say where a pod sees the key: RunPod mounts the volume's root as /workspace."""
         if not started.runpod:
             return
@@ -284,7 +284,7 @@ class LogConsumer:
         return text(self._language, code, params)
 
 
-def _url(started: UploadStarted, key: str) -> str:
+def _url(started: CallStarted, key: str) -> str:
     return f"s3://{started.bucket}/{key}"
 
 

@@ -4,13 +4,13 @@ import logging
 
 from s3_uploader.consumers.verification import verdict
 from s3_uploader.events import (
+    CallFailed,
     Event,
     FileFailed,
     FileUnknown,
     FileUploaded,
     FileVerified,
     RequestRetried,
-    UploadFailed,
     Warned,
 )
 from s3_uploader.messages import Language, printable, text
@@ -40,10 +40,10 @@ class RecordConsumer:
             ):
                 if code != "upload.stopped":
                     logger.error("%s: %s", printable(name), text(self._language, code, params))
-            case FileVerified(name=name, match=found):
+            case FileVerified(name=name, result=found):
                 if found != "same":
                     logger.error("%s: %s", printable(name), verdict(event, self._language))
-            case UploadFailed(code=code, params=params):
+            case CallFailed(code=code, params=params):
                 logger.error("%s", text(self._language, code, params))
             case Warned(code=code, params=params):
                 logger.warning("%s", text(self._language, code, params))

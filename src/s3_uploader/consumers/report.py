@@ -6,15 +6,15 @@ from typing import Literal
 
 from s3_uploader.errors import Param, UploadFailedError
 from s3_uploader.events import (
+    CallFailed,
+    CallFinished,
     EntrySkipped,
     Event,
+    Evidence,
     FileFailed,
     FileUnknown,
     FileUploaded,
     ScanFinished,
-    UploadFailed,
-    UploadFinished,
-    Verified,
 )
 from s3_uploader.messages import Language, text
 
@@ -42,7 +42,7 @@ class FileOutcome:
     seconds: float
     etag: str = ""
     parts: int = 0
-    verified_by: Verified = "none"
+    verified_by: Evidence = "none"
     reused: int = 0
     error: str = ""
     params: Mapping[str, Param] = field(default_factory=dict)
@@ -148,7 +148,7 @@ class ReportBuilder:
         self._linked = 0
         self._outside = 0
         self._seconds = 0.0
-        self.refusal: UploadFailed | None = None
+        self.refusal: CallFailed | None = None
 
     def __call__(self, event: Event) -> None:
         """Fold the event in."""
@@ -169,9 +169,9 @@ class ReportBuilder:
                 self._linked, self._outside = linked, outside
             case EntrySkipped():
                 self._skipped.append(event.name)
-            case UploadFailed():
+            case CallFailed():
                 self.refusal = event
-            case UploadFinished():
+            case CallFinished():
                 self._seconds = event.seconds
             case _:
                 pass

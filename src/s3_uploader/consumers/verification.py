@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from s3_uploader.events import Event, FileVerified, UploadFailed
+from s3_uploader.events import CallFailed, Event, FileVerified
 from s3_uploader.messages import Language, text
 
 _SENTENCES = {
@@ -43,7 +43,7 @@ class VerifyBuilder:
     """A consumer that folds the events of one verification into a `VerifyReport`."""
 
     def __init__(self) -> None:
-        self.refusal: UploadFailed | None = None
+        self.refusal: CallFailed | None = None
         self.last: FileVerified | None = None
         self._counts = {"same": 0, "different": 0, "missing": 0, "failed": 0}
         self._files: list[FileVerified] = []
@@ -53,10 +53,10 @@ class VerifyBuilder:
         match event:
             case FileVerified():
                 self.last = event
-                self._counts[event.match] += 1
-                if event.match != "same":
+                self._counts[event.result] += 1
+                if event.result != "same":
                     self._files.append(event)
-            case UploadFailed():
+            case CallFailed():
                 self.refusal = event
             case _:
                 pass
@@ -70,4 +70,4 @@ def verdict(event: FileVerified, language: Language) -> str:
     """Return what was found of a file as a sentence."""
     if event.code:
         return text(language, event.code, event.params)
-    return text(language, _SENTENCES[event.match], {"key": event.key})
+    return text(language, _SENTENCES[event.result], {"key": event.key})

@@ -1,11 +1,10 @@
 """The asyncio engine: many files, one file, one request, and the events they tell."""
 
 from s3_uploader.engine.call import Call
-from s3_uploader.engine.channel import Consumer, dispatching
-from s3_uploader.engine.directory import upload_directory
-from s3_uploader.engine.file import upload_file
-from s3_uploader.engine.orphans import PendingUpload, abort_pending, pending
-from s3_uploader.engine.verify import verify_directory, verify_file
+from s3_uploader.engine.delivery.channel import Consumer, dispatching
+from s3_uploader.engine.operations.pending import PendingUpload, abort_pending, pending
+from s3_uploader.engine.operations.upload import upload_directory, upload_file
+from s3_uploader.engine.operations.verify import verify_directory, verify_file
 
 __all__ = [
     "Call",

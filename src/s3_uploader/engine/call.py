@@ -10,13 +10,13 @@ from typing import TypeVar
 import anyio
 
 from s3_uploader.config import UploadConfig
-from s3_uploader.engine.channel import Channel
-from s3_uploader.engine.history import History
+from s3_uploader.engine.delivery.channel import Channel
 from s3_uploader.engine.journal import Journal, Place
-from s3_uploader.engine.limiter import Limiter
-from s3_uploader.engine.retry import RetryPolicy, retries_of
+from s3_uploader.engine.journal.history import History
+from s3_uploader.engine.pacing.limiter import Limiter
+from s3_uploader.engine.pacing.retry import RetryPolicy, retries_of
 from s3_uploader.errors import IntegrityError, Param, ResourceError, S3UploaderError, StoreError
-from s3_uploader.events import RequestRetried, Warned
+from s3_uploader.events import PART_EVENTS, Event, RequestRetried, Warned
 from s3_uploader.plan import StoreLimits
 from s3_uploader.shortage import shortage_of
 from s3_uploader.source import SmallFileReader, Within
@@ -26,13 +26,13 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Lessons:
+class StoreState:
     """What the store has taught; shared by all calls of an Uploader.
 
     Attributes:
         answered: whether it has ever answered.
         max_body: bytes of the largest body it takes, as far as it refused larger ones.
-        bucket_seen: whether the bucket is known to exist.
+        bucket_exists: whether the bucket is known to exist.
         head_seen: whether a HEAD in a verification has ever said what is there, or that nothing is.
         content_md5: whether it demands Content-MD5 with every body.
         named_etag: the first ETag it named that is no digest.
@@ -41,7 +41,7 @@ class Lessons:
 
     answered: bool = False
     max_body: int | None = None
-    bucket_seen: bool = False
+    bucket_exists: bool = False
     head_seen: bool = False
     content_md5: bool = False
     named_etag: str = ""
@@ -76,7 +76,7 @@ class Lessons:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class FileJob:
     """One file to upload. `size` is bytes as last measured, `within` is checked at opening."""
 
     file: int
@@ -102,7 +102,7 @@ class Call:
     limiter: Limiter
     reader: SmallFileReader
     events: Channel
-    lessons: Lessons
+    store_state: StoreState
     journal: Journal | None = None
     content_type: str | None = None
     stopped: StoreError | None = None
@@ -113,23 +113,42 @@ class Call:
     @property
     def limits(self) -> StoreLimits:
         """What the store takes, as far as is known by now."""
-        return self.lessons.limits(self.store.limits)
+        return self.store_state.limits(self.store.limits)
 
     def place(self, key: str) -> Place:
         """Return where the object of this key is."""
         return Place(self.store.endpoint, self.store.bucket, key)
 
+    async def emit(
+        self, kind: Callable[..., Event], job: FileJob | None = None, **fields: object
+    ) -> None:
+        """Emit an event of this call, of `job` if it is a file's; `fields` are the rest."""
+        await self.events.emit(self._event(kind, job, fields))
+
+    def offer(self, kind: Callable[..., Event], job: FileJob, **fields: object) -> None:
+        """Emit an event that may be dropped where consumers fall behind."""
+        self.events.offer(self._event(kind, job, fields))
+
+    def _event(
+        self, kind: Callable[..., Event], job: FileJob | None, fields: dict[str, object]
+    ) -> Event:
+        if job is not None:
+            fields["file"] = job.file
+            if kind not in PART_EVENTS:
+                fields["name"], fields["key"] = job.name, job.key
+                fields.setdefault("size", job.size)
+        return kind(call=self.number, at=time.monotonic(), **fields)
+
     async def warn(self, code: str, *, once: bool = False, **params: Param) -> None:
-        """Tell the user something that stops nothing; with `once`, one time per Uploader."""
-        if once and code in self.lessons.warned:
+        """Warn the user of what is not fatal; with `once`, one time per Uploader."""
+        if once and code in self.store_state.warned:
             return
-        self.lessons.warned.add(code)
-        now = time.monotonic()
-        await self.events.emit(Warned(upload=self.number, at=now, code=code, params=params))
+        self.store_state.warned.add(code)
+        await self.emit(Warned, code=code, params=params)
 
     async def request(
         self,
-        job: Job,
+        job: FileJob,
         operation: str,
         attempt: Callable[[], Awaitable[T]],
         *,
@@ -167,7 +186,7 @@ class Call:
         except (StoreError, IntegrityError) as error:
             self.limiter.failed(error)
             if getattr(error, "status", None) and error.code != "store.bad_response":
-                self.lessons.answered = True
+                self.store_state.answered = True
             raise
         except Exception as error:
             shortage = shortage_of(error)
@@ -177,12 +196,12 @@ class Call:
             raise shortage from error
         else:
             self.limiter.succeeded(size, began)
-            self.lessons.answered = True
+            self.store_state.answered = True
             return result
         finally:
             self.limiter.release(token)
 
-    def delay(self, job: Job, error: S3UploaderError, number: int) -> float | None:
+    def delay(self, job: FileJob, error: S3UploaderError, number: int) -> float | None:
         """Return the seconds to wait after failed attempt `number`, None if it was the last.
 
         A file has retries for each of its requests, and for all together.
@@ -191,14 +210,14 @@ class Call:
         if retried >= retries_of(job.size, self.limits.part_size, self.config.max_attempts):
             return None
         policy = RetryPolicy.of(self.config)
-        delay = policy.delay(error, number, reached=self.lessons.answered, rng=self._rng)
+        delay = policy.delay(error, number, reached=self.store_state.answered, rng=self._rng)
         if delay is not None:
             self._retried[job.file] = retried + 1
         return delay
 
     async def back_off(
         self,
-        job: Job,
+        job: FileJob,
         operation: str,
         number: int,
         error: S3UploaderError,
@@ -207,18 +226,14 @@ class Call:
         part: int | None = None,
     ) -> None:
         """Tell that attempt `number` failed, and wait before the next."""
-        await self.events.emit(
-            RequestRetried(
-                upload=self.number,
-                at=time.monotonic(),
-                file=job.file,
-                key=job.key,
-                operation=operation,
-                part=part,
-                attempt=number,
-                delay=delay,
-                code=error.code,
-                params=error.params,
-            )
+        await self.emit(
+            RequestRetried,
+            job,
+            operation=operation,
+            part=part,
+            attempt=number,
+            delay=delay,
+            code=error.code,
+            params=error.params,
         )
         await anyio.sleep(delay)

@@ -340,7 +340,7 @@ TEXTS = {
         "The Python interpreter is ending and no longer starts what this upload needs ({detail}). "
         "Upload before the main thread ends, and wait for it there (Thread.join)."
     ),
-    # Proof.
+    # Evidence.
     "integrity.etag": (
         "What the store says it received of '{key}' differs from the bytes that were read: its "
         "ETag is {actual}, expected {expected}. Do not trust an object there; upload it again."

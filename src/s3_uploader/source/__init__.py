@@ -8,7 +8,7 @@ from s3_uploader.source.fingerprint import (
     open_source,
     recheck,
 )
-from s3_uploader.source.ranges import FileRange, stoppable
+from s3_uploader.source.ranges import FileRange, run_in_thread
 from s3_uploader.source.small import SmallFileReader
 from s3_uploader.source.walk import Entry, Problem, Skipped, SourceFile, count_files, walk
 from s3_uploader.source.within import Within
@@ -29,6 +29,6 @@ __all__ = [
     "open_regular",
     "open_source",
     "recheck",
-    "stoppable",
+    "run_in_thread",
     "walk",
 ]

@@ -63,7 +63,7 @@ class _Teller:
             self._loop.call_soon_threadsafe(self._progress, sent)
 
 
-async def stoppable(work: Callable[[Callable[[], bool]], T]) -> T:
+async def run_in_thread(work: Callable[[Callable[[], bool]], T]) -> T:
     """Run `work` in a worker thread; cancelled, return at once.
 
     `work` is given a function that says whether to stop, to be asked at each block.
@@ -152,7 +152,7 @@ class FileRange:
             SourceError: as `chunks`.
         """
         if self._checksumming or md5:
-            await stoppable(partial(self._digest, md5=md5))
+            await run_in_thread(partial(self._digest, md5=md5))
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the range from its first byte, in blocks of at most 1 MiB.
@@ -235,7 +235,7 @@ class FileRange:
         Raises:
             SourceError: as `chunks`.
         """
-        await stoppable(self._read_through)
+        await run_in_thread(self._read_through)
         return self._md5
 
     def _digest(self, stopped: Callable[[], bool], *, md5: bool) -> None:

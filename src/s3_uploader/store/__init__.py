@@ -1,6 +1,5 @@
 """The seam to the network: what the engine asks of a store, and the lanes that serve it."""
 
-from s3_uploader.store.answers import error_from_answer
 from s3_uploader.store.base import (
     Body,
     BytesBody,
@@ -13,6 +12,7 @@ from s3_uploader.store.base import (
     StoredPart,
     UploadInfo,
 )
+from s3_uploader.store.errors import error_from_response
 
 __all__ = [
     "Body",
@@ -25,5 +25,5 @@ __all__ = [
     "Span",
     "StoredPart",
     "UploadInfo",
-    "error_from_answer",
+    "error_from_response",
 ]

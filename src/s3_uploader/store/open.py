@@ -12,8 +12,8 @@ from s3_uploader import to_thread
 from s3_uploader.config import UploadConfig
 from s3_uploader.errors import ConfigError
 from s3_uploader.profile import Profile, check_endpoint
-from s3_uploader.store.answers import check_bucket
 from s3_uploader.store.base import ObjectStore
+from s3_uploader.store.errors import check_bucket
 from s3_uploader.store.fallback import FallbackStore
 from s3_uploader.store.proxy import check_proxy, proxy_for
 from s3_uploader.store.sigv4 import Credentials
@@ -21,7 +21,7 @@ from s3_uploader.store.trust import tls_context
 from s3_uploader.store.wire import Identity, WireStore
 
 if TYPE_CHECKING:
-    from s3_uploader.store.boto import BotoStore
+    from s3_uploader.store.boto.store import BotoStore
 
 
 @asynccontextmanager
@@ -84,7 +84,7 @@ class _Control:
             store: BotoStore | None = self.opened
             if store is None:
                 # In a thread: importing aioboto3 takes longer than sending a small file.
-                boto = await to_thread.run_sync(import_module, "s3_uploader.store.boto_client")
+                boto = await to_thread.run_sync(import_module, "s3_uploader.store.boto.client")
                 opening = boto.open_boto_store(self._profile, self._config)
                 opened: BotoStore = await self._stack.enter_async_context(opening)
                 # An AWS profile's own was not looked at before.
@@ -146,7 +146,7 @@ class _FromAws:
     async def renew(self, expired: Credentials) -> bool:
         """Look for credentials as a new process would."""
         if await self.current() == expired:
-            boto = await to_thread.run_sync(import_module, "s3_uploader.store.boto_client")
+            boto = await to_thread.run_sync(import_module, "s3_uploader.store.boto.client")
             provider = await boto.find_credentials(self._profile)
             if provider is None:
                 return False

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from s3_uploader.errors import StoreError
-from s3_uploader.store.answers import Request
 from s3_uploader.store.base import StoredPart, UploadInfo
+from s3_uploader.store.errors import Request
 
 T = TypeVar("T")
 M = TypeVar("M")

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from s3_uploader.errors import StoreError
-from s3_uploader.store.answers import Request
+from s3_uploader.store.errors import Request
 from s3_uploader.store.sigv4 import quote_path
 
 REDIRECTS = frozenset({301, 302, 307, 308})

@@ -11,9 +11,9 @@ import re
 from datetime import UTC, datetime
 
 from s3_uploader.errors import StoreError
-from s3_uploader.store.answers import Request, error_from_answer, http_time
 from s3_uploader.store.base import ObjectInfo, Receipt, StoredPart, UploadInfo
 from s3_uploader.store.document import Element
+from s3_uploader.store.errors import Request, error_from_response, http_time
 from s3_uploader.store.pages import Page, PartsPage, UploadsPage
 from s3_uploader.store.response import Response
 
@@ -64,7 +64,7 @@ def error_of(request: Request, response: Response) -> StoreError | None:
     code, message = _code_and_message(response, root)
     status = _INTERNAL_ERROR if succeeded else response.status
     retry_after = response.header(b"retry-after")
-    return error_from_answer(request, status, code, message, retry_after)
+    return error_from_response(request, status, code, message, retry_after)
 
 
 def error_code(response: Response) -> str:

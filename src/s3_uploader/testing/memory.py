@@ -17,9 +17,9 @@ from s3_uploader.store import (
     Receipt,
     StoredPart,
     UploadInfo,
-    error_from_answer,
+    error_from_response,
 )
-from s3_uploader.store.answers import Request
+from s3_uploader.store.errors import Request
 
 
 @dataclass(slots=True)
@@ -172,7 +172,7 @@ class MemoryStore:
         self, operation: str, key: str, status: int, s3_code: str, size: int = 0
     ) -> StoreError:
         request = Request(operation, key, self.bucket, self.endpoint, size)
-        return error_from_answer(request, status, s3_code, "")
+        return error_from_response(request, status, s3_code, "")
 
 
 def _md5(data: bytes) -> "hashlib._Hash":

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from s3_uploader.events import Verified
+from s3_uploader.events import Evidence
 from s3_uploader.source import Fingerprint
 
 
@@ -42,7 +42,7 @@ class SentPart:
     size: int
     md5: str
     etag: str
-    verified_by: Verified
+    verified_by: Evidence
     crc64nvme: str = ""
 
 
@@ -84,5 +84,5 @@ class Committed:
 
     etag: str
     parts: int
-    verified_by: Verified
+    verified_by: Evidence
     renumbered: bool = False

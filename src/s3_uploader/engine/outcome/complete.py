@@ -12,7 +12,7 @@ from typing import Literal
 
 import anyio
 
-from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.call import Call, FileJob
 from s3_uploader.engine.journal import SentPart
 from s3_uploader.engine.outcome.head import Content, Published, budget, damaged, look
 from s3_uploader.engine.outcome.put import LOOKS, may_have_happened
@@ -23,7 +23,7 @@ from s3_uploader.errors import (
     S3UploaderError,
     StoreError,
 )
-from s3_uploader.plan import GIB
+from s3_uploader.sizes import GIB
 from s3_uploader.store import CompletedPart, Receipt
 
 _SHORTEST_POLL, _LONGEST_POLL = 0.05, 15.0
@@ -60,7 +60,7 @@ class _Evidence:
 
 async def publish(
     call: Call,
-    job: Job,
+    job: FileJob,
     upload: Upload,
     content: Content,
     parts: list[SentPart],
@@ -108,7 +108,7 @@ async def publish(
 
 
 def _delay(
-    call: Call, job: Job, failure: StoreError, evidence: _Evidence, number: int
+    call: Call, job: FileJob, failure: StoreError, evidence: _Evidence, number: int
 ) -> float | None:
     """Take failed attempt `number` into account; return the seconds to wait, None if it was last.
 
@@ -125,7 +125,7 @@ def _delay(
 
 
 async def _complete(
-    call: Call, job: Job, upload: Upload, parts: list[CompletedPart], crc64nvme: str
+    call: Call, job: FileJob, upload: Upload, parts: list[CompletedPart], crc64nvme: str
 ) -> Receipt:
     try:
         return await call.store.complete_multipart_upload(
@@ -138,7 +138,7 @@ async def _complete(
         raise
 
 
-async def _confirmed(call: Call, job: Job, content: Content, receipt: Receipt) -> Published:
+async def _confirmed(call: Call, job: FileJob, content: Content, receipt: Receipt) -> Published:
     """Return the object that a response names, or HEAD's where its ETag is not what was sent."""
     etag, crc = receipt.etag.lower(), receipt.crc64nvme
     told = Published(receipt.etag, "response", receipt.opaque, crc)
@@ -168,7 +168,7 @@ async def _confirmed(call: Call, job: Job, content: Content, receipt: Receipt) -
 
 async def _poll(
     call: Call,
-    job: Job,
+    job: FileJob,
     upload: Upload,
     content: Content,
     evidence: _Evidence,
@@ -199,7 +199,7 @@ async def _poll(
 
 async def _check_parts(
     call: Call,
-    job: Job,
+    job: FileJob,
     upload: Upload,
     parts: list[SentPart],
     evidence: _Evidence,

@@ -11,11 +11,11 @@ from typing import Literal
 
 import anyio
 
-from s3_uploader.engine.call import Call, Job
-from s3_uploader.engine.proof import is_md5, may_be_md5
+from s3_uploader.engine.call import Call, FileJob
+from s3_uploader.engine.outcome.proof import is_md5, may_be_md5
 from s3_uploader.engine.upload import TOKEN
 from s3_uploader.errors import IntegrityError, SourceError, StoreError
-from s3_uploader.plan import GIB
+from s3_uploader.sizes import GIB
 from s3_uploader.source import FileRange, Fingerprint
 from s3_uploader.store import ObjectInfo
 
@@ -57,7 +57,7 @@ class Content:
     """
 
     def __init__(
-        self, job: Job, fingerprint: Fingerprint | None, composite: str = "", token: str = ""
+        self, job: FileJob, fingerprint: Fingerprint | None, composite: str = "", token: str = ""
     ) -> None:
         self.composite = composite
         self._job = job
@@ -110,7 +110,7 @@ class Look:
     info: ObjectInfo | None = None
 
 
-async def look(call: Call, job: Job, content: Content) -> Look:
+async def look(call: Call, job: FileJob, content: Content) -> Look:
     """Ask what is at the key."""
     try:
         info = await call.attempt(lambda: call.store.head_object(job.key))
@@ -122,7 +122,7 @@ async def look(call: Call, job: Job, content: Content) -> Look:
     return Look(likeness, info=info)
 
 
-def damaged(job: Job, content: Content, info: ObjectInfo) -> IntegrityError:
+def damaged(job: FileJob, content: Content, info: ObjectInfo) -> IntegrityError:
     """Return the error of an object that is the work of our upload, and not the file's bytes."""
     if info.size not in {None, job.size}:
         return IntegrityError(
@@ -132,7 +132,9 @@ def damaged(job: Job, content: Content, info: ObjectInfo) -> IntegrityError:
     return IntegrityError("integrity.damaged", key=job.key, actual=info.etag, expected=expected)
 
 
-async def find(call: Call, job: Job, content: Content, pauses: Sequence[float]) -> Published | None:
+async def find(
+    call: Call, job: FileJob, content: Content, pauses: Sequence[float]
+) -> Published | None:
     """Return the object at the key if it has our content.
 
     Looked for once more after each of `pauses` (seconds), unless what is there is damaged.
@@ -145,7 +147,7 @@ async def find(call: Call, job: Job, content: Content, pauses: Sequence[float]) 
     return None
 
 
-def budget(call: Call, job: Job) -> float:
+def budget(call: Call, job: FileJob) -> float:
     """Return the seconds to find out what became of a request whose response was lost."""
     if call.config.outcome_timeout is not None:
         return call.config.outcome_timeout

@@ -4,11 +4,11 @@ import time
 
 import anyio
 
-from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.call import Call, FileJob
 from s3_uploader.engine.outcome.head import budget
-from s3_uploader.engine.proof import is_md5
+from s3_uploader.engine.outcome.proof import is_md5
 from s3_uploader.errors import OutcomeUnknownError, ResourceError, StoreError
-from s3_uploader.store.answers import NO_CONNECTION
+from s3_uploader.store.errors import NO_CONNECTION
 
 LOOKS = (0.1, 0.3, 1.0)
 """Seconds between the looks at an object that is not what the response to its upload says."""
@@ -55,7 +55,7 @@ class Doubt:
             self.lost |= from_elsewhere or error.code == "store.bad_response"
 
 
-async def resolve_put(call: Call, job: Job, error: StoreError, doubt: Doubt, md5: str) -> str:
+async def resolve_put(call: Call, job: FileJob, error: StoreError, doubt: Doubt, md5: str) -> str:
     """Return the ETag of the object if a PUT that ended with `error` took effect all the same.
 
     `md5` is the MD5 of its body, "" if unknown.

@@ -12,11 +12,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import cast
 
-from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.call import Call, FileJob
 from s3_uploader.engine.outcome.head import Content
-from s3_uploader.engine.proof import may_be_md5
+from s3_uploader.engine.outcome.proof import may_be_md5
 from s3_uploader.errors import IntegrityError, OutcomeUnknownError, StoreError
-from s3_uploader.events import Verified
+from s3_uploader.events import Evidence
 from s3_uploader.store import ObjectInfo
 
 _CLOCK_GRAIN = 2.0
@@ -38,7 +38,7 @@ class Claim:
     md5: str = ""
 
 
-async def confirm_size(call: Call, job: Job, content: Content, claim: Claim) -> Verified:
+async def confirm_size(call: Call, job: FileJob, content: Content, claim: Claim) -> Evidence:
     """Return what proves an object of which the response proved nothing: "size", or better.
 
     Raises:
@@ -46,7 +46,7 @@ async def confirm_size(call: Call, job: Job, content: Content, claim: Claim) -> 
         OutcomeUnknownError: it is not seen, or what is seen may be another object.
     """
 
-    async def check() -> Verified:
+    async def check() -> Evidence:
         try:
             info = await call.store.head_object(job.key)
         except StoreError as error:
@@ -57,7 +57,7 @@ async def confirm_size(call: Call, job: Job, content: Content, claim: Claim) -> 
             actual = str(info.size)
             raise IntegrityError("integrity.size", key=job.key, actual=actual, expected=size)
         proof = await _prove(content, claim, info, time.monotonic() - claim.began)
-        versions = call.lessons.tells_versions(claim.etag) or content.is_ours(info)
+        versions = call.store_state.tells_versions(claim.etag) or content.is_ours(info)
         if proof == "size" and not versions and await _holds_another(call, job, claim):
             proof = None
         if proof is None:
@@ -76,7 +76,7 @@ async def confirm_size(call: Call, job: Job, content: Content, claim: Claim) -> 
         raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=str(error)) from error
 
 
-async def _holds_another(call: Call, job: Job, claim: Claim) -> bool:
+async def _holds_another(call: Call, job: FileJob, claim: Claim) -> bool:
     """Read the object back, if it was sent with one request; whether it is not what was sent."""
     if not claim.md5:
         return False
@@ -97,7 +97,7 @@ async def _holds_another(call: Call, job: Job, claim: Claim) -> bool:
 
 async def _prove(
     content: Content, claim: Claim, info: ObjectInfo, elapsed: float
-) -> Verified | None:
+) -> Evidence | None:
     """Return what proves the object, None if it may be another; `elapsed` seconds since began."""
     etag = info.etag.lower()
     if not info.opaque:

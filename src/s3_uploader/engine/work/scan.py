@@ -1,7 +1,6 @@
 """An operation over a tree: the walk fills a bounded queue, bounded workers empty it."""
 
 import os
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
@@ -11,17 +10,17 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from s3_uploader import to_thread
 from s3_uploader.config import Symlinks
-from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.call import Call, FileJob
 from s3_uploader.engine.work.workers import run_workers
 from s3_uploader.errors import InvalidKeyError, S3UploaderError, SourceError
 from s3_uploader.events import EntrySkipped, ScanFinished
-from s3_uploader.plan import check_key
+from s3_uploader.keys import check_key
 from s3_uploader.source import Entry, Problem, Skipped, SourceFile, walk
 
 QUEUE_BATCHES = 128
 """Batches of entries (256 each) the walk may be ahead of the workers: bounds memory."""
 
-Handle = Callable[[Job, S3UploaderError | None], Awaitable[None]]
+Handle = Callable[[FileJob, S3UploaderError | None], Awaitable[None]]
 """What is done with each file; with an error it cannot be done."""
 
 _Walk = Callable[[], Iterator[list[Entry]]]
@@ -64,10 +63,10 @@ async def run_over(call: Call, root: str, prefix: str, symlinks: Symlinks, handl
             await run_workers(backlog.take, handle_entry, call.limiter)
 
 
-def _job(entry: SourceFile | Problem, number: int, path: str, key: str) -> Job:
+def _job(entry: SourceFile | Problem, number: int, path: str, key: str) -> FileJob:
     if isinstance(entry, Problem):
-        return Job(number, entry.name, path, key, 0)
-    return Job(number, entry.name, path, key, entry.size, entry.within)
+        return FileJob(number, entry.name, path, key, 0)
+    return FileJob(number, entry.name, path, key, entry.size, entry.within)
 
 
 def _problem(call: Call, entry: Entry, key: str) -> S3UploaderError | None:
@@ -169,15 +168,12 @@ class _Totals:
         if self._told:
             return
         self._told = True
-        await call.events.emit(
-            ScanFinished(
-                upload=call.number,
-                at=time.monotonic(),
-                files=self.files,
-                size=self.size,
-                linked=self.linked,
-                outside=self.outside,
-            )
+        await call.emit(
+            ScanFinished,
+            files=self.files,
+            size=self.size,
+            linked=self.linked,
+            outside=self.outside,
         )
 
 
@@ -196,12 +192,4 @@ async def _count_ahead(call: Call, walk_tree: _Walk, told: _Totals) -> None:
 
 
 async def _skipped(call: Call, entry: Skipped) -> None:
-    await call.events.emit(
-        EntrySkipped(
-            upload=call.number,
-            at=time.monotonic(),
-            name=entry.name,
-            code=entry.error.code,
-            params=entry.error.params,
-        )
-    )
+    await call.emit(EntrySkipped, name=entry.name, code=entry.error.code, params=entry.error.params)

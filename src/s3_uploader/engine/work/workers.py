@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import anyio
 
-from s3_uploader.engine.limiter import Limiter
+from s3_uploader.engine.pacing.limiter import Limiter
 
 T = TypeVar("T")
 

@@ -12,7 +12,6 @@ from s3_uploader.config import UploadConfig
 from s3_uploader.errors import StoreError
 from s3_uploader.events import Lane
 from s3_uploader.store import results
-from s3_uploader.store.answers import Request, error_from_os, http_time
 from s3_uploader.store.base import (
     Body,
     BytesBody,
@@ -23,6 +22,7 @@ from s3_uploader.store.base import (
     UploadInfo,
 )
 from s3_uploader.store.document import parts_document
+from s3_uploader.store.errors import Request, error_from_os, http_time
 from s3_uploader.store.fallback import CannotServeError
 from s3_uploader.store.pages import PartsPage, UploadsPage, all_items
 from s3_uploader.store.redirects import MAX_HOPS, REDIRECTS, Target, follow

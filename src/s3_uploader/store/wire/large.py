@@ -109,7 +109,7 @@ class LargeSender:
             self._busy -= 1
         self._buffers.append(buffer)
         if reusable:
-            self._pool.give_back(connection)
+            self._pool.release(connection)
         else:
             connection.close()
         return response

@@ -49,7 +49,7 @@ class Pool(Generic[C]):
             connection.close()
         return None
 
-    def give_back(self, connection: C) -> None:
+    def release(self, connection: C) -> None:
         """Keep a connection for the next request."""
         connection.used = time.monotonic()
         self._idle.append(connection)

@@ -177,7 +177,7 @@ class SmallSender:
         finally:
             self._busy.discard(connection)
         if reusable:
-            self._pool.give_back(connection)
+            self._pool.release(connection)
         else:
             connection.close()
         return response

@@ -16,14 +16,14 @@ from botocore import exceptions as botocore_errors
 from s3_uploader.errors import ConfigError, S3UploaderError, StoreError
 from s3_uploader.ini import ini_fault
 from s3_uploader.shortage import shortage_of
-from s3_uploader.store.answers import (
+from s3_uploader.store.boto.transport import RedirectedError
+from s3_uploader.store.errors import (
     NO_CONNECTION,
     RETRYABLE_STATUS,
     Request,
     bad_bucket,
     error_from_os,
 )
-from s3_uploader.store.boto_transport import RedirectedError
 from s3_uploader.store.proxy import Proxy, proxy_for
 from s3_uploader.store.redirects import Target, follow, moved
 from s3_uploader.store.response import Response

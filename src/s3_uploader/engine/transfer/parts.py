@@ -1,21 +1,20 @@
 """A file in parts: taken up where an earlier upload stopped, sent, published."""
 
-import time
 from dataclasses import dataclass
 
 import anyio
 
 from s3_uploader import to_thread
-from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.call import Call, FileJob
 from s3_uploader.engine.journal import SentPart
-from s3_uploader.engine.multipart import create, ending
 from s3_uploader.engine.outcome import Content, PartsLostError, Published, publish
-from s3_uploader.engine.proof import composite_etag, expected_etag, prove
-from s3_uploader.engine.resume import take_up
+from s3_uploader.engine.outcome.proof import composite_etag, expected_etag, prove
+from s3_uploader.engine.transfer.multipart import create, ending
+from s3_uploader.engine.transfer.resume import find_resumable
 from s3_uploader.engine.upload import Upload
 from s3_uploader.engine.work import run_workers
 from s3_uploader.errors import S3UploaderError, StoreError
-from s3_uploader.events import BytesSent, PartReused, Verified
+from s3_uploader.events import BytesSent, Evidence, PartReused
 from s3_uploader.plan import Part, PartPlan, plan_parts
 from s3_uploader.source import FileRange, Fingerprint, combined, recheck
 from s3_uploader.store import Receipt
@@ -25,7 +24,7 @@ _RESENDS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
+class StoredFile:
     """A file the store holds; `reused` of its `size` bytes were there before.
 
     Attributes:
@@ -37,20 +36,22 @@ class Delivered:
     size: int
     etag: str
     parts: int
-    verified_by: Verified
+    verified_by: Evidence
     reused: int = 0
     claimed: bool = False
     content: Content | None = None
     md5: str = ""
 
 
-async def put_parts(call: Call, job: Job, fingerprint: Fingerprint, content_type: str) -> Delivered:
+async def put_parts(
+    call: Call, job: FileJob, fingerprint: Fingerprint, content_type: str
+) -> StoredFile:
     """Upload a file in parts.
 
     Raises:
         S3UploaderError: what could not be done; the upload is then kept for later or aborted.
     """
-    found = await take_up(call, job, fingerprint)
+    found = await find_resumable(call, job, fingerprint)
     if found is not None and found.published is not None:
         done = await _published(call, job, fingerprint, found.upload, found.published)
         if done is not None:
@@ -72,20 +73,12 @@ async def put_parts(call: Call, job: Job, fingerprint: Fingerprint, content_type
 
 
 def send_range(
-    call: Call, job: Job, fingerprint: Fingerprint, part: Part, *, crc64nvme: bool
+    call: Call, job: FileJob, fingerprint: Fingerprint, part: Part, *, crc64nvme: bool
 ) -> FileRange:
     """Return a part of the file as a body that tells its progress; MD5 or `crc64nvme` proves it."""
 
     def progress(sent: int) -> None:
-        call.events.offer(
-            BytesSent(
-                upload=call.number,
-                at=time.monotonic(),
-                file=job.file,
-                part=part.number,
-                sent=sent,
-            )
-        )
+        call.offer(BytesSent, job, part=part.number, sent=sent)
 
     return FileRange(
         job.path,
@@ -99,8 +92,8 @@ def send_range(
 
 
 async def _published(
-    call: Call, job: Job, fingerprint: Fingerprint, upload: Upload, published: Published
-) -> Delivered | None:
+    call: Call, job: FileJob, fingerprint: Fingerprint, upload: Upload, published: Published
+) -> StoredFile | None:
     """Return the object an interrupted upload had completed, if its parts are the file's bytes."""
     parts = _Parts(call, job, fingerprint, upload)
     async with ending(call, job, upload):
@@ -110,13 +103,17 @@ async def _published(
         return None
     sent = [parts.sent[part.number] for part in parts.plan]
     told = published.by in {"composite", "whole"}
-    verified = _weakest(sent) if told else min("size", _weakest(sent), key=_STRENGTH.index)
-    return Delivered(job.size, published.etag, len(sent), verified, job.size)
+    verified = (
+        _weakest_evidence(sent)
+        if told
+        else min("size", _weakest_evidence(sent), key=_STRENGTH.index)
+    )
+    return StoredFile(job.size, published.etag, len(sent), verified, job.size)
 
 
 async def _send_and_publish(
-    call: Call, job: Job, fingerprint: Fingerprint, upload: Upload
-) -> Delivered:
+    call: Call, job: FileJob, fingerprint: Fingerprint, upload: Upload
+) -> StoredFile:
     parts = _Parts(call, job, fingerprint, upload)
     for resends in reversed(range(_RESENDS + 1)):
         await parts.send()
@@ -136,7 +133,7 @@ async def _send_and_publish(
             parts.lose(lost.numbers)
             continue
         verified = _proven(call, job, published, sent, crc)
-        return Delivered(
+        return StoredFile(
             job.size,
             published.etag,
             len(sent),
@@ -149,8 +146,8 @@ async def _send_and_publish(
 
 
 def _proven(
-    call: Call, job: Job, published: Published, sent: list[SentPart], crc64nvme: str
-) -> Verified:
+    call: Call, job: FileJob, published: Published, sent: list[SentPart], crc64nvme: str
+) -> Evidence:
     """Return what proves a published object of these parts.
 
     With CRC-64/NVME that is the whole object's own, where the response to Complete carries it. Else
@@ -169,7 +166,7 @@ def _proven(
         return "none"
     if published.by == "whole":
         return "etag-md5"
-    weakest = _weakest(sent)
+    weakest = _weakest_evidence(sent)
     if published.by == "composite" and (weakest == "etag-md5" or integrity != "md5"):
         return weakest
     expected = composite_etag(part.md5 for part in sent) if weakest == "etag-md5" else ""
@@ -178,17 +175,17 @@ def _proven(
     return prove(receipt, expected, integrity, key)
 
 
-_STRENGTH: tuple[Verified, ...] = ("none", "size", "crc64nvme", "etag-md5")
+_STRENGTH: tuple[Evidence, ...] = ("none", "size", "crc64nvme", "etag-md5")
 
 
-def _weakest(parts: list[SentPart]) -> Verified:
+def _weakest_evidence(parts: list[SentPart]) -> Evidence:
     return min((part.verified_by for part in parts), key=_STRENGTH.index)
 
 
 class _Parts:
     """The parts of one upload: those the store has, and the sending of the others."""
 
-    def __init__(self, call: Call, job: Job, fingerprint: Fingerprint, upload: Upload) -> None:
+    def __init__(self, call: Call, job: FileJob, fingerprint: Fingerprint, upload: Upload) -> None:
         self.plan = PartPlan(job.size, upload.part_size)
         self.sent: dict[int, SentPart] = {}
         self.reused = 0
@@ -250,21 +247,13 @@ class _Parts:
         by_etag = held.etag.lower() == md5
         if not by_etag and (not held.md5 or held.md5 not in {md5, body.crc64nvme}):
             return False
-        verified: Verified = "etag-md5" if by_etag else "size"
+        verified: Evidence = "etag-md5" if by_etag else "size"
         if self._call.config.integrity == "off":
             verified = "none"
         self._add(SentPart(part.number, part.size, md5, held.etag, verified, body.crc64nvme))
         self._reused[part.number] = part.size
         self.reused += part.size
-        await self._call.events.emit(
-            PartReused(
-                upload=self._call.number,
-                at=time.monotonic(),
-                file=self._job.file,
-                part=part.number,
-                size=part.size,
-            )
-        )
+        await self._call.emit(PartReused, self._job, part=part.number, size=part.size)
         return True
 
     async def _send(self, part: Part) -> None:
@@ -272,13 +261,13 @@ class _Parts:
         body = send_range(call, job, self._fingerprint, part, crc64nvme=self.crc64nvme)
 
         async def attempt() -> SentPart:
-            await body.prepare(md5=call.lessons.content_md5)
+            await body.prepare(md5=call.store_state.content_md5)
             try:
                 receipt = await call.store.upload_part(
                     job.key, self._upload.upload_id, part.number, body
                 )
             except StoreError as error:
-                raise call.lessons.demanded(error, body) from error
+                raise call.store_state.demanded(error, body) from error
             crc = body.crc64nvme
             verified = prove(receipt, body.md5, call.config.integrity, job.key, crc64nvme=crc)
             return SentPart(part.number, part.size, body.md5, receipt.etag, verified, crc)

@@ -1,19 +1,18 @@
 """Compare local files with what the store holds, without uploading anything."""
 
 import os
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import cast
 
 from s3_uploader import to_thread
 from s3_uploader.config import Symlinks
-from s3_uploader.engine.call import Call, Job
-from s3_uploader.engine.etag import has_etag
+from s3_uploader.engine.call import Call, FileJob
+from s3_uploader.engine.outcome.etag import has_etag
 from s3_uploader.engine.work import run_over
 from s3_uploader.errors import S3UploaderError, StoreError
-from s3_uploader.events import FileVerified, Match, Proof
-from s3_uploader.plan import check_key
+from s3_uploader.events import Evidence, FileVerified, VerifyResult
+from s3_uploader.keys import check_key
 from s3_uploader.source import FileRange, Fingerprint, open_source, recheck
 from s3_uploader.store import ObjectInfo
 
@@ -23,7 +22,7 @@ _LOOKS = 3
 
 async def verify_file(call: Call, path: str, key: str) -> None:
     """Compare one file with the object at `key`; what was found is an event."""
-    await _verify(call, Job(0, os.path.basename(path), path, key, 0))
+    await _verify(call, FileJob(0, os.path.basename(path), path, key, 0))
 
 
 async def verify_directory(call: Call, root: str, prefix: str, symlinks: Symlinks) -> None:
@@ -35,66 +34,60 @@ async def verify_directory(call: Call, root: str, prefix: str, symlinks: Symlink
         SourceError: `root` itself is missing, not a directory or unreadable.
     """
 
-    async def verify(job: Job, problem: S3UploaderError | None) -> None:
+    async def verify(job: FileJob, problem: S3UploaderError | None) -> None:
         if problem is not None:
-            await _tell(call, job, "failed", error=problem)
+            await _emit(call, job, "failed", error=problem)
         else:
             await _verify(call, job)
 
     await run_over(call, root, prefix, symlinks, verify)
 
 
-async def _verify(call: Call, job: Job) -> None:
+async def _verify(call: Call, job: FileJob) -> None:
     try:
         check_key(job.key)
         fingerprint = await to_thread.run_sync(open_source, job.path, job.within)
-        job = Job(job.file, job.name, job.path, job.key, fingerprint.size)
+        job = FileJob(job.file, job.name, job.path, job.key, fingerprint.size)
         info = await _look(call, job)
         if info is None:
             await _check_bucket(call, job)
-            await _tell(call, job, "missing")
+            await _emit(call, job, "missing")
         elif info.size not in {None, job.size}:
-            await _tell(call, job, "different", verified_by="size")
+            await _emit(call, job, "different", verified_by="size")
         else:
             proof = await _compare(call, job, fingerprint, info)
             await to_thread.run_sync(recheck, job.path, fingerprint)
-            await _tell(call, job, "same" if proof else "different", verified_by=proof or "content")
+            await _emit(call, job, "same" if proof else "different", verified_by=proof or "content")
     except S3UploaderError as error:
         if isinstance(error, StoreError) and (error.fatal or _meets_all(call, error)):
             call.stopped = error
-        await _tell(call, job, "failed", error=error)
+        await _emit(call, job, "failed", error=error)
 
 
 def _meets_all(call: Call, error: StoreError) -> bool:
     """Whether every other file would be refused too: a key that may not read has read nothing."""
-    return error.code == "store.access_denied" and not call.lessons.head_seen
+    return error.code == "store.access_denied" and not call.store_state.head_seen
 
 
-async def _tell(
+async def _emit(
     call: Call,
-    job: Job,
-    match: Match,
+    job: FileJob,
+    result: VerifyResult,
     *,
-    verified_by: Proof = "none",
+    verified_by: Evidence = "none",
     error: S3UploaderError | None = None,
 ) -> None:
-    await call.events.emit(
-        FileVerified(
-            upload=call.number,
-            at=time.monotonic(),
-            file=job.file,
-            name=job.name,
-            key=job.key,
-            size=job.size,
-            match=match,
-            verified_by=verified_by,
-            code=error.code if error else "",
-            params=error.params if error else {},
-        )
+    await call.emit(
+        FileVerified,
+        job,
+        result=result,
+        verified_by=verified_by,
+        code=error.code if error else "",
+        params=error.params if error else {},
     )
 
 
-async def _look(call: Call, job: Job) -> ObjectInfo | None:
+async def _look(call: Call, job: FileJob) -> ObjectInfo | None:
     """Return what the store says of the object, None if it says that there is none."""
     looks = 0
 
@@ -105,25 +98,25 @@ async def _look(call: Call, job: Job) -> ObjectInfo | None:
             info = await call.store.head_object(job.key)
         except StoreError as error:
             absent = error.code == "store.not_found"
-            call.lessons.head_seen |= absent
+            call.store_state.head_seen |= absent
             if absent and looks >= min(_LOOKS, call.config.max_attempts):
                 return None
             if absent or error.code == "store.access_denied":
                 raise error.as_retryable() from error
             raise
-        call.lessons.head_seen = True
+        call.store_state.head_seen = True
         return info
 
     return await call.request(job, "HeadObject", head)
 
 
-async def _check_bucket(call: Call, job: Job) -> None:
+async def _check_bucket(call: Call, job: FileJob) -> None:
     """Tell, once, a missing bucket from a missing object: HEAD says 404 for both.
 
     Raises:
         StoreError: "store.no_bucket".
     """
-    if call.lessons.bucket_seen:
+    if call.store_state.bucket_exists:
         return
     try:
         await call.attempt(lambda: call.store.list_multipart_uploads(job.key))
@@ -131,12 +124,12 @@ async def _check_bucket(call: Call, job: Job) -> None:
         if error.code == "store.no_bucket":
             raise
         # It cannot list; then what HEAD says has to do.
-    call.lessons.bucket_seen = True
+    call.store_state.bucket_exists = True
 
 
 async def _compare(
-    call: Call, job: Job, fingerprint: Fingerprint, info: ObjectInfo
-) -> Proof | None:
+    call: Call, job: FileJob, fingerprint: Fingerprint, info: ObjectInfo
+) -> Evidence | None:
     """Return what proves that file and object hold the same bytes, None if they do not."""
     if await has_etag(call, job, fingerprint, info.etag):
         return "etag-md5"
@@ -144,7 +137,7 @@ async def _compare(
     return await call.request(job, "GetObject", lambda: _same_bytes(call, job, fingerprint))
 
 
-async def _same_bytes(call: Call, job: Job, fingerprint: Fingerprint) -> Proof | None:
+async def _same_bytes(call: Call, job: FileJob, fingerprint: Fingerprint) -> Evidence | None:
     body = FileRange(job.path, fingerprint, size=job.size, hashing=False)
     local = cast("AsyncGenerator[bytes]", body.chunks())
     remote = cast("AsyncGenerator[bytes]", call.store.get_object(job.key))

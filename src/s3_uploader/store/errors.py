@@ -64,7 +64,7 @@ class Request(NamedTuple):
     trusted: bool = False
 
 
-def error_from_answer(
+def error_from_response(
     request: Request, status: int, s3_code: str, detail: str, retry_after: str = ""
 ) -> StoreError:
     """Return the error that an answer with `status` and `<Code>` `s3_code` stands for.

@@ -20,7 +20,6 @@ from s3_uploader.events import Lane
 from s3_uploader.plan import StoreLimits
 from s3_uploader.profile import Profile
 from s3_uploader.store import results
-from s3_uploader.store.answers import Request, error_from_os
 from s3_uploader.store.base import (
     Body,
     BytesBody,
@@ -30,8 +29,9 @@ from s3_uploader.store.base import (
     StoredPart,
     UploadInfo,
 )
-from s3_uploader.store.boto_errors import RESPONSE, translated
-from s3_uploader.store.boto_payload import Payload
+from s3_uploader.store.boto.errors import RESPONSE, translated
+from s3_uploader.store.boto.payload import Payload
+from s3_uploader.store.errors import Request, error_from_os
 from s3_uploader.store.pages import PartsPage, UploadsPage, all_items
 from s3_uploader.store.response import Response
 

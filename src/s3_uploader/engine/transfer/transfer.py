@@ -8,16 +8,17 @@ from dataclasses import replace
 from functools import lru_cache
 
 from s3_uploader import to_thread
-from s3_uploader.engine.call import Call, Job
-from s3_uploader.engine.etag import has_etag
+from s3_uploader.engine.call import Call, FileJob
 from s3_uploader.engine.journal import Committed
 from s3_uploader.engine.outcome import Content, Doubt, confirm_size, resolve_put
+from s3_uploader.engine.outcome.etag import has_etag
+from s3_uploader.engine.outcome.proof import prove
 from s3_uploader.engine.outcome.size import Claim
-from s3_uploader.engine.parts import Delivered, put_parts, send_range
-from s3_uploader.engine.proof import prove
+from s3_uploader.engine.transfer.parts import StoredFile, put_parts, send_range
 from s3_uploader.errors import OutcomeUnknownError, S3UploaderError, SourceError, StoreError
 from s3_uploader.events import FileFailed, FileStarted, FileUnknown, FileUploaded
-from s3_uploader.plan import MIB, Part
+from s3_uploader.plan import Part
+from s3_uploader.sizes import MIB
 from s3_uploader.source import FileRange, Fingerprint, open_source, recheck
 from s3_uploader.store import Body, BytesBody
 
@@ -33,7 +34,7 @@ _SMALLER = 4
 _DEFAULT_TYPE = "application/octet-stream"
 
 
-async def transfer(call: Call, job: Job) -> None:
+async def transfer(call: Call, job: FileJob) -> None:
     """Upload one file and emit its outcome. An expected failure is an event, not an exception."""
     began = time.monotonic()
     try:
@@ -50,25 +51,20 @@ async def transfer(call: Call, job: Job) -> None:
             call.stopped = error
         await fail(call, job, error, began)
         return
-    await call.events.emit(
-        FileUploaded(
-            upload=call.number,
-            at=time.monotonic(),
-            file=job.file,
-            name=job.name,
-            key=job.key,
-            size=done.size,
-            etag=done.etag,
-            parts=done.parts,
-            verified_by=done.verified_by,
-            lane=call.store.lane,
-            seconds=time.monotonic() - began,
-            reused=done.reused,
-        )
+    await call.emit(
+        FileUploaded,
+        job,
+        size=done.size,
+        etag=done.etag,
+        parts=done.parts,
+        verified_by=done.verified_by,
+        lane=call.store.lane,
+        seconds=time.monotonic() - began,
+        reused=done.reused,
     )
 
 
-async def _confirmed(call: Call, job: Job, done: Delivered, began: float) -> Delivered:
+async def _confirmed(call: Call, job: FileJob, done: StoredFile, began: float) -> StoredFile:
     """Compare what HEAD shows with what the response named, where its ETag proves nothing."""
     job = replace(job, size=done.size)
     content = done.content or Content(job, None)
@@ -81,7 +77,7 @@ async def _confirmed(call: Call, job: Job, done: Delivered, began: float) -> Del
     return replace(done, verified_by=verified)
 
 
-async def fail(call: Call, job: Job, error: S3UploaderError, began: float) -> None:
+async def fail(call: Call, job: FileJob, error: S3UploaderError, began: float) -> None:
     """Emit the failure of a file; `began` is `time.monotonic()` at its start."""
     await _not_committed(FileFailed, call, job, error, began)
 
@@ -89,37 +85,25 @@ async def fail(call: Call, job: Job, error: S3UploaderError, began: float) -> No
 async def _not_committed(
     kind: type[FileFailed] | type[FileUnknown],
     call: Call,
-    job: Job,
+    job: FileJob,
     error: S3UploaderError,
     began: float,
 ) -> None:
     call.history.complete = False
-    now = time.monotonic()
-    await call.events.emit(
-        kind(
-            upload=call.number,
-            at=now,
-            file=job.file,
-            name=job.name,
-            key=job.key,
-            size=job.size,
-            code=error.code,
-            params=error.params,
-            seconds=now - began,
-        )
-    )
+    seconds = time.monotonic() - began
+    await call.emit(kind, job, code=error.code, params=error.params, seconds=seconds)
 
 
-async def _send(call: Call, job: Job) -> Delivered:
+async def _send(call: Call, job: FileJob) -> StoredFile:
     if job.size <= min(SMALL, call.limits.multipart_threshold):
-        await _started(call, job)
+        await call.emit(FileStarted, job)
         done = await _put_small(call, job)
         if done is not None:
             return done
         # The file has grown past "small" since it was measured.
     fingerprint = await to_thread.run_sync(open_source, job.path, job.within)
     job = replace(job, size=fingerprint.size)
-    await _started(call, job)
+    await call.emit(FileStarted, job)
     done = await _sent_before(call, job, fingerprint)
     while done is None:
         try:
@@ -133,15 +117,15 @@ async def _send(call: Call, job: Job) -> Delivered:
     return done
 
 
-async def _send_large(call: Call, job: Job, fingerprint: Fingerprint) -> Delivered:
+async def _send_large(call: Call, job: FileJob, fingerprint: Fingerprint) -> StoredFile:
     if fingerprint.size > call.limits.multipart_threshold:
         return await put_parts(call, job, fingerprint, _content_type(call, job))
     crc64nvme = call.config.integrity == "crc64nvme"
     body = send_range(call, job, fingerprint, Part(1, 0, job.size), crc64nvme=crc64nvme)
     doubt = Doubt()
 
-    async def attempt() -> Delivered:
-        await body.prepare(md5=call.lessons.content_md5)
+    async def attempt() -> StoredFile:
+        await body.prepare(md5=call.store_state.content_md5)
         return await _put(call, job, body, doubt)
 
     try:
@@ -155,7 +139,7 @@ async def _send_large(call: Call, job: Job, fingerprint: Fingerprint) -> Deliver
             md5 = await FileRange(job.path, fingerprint, size=job.size, hashing=True).hash()
         etag = await resolve_put(call, job, error, doubt, md5)
     await to_thread.run_sync(recheck, job.path, fingerprint)
-    return Delivered(job.size, etag, 1, "etag-md5")
+    return StoredFile(job.size, etag, 1, "etag-md5")
 
 
 def _learn(call: Call, refused: StoreError) -> bool:
@@ -165,11 +149,11 @@ def _learn(call: Call, refused: StoreError) -> bool:
     smaller = max(call.limits.min_part, MIB, size // _SMALLER // MIB * MIB)
     if smaller >= size:
         return False
-    call.lessons.max_body = min(call.lessons.max_body or smaller, smaller)
+    call.store_state.max_body = min(call.store_state.max_body or smaller, smaller)
     return True
 
 
-async def _sent_before(call: Call, job: Job, fingerprint: Fingerprint) -> Delivered | None:
+async def _sent_before(call: Call, job: FileJob, fingerprint: Fingerprint) -> StoredFile | None:
     """Return what an interrupted run of this directory committed of this file, if it is there."""
     noted = await call.history.committed(job.key, fingerprint)
     if noted is None:
@@ -182,33 +166,20 @@ async def _sent_before(call: Call, job: Job, fingerprint: Fingerprint) -> Delive
         return None
     if noted.renumbered and not await has_etag(call, job, fingerprint, info.etag, guesses=1):
         return None
-    return Delivered(job.size, info.etag, noted.parts, noted.verified_by, job.size)
+    return StoredFile(job.size, info.etag, noted.parts, noted.verified_by, job.size)
 
 
-async def _started(call: Call, job: Job) -> None:
-    await call.events.emit(
-        FileStarted(
-            upload=call.number,
-            at=time.monotonic(),
-            file=job.file,
-            name=job.name,
-            key=job.key,
-            size=job.size,
-        )
-    )
-
-
-async def _put_small(call: Call, job: Job) -> Delivered | None:
+async def _put_small(call: Call, job: FileJob) -> StoredFile | None:
     body = BytesBody(b"")
     doubt = Doubt()
 
-    async def attempt() -> Delivered | None:
+    async def attempt() -> StoredFile | None:
         nonlocal body
         content = await call.reader.read(job.path, job.within)
         if content is None:
             return None
         md5 = content.md5
-        if call.lessons.content_md5 and not md5:
+        if call.store_state.content_md5 and not md5:
             md5 = hashlib.md5(content.data, usedforsecurity=False).hexdigest()
         body = BytesBody(content.data, md5, content.crc64nvme)
         return await _put(call, job, body, doubt)
@@ -222,31 +193,31 @@ async def _put_small(call: Call, job: Job) -> Delivered | None:
         if body.crc64nvme:
             md5 = hashlib.md5(body.data, usedforsecurity=False).hexdigest()
         etag = await resolve_put(call, job, error, doubt, md5)
-    return Delivered(job.size, etag, 1, "etag-md5")
+    return StoredFile(job.size, etag, 1, "etag-md5")
 
 
-def _after_doubt(job: Job, error: SourceError, doubt: Doubt) -> S3UploaderError:
+def _after_doubt(job: FileJob, error: SourceError, doubt: Doubt) -> S3UploaderError:
     """Return what a source that fails in a later attempt means: the first may have taken effect."""
     if not doubt.maybe:
         return error
     return OutcomeUnknownError("outcome.unknown", key=job.key, reason=str(error))
 
 
-async def _put(call: Call, job: Job, body: Body, doubt: Doubt) -> Delivered:
+async def _put(call: Call, job: FileJob, body: Body, doubt: Doubt) -> StoredFile:
     try:
         receipt = await call.store.put_object(
             job.key, body, content_type=_content_type(call, job), metadata={}
         )
     except StoreError as error:
         doubt.note(error)
-        raise call.lessons.demanded(error, body) from error
+        raise call.store_state.demanded(error, body) from error
     integrity, crc = call.config.integrity, body.crc64nvme
     verified = prove(receipt, body.md5, integrity, job.key, crc64nvme=crc)
     claimed = verified == "size"
-    return Delivered(body.size, receipt.etag, 1, verified, claimed=claimed, md5=body.md5)
+    return StoredFile(body.size, receipt.etag, 1, verified, claimed=claimed, md5=body.md5)
 
 
-def _content_type(call: Call, job: Job) -> str:
+def _content_type(call: Call, job: FileJob) -> str:
     return call.content_type or _type_of(os.path.splitext(job.name)[1])
 
 

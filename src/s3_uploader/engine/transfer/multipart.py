@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.call import Call, FileJob
 from s3_uploader.engine.journal import UploadRecord
-from s3_uploader.engine.lost import find_lost
 from s3_uploader.engine.outcome import Doubt
+from s3_uploader.engine.outcome.create import find_lost
 from s3_uploader.engine.upload import CRC_MARK, TOKEN, Upload
 from s3_uploader.errors import OutcomeUnknownError, S3UploaderError, StoreError
 from s3_uploader.messages import printable
@@ -25,7 +25,7 @@ _logger = logging.getLogger("s3_uploader")
 
 
 async def create(
-    call: Call, job: Job, fingerprint: Fingerprint, part_size: int, content_type: str
+    call: Call, job: FileJob, fingerprint: Fingerprint, part_size: int, content_type: str
 ) -> Upload:
     """Create a multipart upload, noted in the journal before the store hears of it.
 
@@ -61,7 +61,7 @@ class _Creation:
     """
 
     def __init__(
-        self, call: Call, job: Job, fingerprint: Fingerprint, part_size: int, content_type: str
+        self, call: Call, job: FileJob, fingerprint: Fingerprint, part_size: int, content_type: str
     ) -> None:
         mark = CRC_MARK if call.config.integrity == "crc64nvme" else ""
         self.upload: Upload | None = None
@@ -101,7 +101,7 @@ class _Creation:
             self._row = await journal.begin(
                 place, self._token, job.path, self._fingerprint, self._part_size
             )
-            await tell_journal_problem(self._call)
+            await warn_if_journal_broken(self._call)
 
     async def _ask(self) -> None:
         try:
@@ -165,7 +165,7 @@ async def discard(call: Call, record: UploadRecord) -> bool:
 
 
 @asynccontextmanager
-async def ending(call: Call, job: Job, upload: Upload) -> AsyncGenerator[None]:
+async def ending(call: Call, job: FileJob, upload: Upload) -> AsyncGenerator[None]:
     """Run the block that sends and publishes `upload`; then forget, keep or abort it.
 
     What the block raises passes through; a failing abort is logged and never hides it.
@@ -181,11 +181,11 @@ async def ending(call: Call, job: Job, upload: Upload) -> AsyncGenerator[None]:
     if call.journal is not None:
         with anyio.move_on_after(GRACE, shield=True):
             await call.journal.forget(upload.row)
-        await tell_journal_problem(call)
+        await warn_if_journal_broken(call)
         await abort_lost(call, job.key)
 
 
-async def _end(call: Call, job: Job, upload: Upload, error: BaseException) -> None:
+async def _end(call: Call, job: FileJob, upload: Upload, error: BaseException) -> None:
     """Keep what the next upload can go on with, and abort the rest."""
     keep = _worth_keeping(call, upload, error)
     if not keep:
@@ -270,7 +270,7 @@ async def _is_gone(call: Call, key: str, upload_id: str) -> bool:
     return False
 
 
-async def tell_journal_problem(call: Call) -> None:
+async def warn_if_journal_broken(call: Call) -> None:
     """Warn once if the journal cannot be used."""
     journal = call.journal
     if journal is not None and journal.problem:

@@ -67,7 +67,9 @@ def taken() -> Iterator[frozenset[signal.Signals]]:
         signal.set_wakeup_fd(wakeup)
 
 
-async def interruptible(main: Callable[[], Awaitable[T]], signals: frozenset[signal.Signals]) -> T:
+async def run_cancellable(
+    main: Callable[[], Awaitable[T]], signals: frozenset[signal.Signals]
+) -> T:
     """Await `main()`, cancelled by the first of `signals`.
 
     Raises:

@@ -6,13 +6,13 @@ from functools import partial
 
 import anyio
 
-from s3_uploader.engine.call import Call, Job
+from s3_uploader.engine.call import Call, FileJob
 from s3_uploader.engine.journal import SentPart, UploadRecord
-from s3_uploader.engine.lost import known_ids, look_for
-from s3_uploader.engine.multipart import GRACE, discard, tell_journal_problem
 from s3_uploader.engine.outcome import Content, Published
 from s3_uploader.engine.outcome import find as find_object
-from s3_uploader.engine.proof import expected_etag
+from s3_uploader.engine.outcome.create import known_ids, look_for
+from s3_uploader.engine.outcome.proof import expected_etag
+from s3_uploader.engine.transfer.multipart import GRACE, discard, warn_if_journal_broken
 from s3_uploader.engine.upload import Upload
 from s3_uploader.errors import S3UploaderError, StoreError
 from s3_uploader.plan import PartPlan, StoreLimits
@@ -39,7 +39,7 @@ class Found:
     published: Published | None = None
 
 
-async def take_up(call: Call, job: Job, fingerprint: Fingerprint) -> Found | None:
+async def find_resumable(call: Call, job: FileJob, fingerprint: Fingerprint) -> Found | None:
     """Return what an interrupted upload to this key left, None if there is nothing of use.
 
     A file that has the same size is worth trying: a restart may have given it another path, inode,
@@ -51,7 +51,7 @@ async def take_up(call: Call, job: Job, fingerprint: Fingerprint) -> Found | Non
         claimed: list[UploadRecord] = []
         with anyio.move_on_after(GRACE, shield=True):
             claimed = await call.journal.claim(call.place(job.key))
-        await tell_journal_problem(call)
+        await warn_if_journal_broken(call)
         open_ones = [record for record in claimed if record.upload_id]
         try:
             open_ones += await look_for(call, [one for one in claimed if not one.upload_id])
@@ -78,13 +78,13 @@ def _promise(fingerprint: Fingerprint, record: UploadRecord) -> tuple[bool, int,
     return record.fingerprint == fingerprint, sent, record.row
 
 
-def _fits(call: Call, job: Job, record: UploadRecord) -> bool:
+def _fits(call: Call, job: FileJob, record: UploadRecord) -> bool:
     same_size = record.fingerprint.size == job.size
     return same_size and _possible(record.part_size, job.size, call.limits)
 
 
 async def _examine(
-    call: Call, job: Job, fingerprint: Fingerprint, record: UploadRecord
+    call: Call, job: FileJob, fingerprint: Fingerprint, record: UploadRecord
 ) -> Found | None:
     """Ask the store what it holds of a noted upload; None if it cannot be gone on with."""
     upload = Upload(record.upload_id, record.token, record.row, record.part_size, record.parts)
@@ -103,7 +103,7 @@ async def _examine(
     return Found(replace(upload, known=_held(stored, record.parts)))
 
 
-async def _list_parts(call: Call, job: Job, upload_id: str) -> list[StoredPart]:
+async def _list_parts(call: Call, job: FileJob, upload_id: str) -> list[StoredPart]:
     for number in itertools.count(1):
         try:
             return await call.attempt(lambda: call.store.list_parts(job.key, upload_id))
@@ -117,7 +117,7 @@ async def _list_parts(call: Call, job: Job, upload_id: str) -> list[StoredPart]:
 
 
 async def _published(
-    call: Call, job: Job, fingerprint: Fingerprint, upload: Upload
+    call: Call, job: FileJob, fingerprint: Fingerprint, upload: Upload
 ) -> Published | None:
     """Return the object if the interrupted upload had sent all and completed."""
     plan = PartPlan(job.size, upload.part_size)
@@ -129,7 +129,7 @@ async def _published(
     return await find_object(call, job, content, _LOOKS)
 
 
-async def _adopt(call: Call, job: Job, fingerprint: Fingerprint) -> Found | None:
+async def _adopt(call: Call, job: FileJob, fingerprint: Fingerprint) -> Found | None:
     """Take up an open upload of this key that the journal does not know, the newest first."""
     try:
         uploads = await call.store.list_multipart_uploads(job.key)
@@ -147,7 +147,7 @@ async def _adopt(call: Call, job: Job, fingerprint: Fingerprint) -> Found | None
 
 
 async def _adoptable(
-    call: Call, job: Job, fingerprint: Fingerprint, candidate: UploadInfo
+    call: Call, job: FileJob, fingerprint: Fingerprint, candidate: UploadInfo
 ) -> Found | None:
     try:
         stored = await call.store.list_parts(job.key, candidate.upload_id)

@@ -1,10 +1,11 @@
 """Whether an ETag is that of a file's bytes: computed where nothing else tells."""
 
-from s3_uploader.engine.call import Call, Job
-from s3_uploader.engine.proof import composite_etag, is_md5, may_be_md5
+from s3_uploader.engine.call import Call, FileJob
+from s3_uploader.engine.outcome.proof import composite_etag, is_md5, may_be_md5
 from s3_uploader.engine.work import run_workers
 from s3_uploader.errors import SourceError
-from s3_uploader.plan import MIB, Part, PartPlan, plan_parts
+from s3_uploader.plan import Part, PartPlan, plan_parts
+from s3_uploader.sizes import MIB
 from s3_uploader.source import FileRange, Fingerprint
 
 _USUAL_PART_SIZES = tuple(
@@ -14,7 +15,7 @@ _USUAL_PART_SIZES = tuple(
 
 
 async def has_etag(
-    call: Call, job: Job, fingerprint: Fingerprint, etag: str, *, guesses: int | None = None
+    call: Call, job: FileJob, fingerprint: Fingerprint, etag: str, *, guesses: int | None = None
 ) -> bool:
     """Return whether the ETag is the MD5 of the file's bytes, or the composite one of its parts.
 
@@ -49,7 +50,7 @@ def _part_sizes(call: Call, size: int, count: int) -> list[int]:
     return [part for part in dict.fromkeys(sizes) if PartPlan(size, part).count == count]
 
 
-async def _composite(call: Call, job: Job, fingerprint: Fingerprint, part_size: int) -> str:
+async def _composite(call: Call, job: FileJob, fingerprint: Fingerprint, part_size: int) -> str:
     plan = PartPlan(job.size, part_size)
     md5s: dict[int, str] = {}
     parts = iter(plan)

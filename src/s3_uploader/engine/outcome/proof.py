@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from s3_uploader.config import Integrity
 from s3_uploader.errors import IntegrityError
-from s3_uploader.events import Verified
+from s3_uploader.events import Evidence
 from s3_uploader.store import Receipt
 
 MD5_DIGITS = 32
@@ -40,7 +40,7 @@ def is_md5(etag: str) -> bool:
 
 def prove(
     receipt: Receipt, expected: str, integrity: Integrity, key: str, *, crc64nvme: str = ""
-) -> Verified:
+) -> Evidence:
     """Return what the receipt proves: "etag-md5", or "size" where only the size can be compared.
 
     With a checksum: "crc64nvme". The store's own answer to the bytes counts and nothing it says
@@ -72,7 +72,7 @@ def prove(
     return "size"
 
 
-def _prove_checksum(actual: str, expected: str, key: str) -> Verified:
+def _prove_checksum(actual: str, expected: str, key: str) -> Evidence:
     if not actual:
         raise IntegrityError("integrity.no_checksum", key=key)
     if actual != expected:

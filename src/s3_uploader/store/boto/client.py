@@ -14,10 +14,10 @@ from botocore.handlers import add_expect_header
 from s3_uploader import to_thread
 from s3_uploader.config import UploadConfig
 from s3_uploader.profile import Profile
-from s3_uploader.store.answers import Request, check_bucket
-from s3_uploader.store.boto import BotoStore
-from s3_uploader.store.boto_errors import RESPONSE, translated
-from s3_uploader.store.boto_transport import Transport
+from s3_uploader.store.boto.errors import RESPONSE, translated
+from s3_uploader.store.boto.store import BotoStore
+from s3_uploader.store.boto.transport import Transport
+from s3_uploader.store.errors import Request, check_bucket
 from s3_uploader.store.response import Response
 from s3_uploader.store.results import SUCCESS
 from s3_uploader.store.trust import tls_context

@@ -5,9 +5,9 @@ import time
 
 import anyio
 
-from s3_uploader.engine.controller import FAR_SECONDS, SILENT_SECONDS, SMALL_BODY, Controller
+from s3_uploader.engine.pacing.controller import FAR_SECONDS, SILENT_SECONDS, SMALL_BODY, Controller
 from s3_uploader.errors import ResourceError, S3UploaderError, StoreError
-from s3_uploader.store.answers import RETRYABLE_STATUS
+from s3_uploader.store.errors import RETRYABLE_STATUS
 
 _OVERLOADED = RETRYABLE_STATUS - {408}
 """408 says that the request was slow to come, not that there are too many."""

@@ -1,0 +1,1 @@
+"""How events reach consumers and subscribers."""
