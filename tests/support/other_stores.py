@@ -135,7 +135,7 @@ def _ceph() -> AbstractContextManager[Server]:
     missing = [name for name in _CEPH if shutil.which(name) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed: the system's packages radosgw and ceph-*")
-    script = str(Path(__file__).parent / "stores/ceph.sh")
+    script = str(Path(__file__).parent.parent / "stores/ceph.sh")
     return _serve(Path("/bin/sh"), script, "{folder}", "{port}", "{other}")
 
 

@@ -62,7 +62,7 @@ def statuses(proxy: FaultProxy) -> list[tuple[int | None, int | None]]:
 
 
 def test_the_readme_s_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readme = Path(__file__).parent.parent.joinpath("README.md").read_text(encoding="utf-8")
+    readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
     found = re.search(r"### Injecting faults.*?```python\n(.*?)```", readme, re.DOTALL)
     assert found
     tmp_path.joinpath("config.json").write_bytes(b"abc")

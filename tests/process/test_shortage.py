@@ -38,7 +38,7 @@ def _limited(
     cap = "5" if limit == "taken meanwhile" else "0.2"
     environ |= {"RUNPOD_S3_ENDPOINT_URL": endpoint, "S3_UPLOADER_BACKOFF_CAP": cap}
     environ |= {"S3_UPLOADER_JOURNAL": str(folder / "journal.db")}
-    program = Path(__file__).with_name("limited.py")
+    program = Path(__file__).parent.parent / "support/limited.py"
     ended = subprocess.run(
         [sys.executable, program, limit, str(value), folder / "t", prefix],
         env=environ,
