@@ -3,10 +3,10 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from s3_uploader.checksums import ALGORITHMS, CRC64NVME, Digests
 from s3_uploader.errors import ConfigError
 from s3_uploader.messages import Language
 from s3_uploader.plan import StoreLimits, limits_for
@@ -175,9 +175,13 @@ class UploadConfig:
             value = getattr(self, name)
             if value is not None and not _holds(setting, value):
                 raise _bad_value(name, value, "UploadConfig", setting)
-        if self.integrity == "crc64nvme" and not _crc_installed():
+        algorithm = ALGORITHMS.get(self.integrity)
+        if algorithm is not None and not algorithm.installed:
             raise ConfigError(
-                "config.needs_extra", field="integrity", value=self.integrity, extra="crc"
+                "config.needs_extra",
+                field="integrity",
+                value=self.integrity,
+                extra=algorithm.extra,
             )
 
     @classmethod
@@ -200,9 +204,15 @@ class UploadConfig:
                 values[item.name] = _parse(item.name, raw, profile.settings_origin)
         return cls(**values)
 
+    @property
+    def digests(self) -> Digests:
+        """What is computed of the bytes that are sent."""
+        algorithm = ALGORITHMS.get(self.integrity)
+        return Digests(md5=algorithm is None and self.integrity != "off", checksum=algorithm)
+
     def decided(self, limits: StoreLimits) -> "UploadConfig":
         """Return these settings with what "auto" means for a store of `limits`."""
-        if self.integrity == "auto" and limits.crc64nvme and _crc_installed():
+        if self.integrity == "auto" and limits.crc64nvme and CRC64NVME.installed:
             return replace(self, integrity="crc64nvme")
         return self
 
@@ -236,10 +246,6 @@ class UploadConfig:
         if threshold is None:
             threshold = max(limits.multipart_threshold, limits.part_size)
         return replace(limits, multipart_threshold=min(threshold, limits.max_put))
-
-
-def _crc_installed() -> bool:
-    return find_spec("awscrt") is not None
 
 
 def _holds(setting: _Setting, value: Any) -> bool:

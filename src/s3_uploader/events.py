@@ -103,9 +103,6 @@ class PartReused(PartEvent):
     size: int
 
 
-PART_EVENTS: tuple[object, ...] = (BytesSent, PartReused)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestRetried(FileEvent):
     """An attempt failed; the next follows after `delay` seconds."""

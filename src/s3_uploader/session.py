@@ -15,7 +15,6 @@ from s3_uploader.engine.call import StoreState
 from s3_uploader.engine.delivery.channel import Channel
 from s3_uploader.engine.journal import Journal
 from s3_uploader.engine.pacing.limiter import Limiter
-from s3_uploader.engine.transfer.transfer import SMALL
 from s3_uploader.errors import Param, S3UploaderError
 from s3_uploader.events import CallFailed, CallFinished, CallStarted, Warned
 from s3_uploader.plan import StoreLimits
@@ -36,12 +35,6 @@ def _affordable(config: UploadConfig, limits: StoreLimits) -> UploadConfig:
 
 def _journal(config: UploadConfig) -> Journal | None:
     return None if config.journal == "off" else Journal(config.journal)
-
-
-def _reader(config: UploadConfig) -> SmallFileReader:
-    crc64nvme = config.integrity == "crc64nvme"
-    hashing = not crc64nvme and config.integrity != "off"
-    return SmallFileReader(limit=SMALL, hashing=hashing, checksumming=crc64nvme)
 
 
 Kind = Literal["file", "directory", "other"]
@@ -69,7 +62,7 @@ class Session:
         self.limiter = Limiter(limits.requests, config.max_requests or limits.max_requests)
         self.store_state = StoreState()
         self.journal = journal
-        self.reader = _reader(config)
+        self.reader = SmallFileReader()
         self.stack = AsyncExitStack()
         if journal is not None:
             self.stack.push_async_callback(journal.close)
@@ -122,7 +115,6 @@ class Session:
                 self._store = await self._open_store(self.stack)
                 # An AWS profile's endpoint is known only now.
                 self.config = self.config.decided(self._store.limits)
-                self.reader = _reader(self.config)
                 self.stack.push_async_callback(self.reader.close)
         return self._store
 

@@ -9,11 +9,11 @@ import anyio.lowlevel
 import pytest
 
 from conftest import Bucket
-from hooked import TINY, HookedStore, Moment
 from lanes import REAL_LANES, open_lane
 from s3_uploader import FileOutcome, UploadConfig, Uploader, UploadFailedError
 from s3_uploader.sizes import MIB
 from s3_uploader.testing import LocalS3Server, MemoryStore
+from s3_uploader.testing.hooked import TINY, HookedStore, Moment
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio

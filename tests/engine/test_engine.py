@@ -9,12 +9,12 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from hooked import TINY, HookedStore, Moment, fail_with
 from s3_uploader import UploadConfig, Uploader
 from s3_uploader.events import BytesSent, Event, FileStarted, FileUploaded, ScanFinished
 from s3_uploader.plan import StoreLimits
 from s3_uploader.sizes import MIB
 from s3_uploader.testing import MemoryStore
+from s3_uploader.testing.hooked import TINY, HookedStore, Moment, fail_with
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
@@ -354,7 +354,7 @@ async def test_the_content_type_is_guessed_or_given(tmp_path: Path) -> None:
 
     class Typed(HookedStore):
         async def put_object(self, *args: Any, **kwargs: Any) -> Any:
-            types.append(kwargs["content_type"])
+            types.append(args[2].content_type)
             return await super().put_object(*args, **kwargs)
 
     async with Uploader(store=Typed(), config=_NOW) as uploader:

@@ -14,19 +14,19 @@ from pathlib import Path
 import pytest
 
 from conftest import Bucket
-from hooked import TINY, HookedStore, Moment
 from killing import Uploading
 from s3_uploader import UploadConfig, Uploader
-from s3_uploader.engine.journal import Committed, Place, Run, SentPart
+from s3_uploader.engine.journal import CommittedFile, Place, RunKey, SentPart
 from s3_uploader.engine.journal.database import Database
 from s3_uploader.engine.journal.lease import Leases
 from s3_uploader.events import Event, Warned
 from s3_uploader.source import Fingerprint
 from s3_uploader.testing import FaultProxy, LocalS3Server, MemoryStore
+from s3_uploader.testing.hooked import TINY, HookedStore, Moment
 from trees import make_tree
 
 _PLACE = Place("https://store", "bucket", "a/b")
-_RUN = Run("https://store", "bucket", "models", "/models")
+_RUN = RunKey("https://store", "bucket", "models", "/models")
 _PRINT = Fingerprint(10, 20, 30, 40)
 _PART = SentPart(1, 10, "0" * 32, "etag", "etag-md5")
 
@@ -49,7 +49,7 @@ def in_another_process(path: Path, code: str) -> str:
     """Run code that finds `database` open and `place`; return what it prints."""
     setup = (
         "import sys; from s3_uploader.engine.journal.database import Database\n"
-        "from s3_uploader.engine.journal import Place, SentPart, Run, Committed\n"
+        "from s3_uploader.engine.journal import Place, SentPart, RunKey, CommittedFile\n"
         "from s3_uploader.source import Fingerprint\n"
         "database = Database(sys.argv[1]); place = Place('https://store', 'bucket', 'a/b')\n"
         "mark = Fingerprint(10, 20, 30, 40)\n"
@@ -80,23 +80,23 @@ def content(path: Path) -> bytes:
 
 def test_what_is_noted_is_there_in_the_next_process(path: Path) -> None:
     with opened(path) as database:
-        row = database.begin(_PLACE, "token", "/file", _PRINT, 10)
-        database.created(row, "upload-id")
-        database.add(row, _PART)
-        database.add(row, _PART)
-        database.note(_RUN, "models/x", _PRINT, Committed("etag", 1, "etag-md5"))
+        row = database.insert_upload(_PLACE, "token", "/file", _PRINT, 10)
+        database.set_upload_id(row, "upload-id")
+        database.add_part(row, _PART)
+        database.add_part(row, _PART)
+        database.record(_RUN, "models/x", _PRINT, CommittedFile("etag", 1, "etag-md5"))
     told = in_another_process(
         path,
         "(one,) = database.claim(place)\n"
         "print(one.key, one.upload_id, one.token, one.path, one.fingerprint == mark)\n"
         "print(one.part_size, one.parts)\n"
-        "print(database.committed(Run('https://store', 'bucket', 'models', '/models'),"
+        "print(database.committed(RunKey('https://store', 'bucket', 'models', '/models'),"
         " 'models/x', mark))",
     )
     assert told.splitlines() == [
         "a/b upload-id token /file True",
         f"10 { {1: _PART} }",
-        str(Committed("etag", 1, "etag-md5")),
+        str(CommittedFile("etag", 1, "etag-md5")),
     ]
 
 
@@ -112,12 +112,12 @@ def test_what_is_noted_is_there_in_the_next_process(path: Path) -> None:
 )
 def test_every_fingerprint_comes_back_as_it_was(path: Path, fingerprint: Fingerprint) -> None:
     with opened(path) as database:
-        row = database.begin(_PLACE, "", "/file", fingerprint, 10)
-        database.note(_RUN, "x", fingerprint, Committed("etag", 1, "size"))
+        row = database.insert_upload(_PLACE, "", "/file", fingerprint, 10)
+        database.record(_RUN, "x", fingerprint, CommittedFile("etag", 1, "size"))
         database.release(row)
         (record,) = database.claim(_PLACE)
         assert record.fingerprint == fingerprint
-        assert database.committed(_RUN, "x", fingerprint) == Committed("etag", 1, "size")
+        assert database.committed(_RUN, "x", fingerprint) == CommittedFile("etag", 1, "size")
 
 
 @pytest.mark.parametrize("change", ["size", "mtime_ns", "inode", "device"])
@@ -125,15 +125,15 @@ def test_a_changed_file_is_not_committed(path: Path, change: str) -> None:
     """With other numbers it may be the same one after a restart: that has to be proven."""
     values = {"size": 10, "mtime_ns": 20, "inode": 30, "device": 40}
     changed = Fingerprint(**(values | {change: values[change] + 1}))
-    unproven = Committed("etag", 1, "size", renumbered=True)
+    unproven = CommittedFile("etag", 1, "size", renumbered=True)
     with opened(path) as database:
-        database.note(_RUN, "x", _PRINT, Committed("etag", 1, "size"))
+        database.record(_RUN, "x", _PRINT, CommittedFile("etag", 1, "size"))
         expected = unproven if change in {"inode", "device"} else None
         assert database.committed(_RUN, "x", changed) == expected
         assert database.committed(_RUN._replace(root="/other"), "x", _PRINT) is None
         assert database.committed(_RUN._replace(prefix="other"), "x", _PRINT) is None
-        assert database.committed(_RUN, "x", _PRINT) == Committed("etag", 1, "size")
-        database.finish(_RUN)
+        assert database.committed(_RUN, "x", _PRINT) == CommittedFile("etag", 1, "size")
+        database.clear(_RUN)
         assert not database.interrupted(_RUN)
 
 
@@ -141,9 +141,9 @@ def test_names_that_are_no_text_are_kept(path: Path) -> None:
     name = os.fsdecode(b"/models/\xff\xfe")
     run = _RUN._replace(root=name)
     with opened(path) as database:
-        database.release(database.begin(_PLACE, "", name, _PRINT, 10))
+        database.release(database.insert_upload(_PLACE, "", name, _PRINT, 10))
         assert [record.path for record in database.claim(_PLACE)] == [name]
-        database.note(run, "x", _PRINT, Committed("etag", 1, "size"))
+        database.record(run, "x", _PRINT, CommittedFile("etag", 1, "size"))
         assert database.interrupted(run)
         assert database.committed(run, "x", _PRINT)
         assert not database.interrupted(_RUN)
@@ -155,9 +155,9 @@ def test_only_exactly_the_key_is_claimed(path: Path) -> None:
     with opened(path) as database:
         for key in keys:
             place = _PLACE._replace(key=key)
-            database.release(database.begin(place, "", "/file", _PRINT, 10))
+            database.release(database.insert_upload(place, "", "/file", _PRINT, 10))
         for other in (_PLACE._replace(bucket="other"), _PLACE._replace(endpoint="https://x")):
-            database.release(database.begin(other, "", "/file", _PRINT, 10))
+            database.release(database.insert_upload(other, "", "/file", _PRINT, 10))
         for key in keys:
             claimed = database.claim(_PLACE._replace(key=key))
             assert [record.key for record in claimed] == [key]
@@ -171,17 +171,17 @@ def test_only_exactly_the_key_is_claimed(path: Path) -> None:
 
 def test_rows_are_never_used_again(path: Path) -> None:
     with opened(path) as database:
-        first = database.begin(_PLACE, "", "/file", _PRINT, 10)
-        database.add(first, _PART)
+        first = database.insert_upload(_PLACE, "", "/file", _PRINT, 10)
+        database.add_part(first, _PART)
         database.forget(first)
-        second = database.begin(_PLACE, "", "/file", _PRINT, 10)
+        second = database.insert_upload(_PLACE, "", "/file", _PRINT, 10)
         assert second > first
         assert database.uploads(*_PLACE)[0].parts == {}
 
 
 def test_a_run_is_forgotten_after_a_week(path: Path) -> None:
     with opened(path) as database:
-        database.note(_RUN, "x", _PRINT, Committed("etag", 1, "size"))
+        database.record(_RUN, "x", _PRINT, CommittedFile("etag", 1, "size"))
     with opened(path) as database:
         assert database.interrupted(_RUN)
     with closing(sqlite3.connect(path)) as raw, raw:
@@ -198,7 +198,7 @@ def test_it_is_for_its_owner_alone(path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         with opened(path) as database:
-            database.begin(_PLACE, "", "/file", _PRINT, 10)
+            database.insert_upload(_PLACE, "", "/file", _PRINT, 10)
             modes = {
                 found.name: stat.S_IMODE(found.stat().st_mode) for found in path.parent.iterdir()
             }
@@ -231,7 +231,7 @@ def test_a_directory_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
 
 def test_no_two_uploads_of_a_process_have_the_same_row(path: Path) -> None:
     with opened(path) as one, opened(path) as two:
-        row = one.begin(_PLACE, "", "/file", _PRINT, 10)
+        row = one.insert_upload(_PLACE, "", "/file", _PRINT, 10)
         assert two.claim(_PLACE) == []
         assert not two.claim_row(row)
         one.release(row)
@@ -241,7 +241,7 @@ def test_no_two_uploads_of_a_process_have_the_same_row(path: Path) -> None:
 
 def test_no_two_processes_have_the_same_row(path: Path) -> None:
     with opened(path) as database:
-        row = database.begin(_PLACE, "", "/file", _PRINT, 10)
+        row = database.insert_upload(_PLACE, "", "/file", _PRINT, 10)
         # Another Database of this process, closed, must not free the locks of the first.
         with opened(path):
             pass
@@ -257,7 +257,7 @@ def test_a_process_that_dies_frees_its_rows(path: Path) -> None:
     in_another_process(
         path,
         "import os, signal\n"
-        "row = database.begin(place, '', '/file', mark, 10)\n"
+        "row = database.insert_upload(place, '', '/file', mark, 10)\n"
         "if os.fork() == 0: os.kill(os.getpid(), signal.SIGKILL)\n"
         "os.wait(); assert not database.claim_row(row)",
     )
@@ -269,7 +269,7 @@ def test_a_forked_child_has_none_of_its_parents_rows(path: Path) -> None:
     told = in_another_process(
         path,
         "import os\n"
-        "row = database.begin(place, '', '/file', mark, 10)\n"
+        "row = database.insert_upload(place, '', '/file', mark, 10)\n"
         "asking, telling = os.pipe(), os.pipe()\n"
         "child = os.fork()\n"
         "if child == 0:\n"
@@ -277,7 +277,7 @@ def test_a_forked_child_has_none_of_its_parents_rows(path: Path) -> None:
         "    print('child', len(own.claim(place)), flush=True)\n"
         "    own.close()\n"
         "    mine = Database(sys.argv[1])\n"
-        "    print('its own', mine.begin(place, '', '/file', mark, 10) > row, flush=True)\n"
+        "    print('its own', mine.insert_upload(place, '', '/file', mark, 10) > row, flush=True)\n"
         "    os.write(asking[1], b'.'); os.read(telling[0], 1)\n"
         "    print('given up', mine.claim_row(row), flush=True)\n"
         "    os._exit(0)\n"
@@ -294,7 +294,7 @@ def test_a_forked_child_has_none_of_its_parents_rows(path: Path) -> None:
 
 def test_closing_gives_back_what_is_still_held(path: Path) -> None:
     with opened(path) as database:
-        database.begin(_PLACE, "", "/file", _PRINT, 10)
+        database.insert_upload(_PLACE, "", "/file", _PRINT, 10)
     with opened(path) as database:
         assert len(database.claim(_PLACE)) == 1
 
@@ -304,17 +304,17 @@ def test_another_name_of_the_same_file_has_the_same_leases(path: Path) -> None:
     with opened(path) as one:
         link.symlink_to(path)
         with opened(link) as two:
-            one.begin(_PLACE, "", "/file", _PRINT, 10)
+            one.insert_upload(_PLACE, "", "/file", _PRINT, 10)
             assert two.claim(_PLACE) == []
 
 
 def test_a_journal_that_was_removed_and_made_anew_has_leases_of_its_own(path: Path) -> None:
     with opened(path) as old:
-        row = old.begin(_PLACE, "", "/file", _PRINT, 10)
+        row = old.insert_upload(_PLACE, "", "/file", _PRINT, 10)
         for found in path.parent.iterdir():
             found.unlink()
         with opened(path) as new:
-            assert new.begin(_PLACE, "", "/file", _PRINT, 10) == row
+            assert new.insert_upload(_PLACE, "", "/file", _PRINT, 10) == row
             # Theirs is the new file, and there nobody but us holds the row.
             assert in_another_process(path, "print(len(database.claim(place)))") == "0"
 
@@ -323,17 +323,17 @@ def test_an_upload_that_begins_is_never_seen_unheld(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between its row and its lease another could take it for one that was left."""
-    take = Leases.take
+    acquire = Leases.acquire
     with opened(path) as database, opened(path) as other:
 
-        def take_after_another_has_looked(self: Leases, row: int) -> bool:
-            monkeypatch.setattr(Leases, "take", take)
+        def acquire_after_another_has_looked(self: Leases, row: int) -> bool:
+            monkeypatch.setattr(Leases, "acquire", acquire)
             assert other.claim(_PLACE) == []
-            return take(self, row)
+            return acquire(self, row)
 
-        monkeypatch.setattr(Leases, "take", take_after_another_has_looked)
-        database.begin(_PLACE, "", "/file", _PRINT, 10)
-        assert Leases.take is take
+        monkeypatch.setattr(Leases, "acquire", acquire_after_another_has_looked)
+        database.insert_upload(_PLACE, "", "/file", _PRINT, 10)
+        assert Leases.acquire is acquire
         assert other.claim(_PLACE) == []
 
 
@@ -343,11 +343,12 @@ def test_an_upload_that_begins_is_never_seen_unheld(
 _CONTENDER = (
     "import time\n"
     "for n in range(40):\n"
-    "    row = database.begin(place, 't', '/file', mark, 10)\n"
-    "    database.created(row, f'id-{row}')\n"
+    "    row = database.insert_upload(place, 't', '/file', mark, 10)\n"
+    "    database.set_upload_id(row, f'id-{row}')\n"
     "    for number in (1, 2, 3):\n"
-    "        database.add(row, SentPart(number, 10, '', 'etag', 'none'))\n"
-    "    database.note(Run('e', 'b', 'p', 'r'), f'{row}', mark, Committed('etag', 1, 'none'))\n"
+    "        database.add_part(row, SentPart(number, 10, '', 'etag', 'none'))\n"
+    "    done = CommittedFile('etag', 1, 'none')\n"
+    "    database.record(RunKey('e', 'b', 'p', 'r'), f'{row}', mark, done)\n"
     "    database.forget(row) if n % 2 else database.release(row)\n"
     "    [database.release(record.row) for record in database.claim(place)]\n"
 )
@@ -370,10 +371,10 @@ def test_processes_write_at_the_same_time(path: Path) -> None:
 def test_a_part_costs_one_statement(path: Path) -> None:
     statements: list[str] = []
     with opened(path) as database:
-        row = database.begin(_PLACE, "", "/file", _PRINT, 10)
+        row = database.insert_upload(_PLACE, "", "/file", _PRINT, 10)
         database._connection.set_trace_callback(statements.append)  # noqa: SLF001
         for number in range(1, 101):
-            database.add(row, SentPart(number, 10, "0" * 32, "etag", "etag-md5"))
+            database.add_part(row, SentPart(number, 10, "0" * 32, "etag", "etag-md5"))
         database._connection.set_trace_callback(None)  # noqa: SLF001
     assert len(statements) == 100
 
@@ -543,7 +544,8 @@ def test_python_without_sqlite_uploads_all_the_same(tmp_path: Path, path: Path) 
     make_tree(tmp_path, {"f": 4_500})
     code = (
         "import asyncio, sys; sys.modules['sqlite3'] = None\n"
-        "from hooked import TINY; from s3_uploader import UploadConfig, Uploader\n"
+        "from s3_uploader.testing.hooked import TINY\n"
+        "from s3_uploader import UploadConfig, Uploader\n"
         "from s3_uploader.testing import MemoryStore\n"
         "async def main():\n"
         "    config = UploadConfig(journal=sys.argv[2])\n"

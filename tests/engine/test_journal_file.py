@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from hooked import TINY
 from s3_uploader import UploadConfig, Uploader
 from s3_uploader.engine.journal import Place
 from s3_uploader.engine.journal.database import Database
@@ -21,6 +20,7 @@ from s3_uploader.engine.journal.opening import NotAJournalError
 from s3_uploader.events import Event, Warned
 from s3_uploader.source import Fingerprint
 from s3_uploader.testing import MemoryStore
+from s3_uploader.testing.hooked import TINY
 from trees import make_tree
 
 _PLACE = Place("https://store", "bucket", "a/b")
@@ -54,7 +54,7 @@ def rows(path: Path) -> int:
     """Use a journal; return how many uploads it knows of the place."""
     database = Database(str(path))
     try:
-        database.release(database.begin(_PLACE, "", "/file", _PRINT, 10))
+        database.release(database.insert_upload(_PLACE, "", "/file", _PRINT, 10))
         return len(database.uploads(*_PLACE))
     finally:
         database.close()

@@ -12,15 +12,15 @@ import pytest
 
 from conftest import Bucket
 from faulty import IN_PARTS, site
-from hooked import HookedStore, Moment, nothing
 from s3_uploader import FileOutcome, UploadConfig, Uploader
 from s3_uploader.engine.journal import UploadRecord
 from s3_uploader.engine.outcome.create import paired
 from s3_uploader.events import Event, Warned
 from s3_uploader.source import Fingerprint
-from s3_uploader.store import UploadInfo, error_from_response
+from s3_uploader.store import PutOptions, UploadInfo, error_from_response
 from s3_uploader.store.errors import Request
 from s3_uploader.testing import LocalS3Server
+from s3_uploader.testing.hooked import HookedStore, Moment, nothing
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
@@ -286,7 +286,7 @@ async def test_others_upload_is_not_taken_for_a_lost_create(
     scene: Scene, differ: Callable[[Scene, str], None]
 ) -> None:
     """Ours never took effect; theirs is listed."""
-    theirs = await scene.store.memory.create_multipart_upload("key", content_type="", metadata={})
+    theirs = await scene.store.memory.create_multipart_upload("key", PutOptions(""))
     differ(scene, theirs)
     scene.store.unseen = {"upload-2"}
     scene.check(await scene.upload(lost=1), open_ones=2, waiting=1)
@@ -296,7 +296,7 @@ async def test_others_upload_is_not_taken_for_a_lost_create(
 
 
 async def test_of_more_uploads_than_lost_creates_none_is_touched(scene: Scene) -> None:
-    theirs = await scene.store.memory.create_multipart_upload("key", content_type="", metadata={})
+    theirs = await scene.store.memory.create_multipart_upload("key", PutOptions(""))
     scene.check(await scene.upload(lost=1), open_ones=2, waiting=1)
     # Theirs is completed; what is left can only be ours.
     del scene.store.memory.uploads[theirs]
@@ -348,7 +348,7 @@ async def test_upload_of_another_whose_create_is_under_way_is_not_aborted(scene:
 
 async def test_with_the_journal_gone_nothing_is_taken_for_lost(scene: Scene) -> None:
     """Whose the uploads are is then not known."""
-    theirs = await scene.store.memory.create_multipart_upload("key", content_type="", metadata={})
+    theirs = await scene.store.memory.create_multipart_upload("key", PutOptions(""))
     listed = scene.store.memory.list_multipart_uploads
 
     async def listing(prefix: str) -> list[UploadInfo]:

@@ -7,7 +7,7 @@ import socket
 import sqlite3
 import ssl
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +16,12 @@ import pytest
 import trustme
 from anyio import to_thread
 
-from hooked import TINY, HookedStore, Moment, nothing
 from s3_uploader import Profile, StoreError, UploadConfig, Uploader, signals
+from s3_uploader.checksums import Checksum
 from s3_uploader.engine.journal.database import Database
-from s3_uploader.store import Body, CompletedPart, ObjectInfo, Receipt
+from s3_uploader.store import Body, CompletedPart, ObjectInfo, PutOptions, Receipt
 from s3_uploader.testing import MemoryStore
+from s3_uploader.testing.hooked import TINY, HookedStore, Moment, nothing
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
@@ -33,9 +34,13 @@ class Liar(MemoryStore):
     """Spoils what it merges, and says in every answer what it has made of it."""
 
     async def complete_multipart_upload(
-        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, crc64nvme: str = ""
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[CompletedPart],
+        checksum: Checksum | None = None,
     ) -> Receipt:
-        await super().complete_multipart_upload(key, upload_id, parts, crc64nvme=crc64nvme)
+        await super().complete_multipart_upload(key, upload_id, parts, checksum)
         stored = self._objects[key]
         self._objects[key] = replace(stored, data=bytes(len(stored.data)))
         return Receipt(_WRONG)
@@ -72,10 +77,8 @@ async def test_nor_does_it_for_the_process_that_goes_on(tmp_path: Path) -> None:
 class Nameless(MemoryStore):
     """Answers the creation of an upload without its id."""
 
-    async def create_multipart_upload(
-        self, key: str, *, content_type: str, metadata: Mapping[str, str], crc64nvme: bool = False
-    ) -> str:
-        del key, content_type, metadata, crc64nvme
+    async def create_multipart_upload(self, key: str, options: PutOptions) -> str:
+        del key, options
         return ""
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hooked import HookedStore, fail_with
 from s3_uploader import (
     IntegrityError,
     InvalidKeyError,
@@ -19,8 +18,10 @@ from s3_uploader import (
     UploadConfig,
     Uploader,
 )
+from s3_uploader.checksums import Checksum
 from s3_uploader.engine.pacing.retry import RetryPolicy
 from s3_uploader.events import Event, RequestRetried
+from s3_uploader.testing.hooked import HookedStore, fail_with
 from trees import make_tree
 
 _RETRYABLE = StoreError("store.busy", status=503, retryable=True)
@@ -227,11 +228,11 @@ async def test_an_etag_that_is_no_md5_is_settled_by_head(tmp_path: Path, size: i
 
     class Opaque(LyingStore):
         async def complete_multipart_upload(
-            self, key: str, upload_id: str, parts: Any, **kwargs: Any
+            self, key: str, upload_id: str, parts: Any, checksum: Checksum | None = None
         ) -> Any:
             held = await self.inner.list_parts(key, upload_id)
             honest = [type(parts[0])(part.number, part.etag) for part in held]
-            return await super().complete_multipart_upload(key, upload_id, honest, **kwargs)
+            return await super().complete_multipart_upload(key, upload_id, honest, checksum)
 
     store = Opaque(lies=10**6, etag="not-an-md5")
     async with Uploader(store=store, config=_NOW) as uploader:

@@ -16,10 +16,11 @@ import pytest
 
 from conftest import Bucket
 from faulty import IN_PARTS, LIMIT_SECONDS, site
-from hooked import TINY, HookedStore, Moment
 from s3_uploader import SourceError, Uploader
+from s3_uploader.checksums import CRC64NVME, Digests
 from s3_uploader.source import FileRange, SmallFileReader, open_regular, open_source
 from s3_uploader.testing import LocalS3Server, MemoryStore, Record
+from s3_uploader.testing.hooked import TINY, HookedStore, Moment
 from trees import make_tree
 
 
@@ -143,7 +144,7 @@ async def _hash(body: FileRange) -> AsyncIterator[Any]:
 
 async def _prepare(body: FileRange) -> AsyncIterator[Any]:
     await body.prepare()
-    yield body.crc64nvme
+    yield body.checksum
 
 
 async def code_of(pieces: AsyncIterator[Any]) -> str:
@@ -164,7 +165,9 @@ async def test_each_pass_checks_what_it_opens_before_it_reads(
     thing: tuple[Callable[[Path], None], str],
     read: Callable[[FileRange], AsyncIterator[Any]],
 ) -> None:
-    body = FileRange(str(path), open_source(str(path)), size=4_500, hashing=True, checksumming=True)
+    body = FileRange(
+        str(path), open_source(str(path)), size=4_500, digests=Digests(md5=True, checksum=CRC64NVME)
+    )
     swap(path, thing[0])
     assert await code_of(read(body)) in CODES
 
@@ -174,7 +177,9 @@ async def test_each_pass_checks_what_it_opens_before_it_reads(
 async def test_each_pass_checks_the_fingerprint_before_it_reads(
     path: Path, read: Callable[[FileRange], AsyncIterator[Any]]
 ) -> None:
-    body = FileRange(str(path), open_source(str(path)), size=4_500, hashing=True, checksumming=True)
+    body = FileRange(
+        str(path), open_source(str(path)), size=4_500, digests=Digests(md5=True, checksum=CRC64NVME)
+    )
     other = path.with_name("other")
     shutil.copyfile(path, other)
     other.replace(path)
@@ -186,10 +191,10 @@ async def test_each_pass_checks_the_fingerprint_before_it_reads(
 async def test_small_files_are_read_only_if_they_are_regular(
     path: Path, thing: tuple[Callable[[Path], None], str]
 ) -> None:
-    reader = SmallFileReader(limit=10_000, hashing=True)
+    reader = SmallFileReader()
     swap(path, thing[0])
     with pytest.raises(SourceError) as raised:
-        await reader.read(str(path))
+        await reader.read(str(path), 10_000, Digests(md5=True))
     assert raised.value.code in CODES
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from conftest import Bucket
-from hooked import HookedStore, Moment
 from s3_uploader import (
     ConfigError,
     UploadConfig,
@@ -20,6 +19,7 @@ from s3_uploader.config import Symlinks
 from s3_uploader.consumers import LogConsumer
 from s3_uploader.source import Problem, Skipped, count_files, walk
 from s3_uploader.testing import LocalS3Server
+from s3_uploader.testing.hooked import HookedStore, Moment
 from trees import make_tree
 
 _SECRET = b"a secret of the machine"

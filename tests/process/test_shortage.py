@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from conftest import Bucket
+from s3_uploader.checksums import Digests
 from s3_uploader.engine.pacing.limiter import Limiter
 from s3_uploader.errors import ResourceError, SourceError
 from s3_uploader.shortage import shortage_of
@@ -198,12 +199,12 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("no_threads")
 async def test_all_who_wait_for_a_batch_hear_that_it_could_not_begin(tmp_path: Path) -> None:
     make_tree(tmp_path, {"a": 1, "b": 1, "c": 1})
-    reader = SmallFileReader(limit=10, hashing=True)
+    reader = SmallFileReader()
     heard: list[str] = []
 
     async def read(name: str) -> None:
         with pytest.raises(ResourceError):
-            await reader.read(str(tmp_path / name))
+            await reader.read(str(tmp_path / name), 10, Digests(md5=True))
         heard.append(name)
 
     with anyio.fail_after(10):
@@ -218,12 +219,12 @@ async def test_all_who_wait_for_a_batch_hear_that_it_could_not_begin(tmp_path: P
 @pytest.mark.anyio
 async def test_what_one_file_raises_is_not_the_others_of_its_batch(tmp_path: Path) -> None:
     make_tree(tmp_path, {"a": b"a", "b": b"b"})
-    reader = SmallFileReader(limit=10, hashing=True)
+    reader = SmallFileReader()
     read: dict[str, object] = {}
 
     async def ask(name: str) -> None:
         try:
-            content = await reader.read(str(tmp_path / name))
+            content = await reader.read(str(tmp_path / name), 10, Digests(md5=True))
         except (SourceError, ValueError) as error:
             read[name] = type(error)
         else:

@@ -13,11 +13,11 @@ import anyio
 import pytest
 
 from conftest import Bucket
-from hooked import HookedStore, Moment
 from lanes import open_lane
 from s3_uploader import UploadConfig, Uploader, upload_directory, upload_file
 from s3_uploader.sizes import MIB
 from s3_uploader.testing import LocalS3Server
+from s3_uploader.testing.hooked import HookedStore, Moment
 from trees import make_tree
 
 _NONE = {"total": 1, "success": 0, "failed": 1}

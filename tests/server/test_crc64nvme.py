@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import Bucket
-from hooked import TINY, HookedStore, Moment
 from lanes import RCLONE_LANES, REAL_LANES, lane_profile, open_lane
 from rclone_server import RcloneServer
 from s3_uploader import ConfigError, SourceError, StoreError, UploadConfig, Uploader
+from s3_uploader.checksums import CRC64NVME, Checksum, Digests
 from s3_uploader.consumers import FileOutcome
 from s3_uploader.events import Event, RequestRetried
 from s3_uploader.plan import limits_for
 from s3_uploader.sizes import MIB
-from s3_uploader.source import FileRange, combined, crc64nvme, open_source
-from s3_uploader.store import BytesBody, CompletedPart
+from s3_uploader.source import FileRange, open_source
+from s3_uploader.store import BytesBody, CompletedPart, PutOptions
 from s3_uploader.testing import (
     Effect,
     Fault,
@@ -33,6 +33,7 @@ from s3_uploader.testing import (
 )
 from s3_uploader.testing.faults.http import Head
 from s3_uploader.testing.faults.request import Request
+from s3_uploader.testing.hooked import TINY, HookedStore, Moment
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +45,7 @@ _CONFIG = UploadConfig(
     integrity="crc64nvme", part_size=_PART, multipart_threshold=_PART, backoff_base=0
 )
 _HEADER = "x-amz-checksum-crc64nvme"
-_BAD = crc64nvme(b"other bytes")
+_BAD = CRC64NVME.of(b"other bytes").value
 
 
 def _file(folder: Path, size: int) -> tuple[str, bytes]:
@@ -68,14 +69,14 @@ async def _upload(
 
 def test_a_checksum_is_written_as_amazon_s3_writes_it() -> None:
     """The check value of the CRC catalogue, 0xae8b14860a799888."""
-    assert crc64nvme(b"123456789") == "rosUhgp5mIg="
-    assert crc64nvme(b"") == "AAAAAAAAAAA="
+    assert CRC64NVME.of(b"123456789").value == "rosUhgp5mIg="
+    assert CRC64NVME.of(b"").value == "AAAAAAAAAAA="
 
 
 @given(st.lists(st.binary(max_size=300), max_size=6))
 def test_the_checksums_of_pieces_make_that_of_the_whole(pieces: list[bytes]) -> None:
-    checksums = [(crc64nvme(piece), len(piece)) for piece in pieces]
-    assert combined(checksums) == crc64nvme(b"".join(pieces))
+    checksums = [(CRC64NVME.of(piece), len(piece)) for piece in pieces]
+    assert CRC64NVME.combined(checksums) == CRC64NVME.of(b"".join(pieces))
 
 
 # ---------------------------------------------------------------------------------- right bytes
@@ -95,7 +96,7 @@ async def test_right_bytes_are_proven(
     assert (outcome.ok, outcome.verified_by) == (True, "crc64nvme")
     assert bucket.get(f"{prefix}/k") == data
     told = bucket.client.head_object(Bucket=bucket.name, Key=f"{prefix}/k", ChecksumMode="ENABLED")
-    assert told["ChecksumCRC64NVME"] == crc64nvme(data)
+    assert told["ChecksumCRC64NVME"] == CRC64NVME.of(data).value
 
 
 @pytest.mark.parametrize("lane", REAL_LANES)
@@ -103,15 +104,13 @@ async def test_a_wrong_checksum_is_refused_and_replaces_nothing(
     lane: str, server: LocalS3Server, prefix: str
 ) -> None:
     key, kind = f"{prefix}/k", "application/octet-stream"
-    wrong = BytesBody(b"new", crc64nvme=_BAD)
-    right = BytesBody(b"new", crc64nvme=crc64nvme(b"new"))
+    wrong = BytesBody(b"new", checksum=Checksum("crc64nvme", _BAD))
+    right = BytesBody(b"new", checksum=CRC64NVME.of(b"new"))
     async with open_lane(lane, server) as store:
-        await store.put_object(key, BytesBody(b"old"), content_type=kind, metadata={})
-        upload_id = await store.create_multipart_upload(
-            key, content_type=kind, metadata={}, crc64nvme=True
-        )
+        await store.put_object(key, BytesBody(b"old"), PutOptions(kind))
+        upload_id = await store.create_multipart_upload(key, PutOptions(kind, checksum=CRC64NVME))
         asks: list[Callable[[], Awaitable[Any]]] = [
-            lambda: store.put_object(key, wrong, content_type=kind, metadata={}),
+            lambda: store.put_object(key, wrong, PutOptions(kind)),
             lambda: store.upload_part(key, upload_id, 1, wrong),
         ]
         for ask in asks:
@@ -119,16 +118,14 @@ async def test_a_wrong_checksum_is_refused_and_replaces_nothing(
                 await ask()
             assert (caught.value.s3_code, caught.value.retryable) == ("BadDigest", True)
         part = await store.upload_part(key, upload_id, 1, right)
-        assert part.crc64nvme == right.crc64nvme
+        assert part.checksums == (right.checksum,)
         parts = [CompletedPart(1, part.etag)]
         with pytest.raises(StoreError) as caught:
-            await store.complete_multipart_upload(key, upload_id, parts, crc64nvme=_BAD)
+            await store.complete_multipart_upload(key, upload_id, parts, wrong.checksum)
         assert caught.value.s3_code == "BadDigest"
         assert b"".join([block async for block in store.get_object(key)]) == b"old"
-        whole = await store.complete_multipart_upload(
-            key, upload_id, parts, crc64nvme=right.crc64nvme
-        )
-        assert whole.crc64nvme == right.crc64nvme
+        whole = await store.complete_multipart_upload(key, upload_id, parts, right.checksum)
+        assert whole.checksums == (right.checksum,)
         assert b"".join([block async for block in store.get_object(key)]) == b"new"
 
 
@@ -173,7 +170,7 @@ async def test_bytes_damaged_each_time_are_never_published(
 
 
 @dataclass(frozen=True)
-class Checksum(Effect):
+class SetChecksum(Effect):
     """Answers another checksum than the store's; "" answers none."""
 
     value: str = ""
@@ -202,7 +199,7 @@ async def test_a_body_whose_checksum_the_store_does_not_answer_is_sent_again(
     size: int, operation: str, value: str, server: LocalS3Server, tmp_path: Path, prefix: str
 ) -> None:
     path, _ = _file(tmp_path, size)
-    with FaultProxy(server, [Fault(operation, Checksum(value), first=1)]) as proxy:
+    with FaultProxy(server, [Fault(operation, SetChecksum(value), first=1)]) as proxy:
         outcome, retried = await _upload(proxy, server, path, f"{prefix}/k")
     assert retried == ["integrity.checksum" if value else "integrity.no_checksum"]
     assert (outcome.ok, outcome.verified_by) == (True, "crc64nvme")
@@ -221,7 +218,7 @@ async def test_a_store_that_answers_another_checksum_is_never_believed(
     size: int, operation: str, server: LocalS3Server, tmp_path: Path, prefix: str
 ) -> None:
     path, _ = _file(tmp_path, size)
-    with FaultProxy(server, [Fault(operation, Checksum(_BAD))]) as proxy:
+    with FaultProxy(server, [Fault(operation, SetChecksum(_BAD))]) as proxy:
         config = replace(_CONFIG, max_attempts=2)
         outcome, _ = await _upload(proxy, server, path, f"{prefix}/k", config)
     assert (outcome.ok, outcome.error) == (False, "integrity.checksum")
@@ -254,11 +251,11 @@ async def test_parts_damaged_at_the_store_are_not_published(tmp_path: Path) -> N
 
     class Careless(HookedStore):
         async def complete_multipart_upload(
-            self, key: str, upload_id: str, parts: Any, **kwargs: Any
+            self, key: str, upload_id: str, parts: Any, checksum: Checksum | None = None
         ) -> Any:
             parts = [parts[0], replace(parts[1], number=3), replace(parts[2], number=2)]
             parts.sort(key=lambda part: part.number)
-            return await super().complete_multipart_upload(key, upload_id, parts, **kwargs)
+            return await super().complete_multipart_upload(key, upload_id, parts, checksum)
 
     config = UploadConfig(integrity="crc64nvme", backoff_base=0)
     async with Uploader(store=Careless(memory, damage), config=config) as uploader:
@@ -269,7 +266,7 @@ async def test_parts_damaged_at_the_store_are_not_published(tmp_path: Path) -> N
 
 async def test_a_file_that_changes_before_or_after_its_checksum_is_an_error(tmp_path: Path) -> None:
     path, _ = _file(tmp_path, MIB)
-    body = FileRange(path, open_source(path), size=MIB, hashing=False, checksumming=True)
+    body = FileRange(path, open_source(path), size=MIB, digests=Digests(checksum=CRC64NVME))
     await body.prepare()
     (tmp_path / "f").write_bytes(bytes(MIB))
     os.utime(path, ns=(0, 0))
@@ -286,7 +283,7 @@ async def test_a_file_that_changes_before_or_after_its_checksum_is_an_error(tmp_
 @pytest.mark.parametrize(
     ("faults", "verified"),
     [
-        ([Fault("CompleteMultipartUpload", Checksum())], "crc64nvme"),
+        ([Fault("CompleteMultipartUpload", SetChecksum())], "crc64nvme"),
         (["CompleteMultipartUpload:lose:first=1"], "crc64nvme"),
         (
             [

@@ -14,9 +14,9 @@ import anyio
 import pytest
 
 from conftest import Bucket
-from hooked import TINY, Hook, HookedStore, Moment, fail_with, nothing
 from killing import Uploading
 from s3_uploader import FileOutcome, UploadConfig, Uploader
+from s3_uploader.checksums import Checksum
 from s3_uploader.engine.journal import Place, SentPart
 from s3_uploader.engine.journal.database import Database
 from s3_uploader.events import Event, PartReused
@@ -26,6 +26,7 @@ from s3_uploader.store import (
     Body,
     CompletedPart,
     ObjectInfo,
+    PutOptions,
     Receipt,
     StoredPart,
     error_from_response,
@@ -37,6 +38,7 @@ from s3_uploader.testing import (
     MemoryStore,
     StartFaultProxy,
 )
+from s3_uploader.testing.hooked import TINY, Hook, HookedStore, Moment, fail_with, nothing
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
@@ -280,15 +282,15 @@ async def test_of_several_uploads_the_most_promising_is_resumed(scene: Scene, be
 async def _leave(scene: Scene, place: Place, fingerprint: Fingerprint, sent: int) -> str:
     """Leave an upload of `sent` parts, as a process leaves it that is killed."""
     store = scene.store.memory
-    upload_id = await store.create_multipart_upload("key", content_type="", metadata={})
+    upload_id = await store.create_multipart_upload("key", PutOptions(""))
     database = Database(str(scene.journal))
-    row = database.begin(place, "", str(scene.path), fingerprint, 1_000)
-    database.created(row, upload_id)
+    row = database.insert_upload(place, "", str(scene.path), fingerprint, 1_000)
+    database.set_upload_id(row, upload_id)
     for number in range(1, sent + 1):
         data = scene.data[(number - 1) * 1_000 : number * 1_000]
         store.uploads[upload_id].parts[number] = data
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        database.add(row, SentPart(number, 1_000, md5, md5, "etag-md5"))
+        database.add_part(row, SentPart(number, 1_000, md5, md5, "etag-md5"))
     database.close()
     return upload_id
 
@@ -457,10 +459,14 @@ class Opaque(MemoryStore):
         return [replace(part, etag=f"opaque-{part.etag}") for part in parts]
 
     async def complete_multipart_upload(
-        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, crc64nvme: str = ""
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[CompletedPart],
+        checksum: Checksum | None = None,
     ) -> Receipt:
         known = [replace(part, etag=part.etag.removeprefix("opaque-")) for part in parts]
-        await super().complete_multipart_upload(key, upload_id, known, crc64nvme=crc64nvme)
+        await super().complete_multipart_upload(key, upload_id, known, checksum)
         return Receipt("opaque")
 
     async def head_object(self, key: str) -> ObjectInfo:
@@ -549,7 +555,7 @@ async def test_adopted_parts_of_another_file_are_sent_again(scene: Scene) -> Non
 async def test_uploads_of_other_keys_are_never_adopted(scene: Scene) -> None:
     store = scene.store.memory
     for key in ("key/longer", "ke", "other"):
-        upload_id = await store.create_multipart_upload(key, content_type="", metadata={})
+        upload_id = await store.create_multipart_upload(key, PutOptions(""))
         store.uploads[upload_id].parts[1] = scene.data[:1_000]
     (await scene.upload(adopt=True)).raise_for_failure()
     assert scene.reused() == []
@@ -560,13 +566,15 @@ def _note_one_without_answer(scene: Scene) -> None:
     """Leave what a process leaves that dies before the answer to its Create."""
     database = Database(str(scene.journal))
     fingerprint = Fingerprint.of(scene.path.stat())
-    database.begin(Place("memory://", "memory", "key"), "t", str(scene.path), fingerprint, 1_000)
+    database.insert_upload(
+        Place("memory://", "memory", "key"), "t", str(scene.path), fingerprint, 1_000
+    )
     database.close()
 
 
 async def test_a_create_without_an_answer_is_found(scene: Scene) -> None:
     _note_one_without_answer(scene)
-    await scene.store.memory.create_multipart_upload("key", content_type="", metadata={})
+    await scene.store.memory.create_multipart_upload("key", PutOptions(""))
     scene.check(await scene.upload())
     assert scene.store.count("CreateMultipartUpload") == 0
 
@@ -583,7 +591,7 @@ async def test_an_upload_that_may_be_anothers_is_not_taken_for_ours(scene: Scene
     store = scene.store.memory
     key = "key/2" if why == "other key" else "key"
     for _ in range(1 + (why == "two")):
-        upload_id = await store.create_multipart_upload(key, content_type="", metadata={})
+        upload_id = await store.create_multipart_upload(key, PutOptions(""))
         if why == "parts":
             store.uploads[upload_id].parts[1] = scene.data[:1_000]
         if why == "old":

@@ -10,7 +10,6 @@ import anyio.lowlevel
 import pytest
 
 from conftest import Bucket
-from hooked import TINY, HookedStore, Moment
 from lanes import REAL_LANES, lane_profile
 from s3_uploader import (
     ConfigError,
@@ -31,6 +30,7 @@ from s3_uploader.events import (
 )
 from s3_uploader.sizes import MIB
 from s3_uploader.testing import LocalS3Server, MemoryStore
+from s3_uploader.testing.hooked import TINY, HookedStore, Moment
 from trees import make_tree
 
 

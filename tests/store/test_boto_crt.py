@@ -19,9 +19,10 @@ import anyio
 from botocore.auth import AUTH_TYPE_MAPS
 
 from s3_uploader import UploadConfig
+from s3_uploader.checksums import Digests
 from s3_uploader.profile import load_profile
 from s3_uploader.source import FileRange, open_source
-from s3_uploader.store import BytesBody, CompletedPart
+from s3_uploader.store import BytesBody, CompletedPart, PutOptions
 from s3_uploader.store.boto.client import open_boto_store
 
 file, prefix = sys.argv[1:]
@@ -33,16 +34,16 @@ async def main():
     config = UploadConfig(ca_bundle=os.environ["S3_UPLOADER_CA_BUNDLE"])
     async with open_boto_store(load_profile(), config) as store:
         async def put(name, body):
-            await store.put_object(f"{prefix}/{name}", body, content_type=kind, metadata={})
+            await store.put_object(f"{prefix}/{name}", body, PutOptions(kind))
 
         def part(offset):
-            return FileRange(file, open_source(file), offset=offset, size=half, hashing=False)
+            return FileRange(file, open_source(file), offset=offset, size=half, digests=Digests())
 
         await put("file", part(0))
         await put("bytes", BytesBody(b"in memory"))
         await put("empty", BytesBody(b""))
         key = f"{prefix}/parts"
-        upload = await store.create_multipart_upload(key, content_type=kind, metadata={})
+        upload = await store.create_multipart_upload(key, PutOptions(kind))
         parts = []
         for number, offset in ((1, 0), (2, half)):
             receipt = await store.upload_part(key, upload, number, part(offset))

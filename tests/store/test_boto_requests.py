@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from s3_uploader import Profile, StoreError, UploadConfig
-from s3_uploader.store import BytesBody
+from s3_uploader.checksums import Checksum
+from s3_uploader.store import BytesBody, PutOptions
 from s3_uploader.store.boto.client import open_boto_store
 from s3_uploader.store.boto.store import BotoStore
 
@@ -81,7 +82,7 @@ async def _recording(
 class _Streamed:
     md5 = ""
     content_md5 = ""
-    crc64nvme = ""
+    checksum: Checksum | None = None
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -101,7 +102,7 @@ async def test_a_body_is_sent_plainly(*, data: bytes, streamed: bool) -> None:
     body = _Streamed(data) if streamed else BytesBody(data)
     recorder = Recorder()
     async with _recording(recorder) as store:
-        await store.put_object("k", body, content_type="a/b", metadata={"n": "v"})
+        await store.put_object("k", body, PutOptions("a/b", {"n": "v"}))
         await store.upload_part("k", "id", 1, body)
     assert recorder.bodies == [data, data]
     for headers in recorder.headers:
@@ -117,7 +118,7 @@ async def test_the_bucket_is_in_the_path() -> None:
     recorder = Recorder()
     async with _recording(recorder) as store:
         body = BytesBody(b"")
-        await store.put_object("a b/é+%", body, content_type="a/b", metadata={})
+        await store.put_object("a b/é+%", body, PutOptions("a/b"))
     assert recorder.lines == ["PUT /bucket/a%20b/%C3%A9%2B%25 HTTP/1.1"]
 
 
@@ -125,7 +126,7 @@ async def test_content_md5_goes_with_a_body_in_memory() -> None:
     recorder = Recorder()
     async with _recording(recorder) as store:
         body = BytesBody(b"", "d41d8cd98f00b204e9800998ecf8427e")
-        await store.put_object("k", body, content_type="a/b", metadata={})
+        await store.put_object("k", body, PutOptions("a/b"))
     assert recorder.headers[0]["content-md5"] == "1B2M2Y8AsgTpgAmY7PhCfg=="
 
 
@@ -135,7 +136,7 @@ async def test_one_call_is_one_attempt(status: int) -> None:
     recorder = Recorder(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n")
     async with _recording(recorder) as store:
         with pytest.raises(StoreError) as caught:
-            await store.put_object("k", BytesBody(b"x"), content_type="a/b", metadata={})
+            await store.put_object("k", BytesBody(b"x"), PutOptions("a/b"))
     assert len(recorder.lines) == 1
     assert (caught.value.status, caught.value.retryable) == (status, True)
 
@@ -164,7 +165,7 @@ async def test_an_answer_that_never_comes_is_a_timeout_to_try_again(*, streamed:
     config = UploadConfig(response_timeout=0.2, stall_timeout=0.2)
     async with _recording(Recorder(answer=""), config) as store:
         with pytest.raises(StoreError) as caught:
-            await store.put_object("k", body, content_type="a/b", metadata={})
+            await store.put_object("k", body, PutOptions("a/b"))
     assert (caught.value.code, caught.value.retryable) == ("store.timeout", True)
     assert "PutObject" in str(caught.value)
 
@@ -182,7 +183,7 @@ async def test_a_server_that_stops_reading_is_a_stall() -> None:
     class Endless:
         md5 = ""
         content_md5 = ""
-        crc64nvme = ""
+        checksum: Checksum | None = None
         size = 2**40
 
         async def chunks(self) -> AsyncIterator[bytes]:

@@ -6,7 +6,7 @@ import pytest
 
 from answering import Answer, Answering, Seen, answering, lane_before, response
 from s3_uploader import StoreError
-from s3_uploader.store import BytesBody, ObjectStore
+from s3_uploader.store import BytesBody, ObjectStore, PutOptions
 from s3_uploader.store.errors import Request
 from s3_uploader.store.redirects import Target, follow
 
@@ -120,7 +120,7 @@ async def _accept(_seen: Seen, writer: asyncio.StreamWriter) -> None:
 
 
 async def _put(store: ObjectStore) -> str:
-    receipt = await store.put_object("a b", BytesBody(b"x"), content_type="a/b", metadata={})
+    receipt = await store.put_object("a b", BytesBody(b"x"), PutOptions("a/b"))
     return receipt.etag
 
 

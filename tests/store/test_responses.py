@@ -11,9 +11,10 @@ import pytest
 
 from answering import QUICK, Answer, Answering, Seen, always, answering, lane_before, response
 from s3_uploader import StoreError, Uploader
+from s3_uploader.checksums import Digests
 from s3_uploader.sizes import MIB
 from s3_uploader.source import FileRange, open_source
-from s3_uploader.store import BytesBody, CompletedPart, ObjectStore
+from s3_uploader.store import BytesBody, CompletedPart, ObjectStore, PutOptions
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
@@ -28,13 +29,9 @@ _PREFIXED_ERROR = b"<s3:Error xmlns:s3='u'><s3:Code>InternalError</s3:Code></s3:
 Call = Callable[[ObjectStore], Awaitable[Any]]
 
 CALLS: dict[str, Call] = {
-    "PutObject": lambda store: store.put_object(
-        "k", BytesBody(b"x"), content_type="a/b", metadata={}
-    ),
+    "PutObject": lambda store: store.put_object("k", BytesBody(b"x"), PutOptions("a/b")),
     "UploadPart": lambda store: store.upload_part("k", "id", 1, BytesBody(b"x")),
-    "CreateMultipartUpload": lambda store: store.create_multipart_upload(
-        "k", content_type="a/b", metadata={}
-    ),
+    "CreateMultipartUpload": lambda store: store.create_multipart_upload("k", PutOptions("a/b")),
     "CompleteMultipartUpload": lambda store: store.complete_multipart_upload(
         "k", "id", [CompletedPart(1, "00")]
     ),
@@ -226,7 +223,7 @@ async def test_a_response_that_drips_is_given_up(
     """Each byte would start a timeout between two reads anew."""
     path = tmp_path / "f"
     path.write_bytes(b"x" * 1000)
-    large = FileRange(str(path), open_source(str(path)), size=1000, hashing=False)
+    large = FileRange(str(path), open_source(str(path)), size=1000, digests=Digests())
     chosen = BytesBody(b"x") if body == "small" else large
     async with answering(_dripping(_DRIPS[drip])) as server, lane_before(server, lane) as store:
         with pytest.raises(StoreError) as caught:
@@ -297,7 +294,7 @@ async def _signature_error(server: Answering, lane: str, *, first: bool) -> Stor
         if first:
             await CALLS["PutObject"](store)
         with pytest.raises(StoreError) as caught:
-            await store.put_object("odd", BytesBody(b"x"), content_type="a/b", metadata={})
+            await store.put_object("odd", BytesBody(b"x"), PutOptions("a/b"))
     return caught.value
 
 

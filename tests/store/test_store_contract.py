@@ -9,10 +9,10 @@ import pytest
 
 from lanes import RCLONE_LANES, SERVER_LANES, Server, lane_profile, open_lane
 from s3_uploader import SourceError, StoreError, UploadConfig
-from s3_uploader.engine.outcome.proof import composite_etag
+from s3_uploader.checksums import Checksum, Digests, composite_etag
 from s3_uploader.sizes import MIB
 from s3_uploader.source import FileRange, open_source
-from s3_uploader.store import Body, BytesBody, CompletedPart, ObjectStore, Receipt, Span
+from s3_uploader.store import Body, BytesBody, CompletedPart, ObjectStore, PutOptions, Receipt, Span
 from s3_uploader.testing import LocalS3Server
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +33,7 @@ class StreamBody:
 
     md5 = ""
     content_md5 = ""
-    crc64nvme = ""
+    checksum: Checksum | None = None
 
     def __init__(
         self, *pieces: bytes, size: int | None = None, error: Exception | None = None
@@ -85,9 +85,7 @@ class FailsOnce(FileRange):
 
 
 async def _put(store: ObjectStore, key: str, body: Body) -> str:
-    receipt = await store.put_object(
-        key, body, content_type="application/octet-stream", metadata={}
-    )
+    receipt = await store.put_object(key, body, PutOptions("application/octet-stream"))
     return receipt.etag
 
 
@@ -96,9 +94,7 @@ async def _read(store: ObjectStore, key: str) -> bytes:
 
 
 async def _create(store: ObjectStore, key: str) -> str:
-    return await store.create_multipart_upload(
-        key, content_type="application/octet-stream", metadata={}
-    )
+    return await store.create_multipart_upload(key, PutOptions("application/octet-stream"))
 
 
 async def _open_keys(store: ObjectStore, prefix: str) -> list[str]:
@@ -160,10 +156,10 @@ async def test_a_key_arrives_as_it_is_spelled(store: ObjectStore, prefix: str, n
 
 async def test_metadata_is_kept(store: ObjectStore, prefix: str) -> None:
     metadata = {"digest": "f00d", "note": "two words"}
-    await store.put_object(f"{prefix}/m", _body(b"x"), content_type="text/plain", metadata=metadata)
+    await store.put_object(f"{prefix}/m", _body(b"x"), PutOptions("text/plain", metadata))
     assert (await store.head_object(f"{prefix}/m")).metadata == metadata
     upload_id = await store.create_multipart_upload(
-        f"{prefix}/n", content_type="text/plain", metadata=metadata
+        f"{prefix}/n", PutOptions("text/plain", metadata)
     )
     part = await store.upload_part(f"{prefix}/n", upload_id, 1, _body(b"x"))
     await store.complete_multipart_upload(f"{prefix}/n", upload_id, [CompletedPart(1, part.etag)])
@@ -333,7 +329,9 @@ async def test_a_range_of_a_file_is_sent_again_after_an_error_midway(
     data = os.urandom(3 * MIB)
     file = tmp_path_factory.mktemp("source") / "f"
     file.write_bytes(data)
-    body = FailsOnce(str(file), open_source(str(file)), offset=7, size=2 * MIB, hashing=True)
+    body = FailsOnce(
+        str(file), open_source(str(file)), offset=7, size=2 * MIB, digests=Digests(md5=True)
+    )
     with pytest.raises(SourceError):
         await _put(store, f"{prefix}/range", body)
     etag = await _put(store, f"{prefix}/range", body)

@@ -13,7 +13,7 @@ import trustme
 from answering import QUICK, Seen, answering, lane_before, response
 from lanes import settled_store
 from s3_uploader import Profile, StoreError, UploadConfig
-from s3_uploader.store import BytesBody, ObjectStore
+from s3_uploader.store import BytesBody, ObjectStore, PutOptions
 from test_responses import CALLS
 
 pytestmark = pytest.mark.anyio
@@ -155,9 +155,9 @@ async def test_the_name_is_verified_through_a_proxy(
             assert store.lane == "boto"
             body = BytesBody(b"x")
             if accepted:
-                await store.put_object("k", body, content_type="a/b", metadata={})
+                await store.put_object("k", body, PutOptions("a/b"))
             else:
                 with pytest.raises(StoreError) as caught:
-                    await store.put_object("k", body, content_type="a/b", metadata={})
+                    await store.put_object("k", body, PutOptions("a/b"))
                 assert caught.value.code == "store.tls"
     assert len(server.seen) == int(accepted)

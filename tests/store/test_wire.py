@@ -16,11 +16,12 @@ import anyio
 import pytest
 
 from s3_uploader import Profile, StoreError, UploadConfig, Uploader
+from s3_uploader.checksums import Digests
 from s3_uploader.errors import ConfigError, SourceError
 from s3_uploader.events import Event, FileUploaded, RequestRetried
 from s3_uploader.sizes import MIB
 from s3_uploader.source import FileRange, open_source
-from s3_uploader.store import Body, BytesBody, CompletedPart, ObjectStore
+from s3_uploader.store import Body, BytesBody, CompletedPart, ObjectStore, PutOptions
 from s3_uploader.store.open import open_store
 from s3_uploader.store.wire.blocking import Kernel
 from s3_uploader.store.wire.pool import AGE_LIMIT, IDLE_LIMIT, Pool
@@ -69,7 +70,7 @@ async def request(reader: asyncio.StreamReader) -> tuple[str, bytes]:
 
 
 async def put(store: ObjectStore, body: Body) -> str:
-    receipt = await store.put_object("k", body, content_type="a/b", metadata={})
+    receipt = await store.put_object("k", body, PutOptions("a/b"))
     return receipt.etag
 
 
@@ -83,7 +84,7 @@ def body_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[int], B
             return BytesBody(data)
         path = tmp_path / "body"
         path.write_bytes(data)
-        return FileRange(str(path), open_source(str(path)), size=size, hashing=False)
+        return FileRange(str(path), open_source(str(path)), size=size, digests=Digests())
 
     return make
 
@@ -146,7 +147,7 @@ async def test_a_kept_connection_that_breaks_in_the_middle_of_a_body_is_a_failur
     """It had taken bytes, so it was not stale: the retry policy decides, and its events tell."""
     path = tmp_path / "f"
     path.write_bytes(bytes(16 * 1024 * 1024))
-    body = FileRange(str(path), open_source(str(path)), size=16 * 1024 * 1024, hashing=False)
+    body = FileRange(str(path), open_source(str(path)), size=16 * 1024 * 1024, digests=Digests())
     connections = 0
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -350,7 +351,7 @@ async def test_a_complete_that_fails_after_200_is_a_failure() -> None:
 async def test_a_file_that_shrinks_while_it_is_sent_is_told(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(bytes(32 * 1024 * 1024))
-    body = FileRange(str(path), open_source(str(path)), size=32 * 1024 * 1024, hashing=False)
+    body = FileRange(str(path), open_source(str(path)), size=32 * 1024 * 1024, digests=Digests())
 
     async def handler(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -521,7 +522,7 @@ async def test_refused_sendfile_is_replaced_for_the_rest_of_the_process(
     receiver = _Receiver()
     async with wire(receiver) as store:
         for _ in range(2):
-            body = FileRange(path, open_source(path), size=len(data), hashing=hashing)
+            body = FileRange(path, open_source(path), size=len(data), digests=Digests(md5=hashing))
             assert await put(store, body) == "00"
     assert receiver.bodies == [data, data]
     assert len(calls) == 1
@@ -539,7 +540,7 @@ async def test_a_disk_that_fails_under_sendfile_is_the_sources_failure(
     (tmp_path / "f").write_bytes(bytes(MIB))
     path = str(tmp_path / "f")
     async with wire(_Receiver()) as store:
-        body = FileRange(path, open_source(path), size=MIB, hashing=False)
+        body = FileRange(path, open_source(path), size=MIB, digests=Digests())
         with pytest.raises(SourceError) as caught:
             await put(store, body)
     assert caught.value.code == "source.unreadable"

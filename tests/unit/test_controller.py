@@ -58,26 +58,26 @@ def test_a_capped_connection_makes_the_limit_grow_until_the_line_is_full() -> No
 
 def test_silence_after_small_bodies_brings_the_first_growth_before_an_answer() -> None:
     controller = Controller(16, 256)
-    controller.silent()
+    controller.no_response_yet()
     assert controller.limit == 256
 
 
 def test_what_was_measured_is_not_overruled_by_silence_or_a_quick_create() -> None:
     controller = Controller(16, 256)
     controller.overload(1.0)
-    controller.silent()
-    controller.near()
+    controller.no_response_yet()
+    controller.low_latency()
     assert controller.limit == 8
     measured = Controller(16, 256)
     measured.succeed(1.0, 4096, 16, 0.5)
-    measured.silent()
-    measured.near()
+    measured.no_response_yet()
+    measured.low_latency()
     assert measured.limit == 16
 
 
 def test_large_bodies_for_a_near_store_begin_with_few() -> None:
     controller = Controller(16, 256)
-    controller.near()
+    controller.low_latency()
     assert controller.limit == 8
 
 

@@ -1,4 +1,4 @@
-"""The asyncio engine: many files, one file, one request, and the events they tell."""
+"""The asyncio engine: many files, one file, one request, and the events they emit."""
 
 from s3_uploader.engine.call import Call
 from s3_uploader.engine.delivery.channel import Consumer, dispatching

@@ -1,25 +1,22 @@
-"""What one call of `upload_file` or `upload_directory` shares, and how it makes requests."""
+"""What all files of one call share, and how an attempt of a request is made."""
 
-import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-import anyio
-
+from s3_uploader.checksums import Digests
 from s3_uploader.config import UploadConfig
 from s3_uploader.engine.delivery.channel import Channel
 from s3_uploader.engine.journal import Journal, Place
-from s3_uploader.engine.journal.history import History
+from s3_uploader.engine.journal.history import DirectoryRun
 from s3_uploader.engine.pacing.limiter import Limiter
-from s3_uploader.engine.pacing.retry import RetryPolicy, retries_of
-from s3_uploader.errors import IntegrityError, Param, ResourceError, S3UploaderError, StoreError
-from s3_uploader.events import PART_EVENTS, Event, RequestRetried, Warned
+from s3_uploader.errors import IntegrityError, Param, StoreError
+from s3_uploader.events import Event, Warned
 from s3_uploader.plan import StoreLimits
 from s3_uploader.shortage import shortage_of
-from s3_uploader.source import SmallFileReader, Within
+from s3_uploader.source import SmallFileReader
 from s3_uploader.store import Body, ObjectStore
 
 T = TypeVar("T")
@@ -27,10 +24,10 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class StoreState:
-    """What the store has taught; shared by all calls of an Uploader.
+    """What the store has shown so far; shared by all calls of an Uploader.
 
     Attributes:
-        answered: whether it has ever answered.
+        responded: whether it has ever responded.
         max_body: bytes of the largest body it takes, as far as it refused larger ones.
         bucket_exists: whether the bucket is known to exist.
         head_seen: whether a HEAD in a verification has ever said what is there, or that nothing is.
@@ -39,7 +36,7 @@ class StoreState:
         warned: the codes of warnings that are said once.
     """
 
-    answered: bool = False
+    responded: bool = False
     max_body: int | None = None
     bucket_exists: bool = False
     head_seen: bool = False
@@ -75,25 +72,15 @@ class StoreState:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class FileJob:
-    """One file to upload. `size` is bytes as last measured, `within` is checked at opening."""
-
-    file: int
-    name: str
-    path: str
-    key: str
-    size: int
-    within: Within | None = None
-
-
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One upload call: its number, its store, the shared limiter, its events.
+    """One call of an Uploader: its number, its store, the shared limiter, its events.
 
     Attributes:
         stopped: the error that every further file would meet, once one was met.
-        history: what this and an interrupted run of the same directory have committed.
+        directory_run: what this and an interrupted run of the same directory have committed.
+        rng: source of the jitter.
+        digests: what is computed of the bytes that are sent.
     """
 
     number: int
@@ -106,9 +93,12 @@ class Call:
     journal: Journal | None = None
     content_type: str | None = None
     stopped: StoreError | None = None
-    history: History = field(default_factory=History)
-    _retried: dict[int, int] = field(default_factory=dict)
-    _rng: random.Random = field(default_factory=random.Random)
+    directory_run: DirectoryRun = field(default_factory=DirectoryRun)
+    rng: random.Random = field(default_factory=random.Random)
+    digests: Digests = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.digests = self.config.digests
 
     @property
     def limits(self) -> StoreLimits:
@@ -119,25 +109,13 @@ class Call:
         """Return where the object of this key is."""
         return Place(self.store.endpoint, self.store.bucket, key)
 
-    async def emit(
-        self, kind: Callable[..., Event], job: FileJob | None = None, **fields: object
-    ) -> None:
-        """Emit an event of this call, of `job` if it is a file's; `fields` are the rest."""
-        await self.events.emit(self._event(kind, job, fields))
+    async def emit(self, kind: Callable[..., Event], **fields: object) -> None:
+        """Emit an event of this call; `fields` are what only this event has."""
+        await self.events.emit(kind(call=self.number, at=time.monotonic(), **fields))
 
-    def offer(self, kind: Callable[..., Event], job: FileJob, **fields: object) -> None:
+    def offer(self, kind: Callable[..., Event], **fields: object) -> None:
         """Emit an event that may be dropped where consumers fall behind."""
-        self.events.offer(self._event(kind, job, fields))
-
-    def _event(
-        self, kind: Callable[..., Event], job: FileJob | None, fields: dict[str, object]
-    ) -> Event:
-        if job is not None:
-            fields["file"] = job.file
-            if kind not in PART_EVENTS:
-                fields["name"], fields["key"] = job.name, job.key
-                fields.setdefault("size", job.size)
-        return kind(call=self.number, at=time.monotonic(), **fields)
+        self.events.offer(kind(call=self.number, at=time.monotonic(), **fields))
 
     async def warn(self, code: str, *, once: bool = False, **params: Param) -> None:
         """Warn the user of what is not fatal; with `once`, one time per Uploader."""
@@ -145,37 +123,6 @@ class Call:
             return
         self.store_state.warned.add(code)
         await self.emit(Warned, code=code, params=params)
-
-    async def request(
-        self,
-        job: FileJob,
-        operation: str,
-        attempt: Callable[[], Awaitable[T]],
-        *,
-        size: int | None = None,
-        part: int | None = None,
-    ) -> T:
-        """Make a request: a limiter token, then the attempt; after a failure the retry policy.
-
-        The token is given back while waiting to try again. `size` is the body's, in bytes, None for
-        no body.
-
-        Raises:
-            S3UploaderError: what the last attempt raised.
-        """
-        for number in itertools.count(1):
-            try:
-                return await self.attempt(attempt, size=size)
-            except (StoreError, IntegrityError) as error:
-                failure = error
-            delay = self.delay(job, failure, number)
-            if delay is None:
-                # Lacked by each attempt, in the end with nothing else in flight: by each file too.
-                if isinstance(failure, ResourceError):
-                    failure.fatal = True
-                raise failure
-            await self.back_off(job, operation, number, failure, delay, part=part)
-        raise AssertionError("unreachable: the loop has no end")
 
     async def attempt(self, attempt: Callable[[], Awaitable[T]], *, size: int | None = None) -> T:
         """Make one attempt under a token of the limiter, which learns how it went."""
@@ -186,7 +133,7 @@ class Call:
         except (StoreError, IntegrityError) as error:
             self.limiter.failed(error)
             if getattr(error, "status", None) and error.code != "store.bad_response":
-                self.store_state.answered = True
+                self.store_state.responded = True
             raise
         except Exception as error:
             shortage = shortage_of(error)
@@ -196,44 +143,7 @@ class Call:
             raise shortage from error
         else:
             self.limiter.succeeded(size, began)
-            self.store_state.answered = True
+            self.store_state.responded = True
             return result
         finally:
             self.limiter.release(token)
-
-    def delay(self, job: FileJob, error: S3UploaderError, number: int) -> float | None:
-        """Return the seconds to wait after failed attempt `number`, None if it was the last.
-
-        A file has retries for each of its requests, and for all together.
-        """
-        retried = self._retried.get(job.file, 0)
-        if retried >= retries_of(job.size, self.limits.part_size, self.config.max_attempts):
-            return None
-        policy = RetryPolicy.of(self.config)
-        delay = policy.delay(error, number, reached=self.store_state.answered, rng=self._rng)
-        if delay is not None:
-            self._retried[job.file] = retried + 1
-        return delay
-
-    async def back_off(
-        self,
-        job: FileJob,
-        operation: str,
-        number: int,
-        error: S3UploaderError,
-        delay: float,
-        *,
-        part: int | None = None,
-    ) -> None:
-        """Tell that attempt `number` failed, and wait before the next."""
-        await self.emit(
-            RequestRetried,
-            job,
-            operation=operation,
-            part=part,
-            attempt=number,
-            delay=delay,
-            code=error.code,
-            params=error.params,
-        )
-        await anyio.sleep(delay)

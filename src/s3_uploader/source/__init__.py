@@ -1,6 +1,8 @@
 """Where bytes come from: walk a tree, read ranges, guard against change."""
 
-from s3_uploader.source.crc import combined, crc64nvme
+from s3_uploader.source.base import Source, SourceBody, md5_of
+from s3_uploader.source.bytes import BytesSource
+from s3_uploader.source.file import FileSource
 from s3_uploader.source.fingerprint import (
     Fingerprint,
     kind_of,
@@ -14,18 +16,21 @@ from s3_uploader.source.walk import Entry, Problem, Skipped, SourceFile, count_f
 from s3_uploader.source.within import Within
 
 __all__ = [
+    "BytesSource",
     "Entry",
     "FileRange",
+    "FileSource",
     "Fingerprint",
     "Problem",
     "Skipped",
     "SmallFileReader",
+    "Source",
+    "SourceBody",
     "SourceFile",
     "Within",
-    "combined",
     "count_files",
-    "crc64nvme",
     "kind_of",
+    "md5_of",
     "open_regular",
     "open_source",
     "recheck",

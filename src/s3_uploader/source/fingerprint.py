@@ -1,4 +1,4 @@
-"""Open a source, and tell whether it is still the file it was: a changed file is never published.
+"""Open a source, and check that it is still the same file: a changed file is never published.
 
 Every open of a source in the package is `open_regular`.
 """
@@ -23,13 +23,13 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What tells that a file is still the one that was opened.
+    """What shows that a file is still the one that was opened.
 
     Attributes:
         size: bytes.
         mtime_ns: modification time.
         inode, device: which file it is.
-        ctime_ns: status change time, which nobody can set back as a modification time can be. It
+        ctime_ns: status change time, which cannot be set back as a modification time can be. It
             guards one run and is no part of the identity: a copy, a restored volume or another
             mount of the same bytes has a new one, so the journal does not keep it.
     """

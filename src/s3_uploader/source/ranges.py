@@ -19,8 +19,10 @@ from aiofiles.threadpool.binary import AsyncFileIO
 from anyio import CancelScope
 
 from s3_uploader import to_thread
+from s3_uploader.checksums import Checksum, Digests
+from s3_uploader.checksums.md5 import new as new_md5
 from s3_uploader.errors import SourceError
-from s3_uploader.source.crc import Crc64Nvme
+from s3_uploader.source.base import no_progress
 from s3_uploader.source.fingerprint import Fingerprint, open_regular, source_error
 from s3_uploader.store.base import Span
 
@@ -33,17 +35,13 @@ _CHECKSUM_BLOCK = 256 * 1024
 """Bytes read and checksummed at a time: within a core's cache."""
 
 
-def _no_progress(_sent: int) -> None:
-    return
-
-
-_TELL_SECONDS = 0.05
+_REPORT_SECONDS = 0.05
 _QUARTERS = 4
-"""A worker thread tells its progress at each quarter of its range, and this often between."""
+"""A worker thread reports progress at each quarter of its range, and this often in between."""
 
 
-class _Teller:
-    """Tells a pass's progress from a worker thread to the event loop, not at every block."""
+class _ProgressThrottle:
+    """Reports a pass's progress from a worker thread to the event loop, not at every block."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, progress: Callable[[int], None], size: int
@@ -54,11 +52,11 @@ class _Teller:
         self._at = time.monotonic()
         self._quarter = 0
 
-    def tell(self, sent: int) -> None:
-        """Tell that `sent` bytes are handed on, if it is time."""
+    def report(self, sent: int) -> None:
+        """Report that `sent` bytes have been handed on, if a report is due."""
         now = time.monotonic()
         quarter = sent * _QUARTERS // self._size
-        if quarter != self._quarter or now - self._at >= _TELL_SECONDS:
+        if quarter != self._quarter or now - self._at >= _REPORT_SECONDS:
             self._at, self._quarter = now, quarter
             self._loop.call_soon_threadsafe(self._progress, sent)
 
@@ -91,14 +89,13 @@ async def _opened(path: str, opener: Callable[[str, int], int]) -> AsyncGenerato
 
 
 class FileRange:
-    """A range of a file as a body that can be sent again: every pass reads the disk anew.
+    """A range of a file as a body that can be sent again: every pass reads the disk again.
 
     Args:
         path: the file.
         fingerprint: what the file was when the upload of it began.
         offset, size: the range, in bytes.
-        hashing: whether to compute MD5.
-        checksumming: whether `prepare` computes CRC-64/NVME.
+        digests: MD5 is computed by each pass, the checksum by `prepare`.
         progress: called on the event loop with the bytes of this pass handed on so far.
     """
 
@@ -109,20 +106,19 @@ class FileRange:
         *,
         offset: int = 0,
         size: int,
-        hashing: bool,
-        checksumming: bool = False,
-        progress: Callable[[int], None] = _no_progress,
+        digests: Digests,
+        progress: Callable[[int], None] = no_progress,
     ) -> None:
         self.path = path
         self.size = size
         self._fingerprint = fingerprint
         self._offset = offset
-        self._hashing = hashing
-        self._checksumming = checksumming
+        self._hashing = digests.md5
+        self._algorithm = digests.checksum
         self._progress = progress
         self._md5 = ""
         self._content_md5 = ""
-        self._crc64nvme = ""
+        self._checksum: Checksum | None = None
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -136,9 +132,9 @@ class FileRange:
         return self._content_md5
 
     @property
-    def crc64nvme(self) -> str:
-        """CRC-64/NVME of the last `prepare`, "" where none was asked for."""
-        return self._crc64nvme
+    def checksum(self) -> Checksum | None:
+        """Checksum of the last `prepare`, None where none was asked for."""
+        return self._checksum
 
     async def prepare(self, *, md5: bool = False) -> None:
         """Compute what the request carries, in a pass of its own before the one that sends.
@@ -151,7 +147,7 @@ class FileRange:
         Raises:
             SourceError: as `chunks`.
         """
-        if self._checksumming or md5:
+        if self._algorithm is not None or md5:
             await run_in_thread(partial(self._digest, md5=md5))
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -160,7 +156,7 @@ class FileRange:
         Raises:
             SourceError: the file vanished, cannot be read, or changed since its fingerprint.
         """
-        digest = self._begin_pass()
+        digest = self._start_read()
         sent = 0
         try:
             async with _opened(self.path, lambda _path, _flags: self._open()) as file:
@@ -169,12 +165,12 @@ class FileRange:
                     if self._hashing:
                         await to_thread.run_sync(digest.update, block)
                     if sent + len(block) == self.size:
-                        await to_thread.run_sync(self._end_pass, file.fileno(), digest)
+                        await to_thread.run_sync(self._finish_read, file.fileno(), digest)
                     yield block
                     sent += len(block)
                     self._progress(sent)
                 if sent < self.size or not self.size:
-                    await to_thread.run_sync(self._end_pass, file.fileno(), digest, sent)
+                    await to_thread.run_sync(self._finish_read, file.fileno(), digest, sent)
         except OSError as error:
             raise source_error(self.path, error) from error
 
@@ -185,19 +181,19 @@ class FileRange:
             SourceError: as `chunks`.
         """
         with self._descriptor() as descriptor:
-            digest = self._begin_pass()
-            progress = _Teller(self._loop, self._progress, self.size)
+            digest = self._start_read()
+            progress = _ProgressThrottle(self._loop, self._progress, self.size)
             sent = 0
             while count := self._read_into(buffer, descriptor, sent):
                 if self._hashing:
                     digest.update(buffer[:count])
                 if sent + count == self.size:
-                    self._end_pass(descriptor, digest)
+                    self._finish_read(descriptor, digest)
                 yield buffer[:count]
                 sent += count
-                progress.tell(sent)
+                progress.report(sent)
             if sent < self.size or not self.size:
-                self._end_pass(descriptor, digest, sent)
+                self._finish_read(descriptor, digest, sent)
 
     def spans(self, buffer: memoryview) -> Iterator[Span]:
         """Yield the range in pieces for the kernel to send; for a worker thread.
@@ -210,8 +206,8 @@ class FileRange:
             SourceError: as `chunks`.
         """
         with self._descriptor() as descriptor:
-            digest = self._begin_pass()
-            progress = _Teller(self._loop, self._progress, self.size)
+            digest = self._start_read()
+            progress = _ProgressThrottle(self._loop, self._progress, self.size)
             sent = 0
             while sent < self.size:
                 size = min(self.size - sent, len(buffer) if self._hashing else BLOCK)
@@ -221,13 +217,13 @@ class FileRange:
                 if not size:
                     break
                 if sent + size == self.size:
-                    self._end_pass(descriptor, digest)
+                    self._finish_read(descriptor, digest)
                 yield Span(descriptor, self._offset + sent, size)
                 self._fingerprint.check(self.path, os.fstat(descriptor))
                 sent += size
-                progress.tell(sent)
+                progress.report(sent)
             if sent < self.size or not self.size:
-                self._end_pass(descriptor, digest, sent)
+                self._finish_read(descriptor, digest, sent)
 
     async def hash(self) -> str:
         """Read the range in a worker thread and return its MD5.
@@ -239,18 +235,19 @@ class FileRange:
         return self._md5
 
     def _digest(self, stopped: Callable[[], bool], *, md5: bool) -> None:
-        crc = Crc64Nvme() if self._checksumming else None
-        whole = hashlib.md5(usedforsecurity=False) if md5 else None
+        checksum = self._algorithm.new() if self._algorithm else None
+        whole = new_md5() if md5 else None
         buffer = memoryview(bytearray(min(_CHECKSUM_BLOCK, self.size)))
         with self._descriptor() as descriptor:
             read = 0
             while not stopped() and (count := self._read_into(buffer, descriptor, read)):
-                for digest in (crc, whole):
+                for digest in (checksum, whole):
                     if digest is not None:
                         digest.update(buffer[:count])
                 read += count
-            self._check_pass(descriptor, read)
-        self._crc64nvme = crc.text() if crc else ""
+            self._check_read(descriptor, read)
+        if checksum is not None and self._algorithm is not None:
+            self._checksum = Checksum(self._algorithm.name, checksum.value())
         self._content_md5 = whole.hexdigest() if whole else ""
 
     def _read_through(self, stopped: Callable[[], bool]) -> None:
@@ -286,21 +283,23 @@ class FileRange:
     def _read_into(self, buffer: memoryview, descriptor: int, sent: int) -> int:
         return os.preadv(descriptor, [buffer[: self.size - sent]], self._offset + sent)
 
-    def _begin_pass(self) -> "hashlib._Hash":
+    def _start_read(self) -> "hashlib._Hash":
         self._md5 = ""
-        return hashlib.md5(usedforsecurity=False)
+        return new_md5()
 
-    def _end_pass(self, descriptor: int, digest: "hashlib._Hash", read: int | None = None) -> None:
+    def _finish_read(
+        self, descriptor: int, digest: "hashlib._Hash", read: int | None = None
+    ) -> None:
         """Check the file and keep the digest, before the last block is handed on.
 
         Before, because a store that lacks the last block publishes nothing, and one that has it
-        may answer at once.
+        may respond at once.
         """
-        self._check_pass(descriptor, self.size if read is None else read)
+        self._check_read(descriptor, self.size if read is None else read)
         if self._hashing:
             self._md5 = digest.hexdigest()
 
-    def _check_pass(self, descriptor: int, read: int) -> None:
+    def _check_read(self, descriptor: int, read: int) -> None:
         self._fingerprint.check(self.path, os.fstat(descriptor))
         if read != self.size:
             detail = f"range of {self.size} bytes ended after {read}"

@@ -13,6 +13,7 @@ from s3_uploader.store.base import (
     UploadInfo,
 )
 from s3_uploader.store.errors import error_from_response
+from s3_uploader.store.options import PutOptions
 
 __all__ = [
     "Body",
@@ -21,6 +22,7 @@ __all__ = [
     "FileBody",
     "ObjectInfo",
     "ObjectStore",
+    "PutOptions",
     "Receipt",
     "Span",
     "StoredPart",

@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from s3_uploader.checksums import Checksum
 from s3_uploader.events import Lane
 from s3_uploader.plan import StoreLimits
+from s3_uploader.store.options import PutOptions
 
 
 class Body(Protocol):
@@ -32,8 +34,8 @@ class Body(Protocol):
         ...
 
     @property
-    def crc64nvme(self) -> str:
-        """CRC-64/NVME that the request carries, base64 as in its header; "" for none."""
+    def checksum(self) -> Checksum | None:
+        """Checksum that the request carries, None for none."""
         ...
 
     def chunks(self) -> AsyncIterator[bytes]:
@@ -67,11 +69,11 @@ class FileBody(Body, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BytesBody:
-    """A body that is in memory already, and its hex MD5 and CRC-64/NVME, "" where unknown."""
+    """A body that is in memory already; its hex MD5, "" if unknown, and a checksum to send."""
 
     data: bytes
     md5: str = ""
-    crc64nvme: str = ""
+    checksum: Checksum | None = None
 
     @property
     def size(self) -> int:
@@ -99,13 +101,17 @@ class Receipt:
 
     Attributes:
         etag: without quotes; "" only where the response to a Complete does not say it.
-        opaque: the answer itself says that the ETag is no MD5 (encryption with SSE-KMS or SSE-C).
-        crc64nvme: CRC-64/NVME of what it stored, base64; "" if it does not say.
+        opaque: the response itself says that the ETag is no MD5 (encryption with SSE-KMS or SSE-C).
+        checksums: those of what it stored, as far as it names them.
     """
 
     etag: str
     opaque: bool = False
-    crc64nvme: str = ""
+    checksums: tuple[Checksum, ...] = ()
+
+    def checksum(self, algorithm: str) -> str:
+        """Return the checksum of an algorithm, "" if the store did not name it."""
+        return next((value for name, value in self.checksums if name == algorithm), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,19 +192,12 @@ class ObjectStore(Protocol):
         """Which implementation carries the bytes, for events."""
         ...
 
-    async def put_object(
-        self, key: str, body: Body, *, content_type: str, metadata: Mapping[str, str]
-    ) -> Receipt:
+    async def put_object(self, key: str, body: Body, options: PutOptions) -> Receipt:
         """Store `body` with one request."""
         ...
 
-    async def create_multipart_upload(
-        self, key: str, *, content_type: str, metadata: Mapping[str, str], crc64nvme: bool = False
-    ) -> str:
-        """Return the upload id of a new multipart upload, never "".
-
-        With `crc64nvme` the parts carry theirs.
-        """
+    async def create_multipart_upload(self, key: str, options: PutOptions) -> str:
+        """Return the upload id of a new multipart upload, never ""."""
         ...
 
     async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:
@@ -206,12 +205,16 @@ class ObjectStore(Protocol):
         ...
 
     async def complete_multipart_upload(
-        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, crc64nvme: str = ""
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[CompletedPart],
+        checksum: Checksum | None = None,
     ) -> Receipt:
         """Publish the object from `parts`; the ETag is the composite one.
 
-        `crc64nvme`: CRC-64/NVME of the whole, for an upload created with it; the store refuses to
-        publish another.
+        `checksum` is that of the whole, for an upload created with its algorithm; the store refuses
+        to publish another.
         """
         ...
 

@@ -1,8 +1,9 @@
 """A store that serves what it can, and another one for the rest."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from s3_uploader.checksums import Checksum
 from s3_uploader.events import Lane
 from s3_uploader.store.base import (
     Body,
@@ -13,6 +14,7 @@ from s3_uploader.store.base import (
     StoredPart,
     UploadInfo,
 )
+from s3_uploader.store.options import PutOptions
 
 T = TypeVar("T")
 
@@ -47,40 +49,34 @@ class FallbackStore:
         """The lane that carries bodies now."""
         return (self._moved or self._first).lane
 
-    async def put_object(
-        self, key: str, body: Body, *, content_type: str, metadata: Mapping[str, str]
-    ) -> Receipt:
+    async def put_object(self, key: str, body: Body, options: PutOptions) -> Receipt:
         """As `ObjectStore`."""
         # Written out: a small file's request is worth the coroutine that `_serve` would cost.
         store = self._moved or self._first
         try:
-            return await store.put_object(key, body, content_type=content_type, metadata=metadata)
+            return await store.put_object(key, body, options)
         except CannotServeError as error:
             store = await self._fall_back(error)
-        return await store.put_object(key, body, content_type=content_type, metadata=metadata)
+        return await store.put_object(key, body, options)
 
-    async def create_multipart_upload(
-        self, key: str, *, content_type: str, metadata: Mapping[str, str], crc64nvme: bool = False
-    ) -> str:
+    async def create_multipart_upload(self, key: str, options: PutOptions) -> str:
         """As `ObjectStore`."""
-        return await self._serve(
-            lambda store: store.create_multipart_upload(
-                key, content_type=content_type, metadata=metadata, crc64nvme=crc64nvme
-            )
-        )
+        return await self._serve(lambda store: store.create_multipart_upload(key, options))
 
     async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:
         """As `ObjectStore`."""
         return await self._serve(lambda store: store.upload_part(key, upload_id, number, body))
 
     async def complete_multipart_upload(
-        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, crc64nvme: str = ""
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[CompletedPart],
+        checksum: Checksum | None = None,
     ) -> Receipt:
         """As `ObjectStore`."""
         return await self._serve(
-            lambda store: store.complete_multipart_upload(
-                key, upload_id, parts, crc64nvme=crc64nvme
-            )
+            lambda store: store.complete_multipart_upload(key, upload_id, parts, checksum)
         )
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:

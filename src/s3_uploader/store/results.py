@@ -10,6 +10,7 @@ import html
 import re
 from datetime import UTC, datetime
 
+from s3_uploader.checksums import ALGORITHMS, Checksum
 from s3_uploader.errors import StoreError
 from s3_uploader.store.base import ObjectInfo, Receipt, StoredPart, UploadInfo
 from s3_uploader.store.document import Element
@@ -25,7 +26,7 @@ _MAX_DIGITS = 19
 """Sizes and part numbers have no more."""
 
 _META = b"x-amz-meta-"
-_CRC = b"x-amz-checksum-crc64nvme"
+_CHECKSUM_HEADERS = [(name, one.header.encode()) for name, one in ALGORITHMS.items()]
 _ETAG = re.compile(r"[!#-+\--~]+")
 """Printable ASCII without quotes, commas and spaces."""
 
@@ -79,7 +80,13 @@ def receipt(request: Request, response: Response) -> Receipt:
         StoreError: "store.bad_response": there is no ETag.
     """
     etag = _etag(request, response, response.header(b"etag"))
-    return Receipt(etag, _is_opaque(response), response.header(_CRC))
+    headers = response.headers
+    checksums = tuple(
+        Checksum(name, headers[header].decode("latin-1"))
+        for name, header in _CHECKSUM_HEADERS
+        if header in headers
+    )
+    return Receipt(etag, _is_opaque(response), checksums)
 
 
 def upload_id(request: Request, response: Response) -> str:
@@ -96,8 +103,9 @@ def completed(request: Request, response: Response) -> Receipt:
     root = _root(request, response, "CompleteMultipartUpload")
     text = _required(request, response, root, "ETag", empty=True)
     etag = _etag(request, response, text) if text.strip() else ""
-    checksum = root.value("ChecksumCRC64NVME") or ""
-    return Receipt(etag, _is_opaque(response), checksum)
+    named = [(name, root.value(one.field)) for name, one in ALGORITHMS.items()]
+    checksums = tuple(Checksum(name, value) for name, value in named if value)
+    return Receipt(etag, _is_opaque(response), checksums)
 
 
 def removed(request: Request, response: Response) -> None:

@@ -33,6 +33,7 @@ from s3_uploader.testing.faults import (
     WrongETag,
     parse_fault,
 )
+from s3_uploader.testing.hooked import HookedStore, Moment
 from s3_uploader.testing.memory import MemoryStore
 from s3_uploader.testing.server import LocalS3Server
 
@@ -50,11 +51,13 @@ __all__ = [
     "FlipBit",
     "Flood",
     "Header",
+    "HookedStore",
     "LimitBody",
     "LocalS3Server",
     "LoseAnswer",
     "MemoryStore",
     "MissingPart",
+    "Moment",
     "Namespace",
     "Pace",
     "Record",

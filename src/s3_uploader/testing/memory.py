@@ -6,10 +6,10 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from s3_uploader.checksums import ALGORITHMS, Checksum
 from s3_uploader.errors import StoreError
 from s3_uploader.events import Lane
 from s3_uploader.plan import GENERIC, StoreLimits
-from s3_uploader.source import crc64nvme as crc64nvme_of
 from s3_uploader.store import (
     Body,
     CompletedPart,
@@ -20,6 +20,7 @@ from s3_uploader.store import (
     error_from_response,
 )
 from s3_uploader.store.errors import Request
+from s3_uploader.store.options import PutOptions
 
 
 @dataclass(slots=True)
@@ -66,32 +67,30 @@ class MemoryStore:
         """A copy of what is committed, by key."""
         return {key: stored.data for key, stored in self._objects.items()}
 
-    async def put_object(
-        self, key: str, body: Body, *, content_type: str, metadata: Mapping[str, str]
-    ) -> Receipt:
+    async def put_object(self, key: str, body: Body, options: PutOptions) -> Receipt:
         """Store `body`."""
-        del content_type
         data = await self._receive("PutObject", key, body)
-        self._objects[key] = _Object(data, _md5(data).hexdigest(), dict(metadata))
-        return Receipt(self._objects[key].etag, crc64nvme=body.crc64nvme)
+        self._objects[key] = _Object(data, _md5(data).hexdigest(), dict(options.metadata))
+        return Receipt(self._objects[key].etag, checksums=_named(body.checksum))
 
-    async def create_multipart_upload(
-        self, key: str, *, content_type: str, metadata: Mapping[str, str], crc64nvme: bool = False
-    ) -> str:
+    async def create_multipart_upload(self, key: str, options: PutOptions) -> str:
         """Return a new upload id."""
-        del content_type, crc64nvme
         upload_id = f"upload-{next(self._ids)}"
-        self.uploads[upload_id] = _Upload(key, dict(metadata))
+        self.uploads[upload_id] = _Upload(key, dict(options.metadata))
         return upload_id
 
     async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:
         """Store one part."""
         data = await self._receive("UploadPart", key, body)
         self._upload("UploadPart", key, upload_id).parts[number] = data
-        return Receipt(_md5(data).hexdigest(), crc64nvme=body.crc64nvme)
+        return Receipt(_md5(data).hexdigest(), checksums=_named(body.checksum))
 
     async def complete_multipart_upload(
-        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, crc64nvme: str = ""
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[CompletedPart],
+        checksum: Checksum | None = None,
     ) -> Receipt:
         """Publish the object if every part is the one that was stored."""
         upload = self._upload("CompleteMultipartUpload", key, upload_id)
@@ -107,11 +106,11 @@ class MemoryStore:
         digests = b"".join(_md5(upload.parts[number]).digest() for number in numbers)
         etag = f"{_md5(digests).hexdigest()}-{len(parts)}"
         data = b"".join(upload.parts[number] for number in numbers)
-        if crc64nvme and crc64nvme_of(data) != crc64nvme:
+        if checksum is not None and _of_same_kind(data, checksum) != checksum:
             raise self._error("CompleteMultipartUpload", key, 400, "BadDigest")
         self._objects[key] = _Object(data, etag, upload.metadata)
         del self.uploads[upload_id]
-        return Receipt(etag, crc64nvme=crc64nvme)
+        return Receipt(etag, checksums=_named(checksum))
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Discard an upload."""
@@ -153,7 +152,7 @@ class MemoryStore:
         largest = self.limits.max_put if operation == "PutObject" else self.limits.max_part
         if len(data) > largest:
             raise self._error(operation, key, 413, "EntityTooLarge", len(data))
-        if body.crc64nvme and crc64nvme_of(data) != body.crc64nvme:
+        if body.checksum is not None and _of_same_kind(data, body.checksum) != body.checksum:
             raise self._error(operation, key, 400, "BadDigest")
         return data
 
@@ -173,6 +172,14 @@ class MemoryStore:
     ) -> StoreError:
         request = Request(operation, key, self.bucket, self.endpoint, size)
         return error_from_response(request, status, s3_code, "")
+
+
+def _named(checksum: Checksum | None) -> tuple[Checksum, ...]:
+    return () if checksum is None else (checksum,)
+
+
+def _of_same_kind(data: bytes, checksum: Checksum) -> Checksum:
+    return ALGORITHMS[checksum.algorithm].of(data)
 
 
 def _md5(data: bytes) -> "hashlib._Hash":

@@ -17,9 +17,9 @@ A slow consumer slows the upload down (back-pressure). What it raises is logged 
 """
 
 CAPACITY = 1024
-"""Events under way before emitting waits for the dispatcher."""
+"""Queue size at which `emit` blocks."""
 
-_TURN = 64
+_BATCH = 64
 """Events handed over before other tasks get their turn."""
 
 _logger = logging.getLogger("s3_uploader")
@@ -61,7 +61,7 @@ class Channel:
         """Hand the events to the consumers until the channel is closed and empty."""
         failed: set[int] = set()
         while True:
-            for _ in range(min(_TURN, len(self._events))):
+            for _ in range(min(_BATCH, len(self._events))):
                 await _consume(self._events.popleft(), consumers, failed)
             self._drained.set()
             if self._events:
@@ -95,4 +95,4 @@ async def _consume(event: Event, consumers: Sequence[Consumer], failed: set[int]
             # The traceback once; a consumer that fails at every event must not flood.
             if number not in failed:
                 failed.add(number)
-                _logger.exception("an event consumer failed; the upload goes on")
+                _logger.exception("an event consumer failed; the upload continues")

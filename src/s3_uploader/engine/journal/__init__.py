@@ -1,6 +1,6 @@
-"""What survives the process: multipart uploads under way, and what a directory run committed."""
+"""What survives the process: unfinished multipart uploads, and what directory runs committed."""
 
 from s3_uploader.engine.journal.journal import Journal
-from s3_uploader.engine.journal.records import Committed, Place, Run, SentPart, UploadRecord
+from s3_uploader.engine.journal.records import CommittedFile, Place, RunKey, SentPart, UploadRecord
 
-__all__ = ["Committed", "Journal", "Place", "Run", "SentPart", "UploadRecord"]
+__all__ = ["CommittedFile", "Journal", "Place", "RunKey", "SentPart", "UploadRecord"]

@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from s3_uploader.checksums import Checksum
 from s3_uploader.engine.journal.lease import Leases
 from s3_uploader.engine.journal.opening import NotAJournalError, make_or_recognise
-from s3_uploader.engine.journal.records import Committed, Place, Run, SentPart, UploadRecord
-from s3_uploader.engine.journal.schema import APPLICATION_ID, SCHEMA, TABLES, VERSION
+from s3_uploader.engine.journal.records import CommittedFile, Place, RunKey, SentPart, UploadRecord
+from s3_uploader.engine.journal.schema import APPLICATION_ID, MIGRATIONS, SCHEMA, TABLES, VERSION
 from s3_uploader.source import Fingerprint
 
 FAILURES = (sqlite3.Error, OSError)
@@ -21,7 +22,7 @@ __all__ = ["FAILURES", "Database", "NotAJournalError"]
 
 _BUSY_SECONDS = 5.0
 _RUN_SECONDS = 7 * 24 * 3600.0
-"""After a week an interrupted directory run starts afresh."""
+"""After a week an interrupted directory run starts from scratch."""
 
 
 class Database:
@@ -58,9 +59,10 @@ class Database:
         run("PRAGMA foreign_keys = ON")
         with self._transaction():
             version = self._version()
-            if not version:
-                for statement in SCHEMA.split(";\n"):
+            for script in _scripts(version):
+                for statement in script.split(";\n"):
                     run(statement)
+            if version != VERSION:
                 run(f"PRAGMA user_version = {VERSION}")
             if run("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
                 run(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -71,7 +73,7 @@ class Database:
     def _version(self) -> int:
         """Return the version of the file, 0 if it is empty; raise if it is not ours to write to."""
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version not in {0, VERSION}:
+        if version not in {0, VERSION, *MIGRATIONS}:
             raise sqlite3.DatabaseError(f"made by another version ({version})")
         found = self._connection.execute("SELECT type, name FROM sqlite_master").fetchall()
         tables = {name for kind, name in found if kind == "table" and name != "sqlite_sequence"}
@@ -83,7 +85,7 @@ class Database:
         """Close the file and give back what is still held."""
         self._connection.close()
         for row in list(self._held):
-            self._give(row)
+            self._release(row)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -97,54 +99,60 @@ class Database:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def _take(self, row: int) -> bool:
-        taken = self._leases.take(row)
+    def _acquire(self, row: int) -> bool:
+        taken = self._leases.acquire(row)
         if taken:
             self._held.add(row)
         return taken
 
-    def _give(self, row: int) -> None:
-        # Never another's of this process.
+    def _release(self, row: int) -> None:
+        # Only rows that this connection holds: another of this process may hold others.
         if row in self._held:
             self._held.discard(row)
-            self._leases.give(row)
+            self._leases.release(row)
 
     # --------------------------------------------------------------------- multipart uploads
 
-    def begin(
-        self, place: Place, token: str, path: str, fingerprint: Fingerprint, part_size: int
+    def insert_upload(
+        self,
+        place: Place,
+        token: str,
+        path: str,
+        fingerprint: Fingerprint,
+        part_size: int,
+        algorithm: str = "",
     ) -> int:
-        """Note an upload that is about to be created; its row is ours."""
+        """Record an upload that is about to be created; return its row, which is then held."""
         # The lease comes before the row shows: else it would look like one that was left.
         with self._transaction():
             cursor = self._connection.execute(
-                "INSERT INTO upload VALUES (NULL, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*place, token, _bound(path), *_columns(fingerprint), part_size, time.time()),
+                "INSERT INTO upload VALUES (NULL, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(*place, token, _bound(path), *_columns(fingerprint)),
+                    *(part_size, time.time(), algorithm),
+                ),
             )
             row = int(cursor.lastrowid or 0)
-            self._take(row)
+            self._acquire(row)
         return row
 
-    def created(self, row: int, upload_id: str) -> None:
-        """Note the id the store gave."""
+    def set_upload_id(self, row: int, upload_id: str) -> None:
+        """Record the upload id that the store gave."""
         self._connection.execute("UPDATE upload SET upload_id = ? WHERE row = ?", (upload_id, row))
 
-    def add(self, row: int, part: SentPart) -> None:
-        """Note a part the store has taken."""
+    def add_part(self, row: int, part: SentPart) -> None:
+        """Record a part that the store has taken."""
+        algorithm, checksum = part.checksum or ("", "")
         self._connection.execute(
-            "INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                row,
-                part.number,
-                part.size,
-                part.md5 or part.crc64nvme,
-                part.etag,
-                part.verified_by,
+                *(row, part.number, part.size, part.md5, part.etag, part.verified_by),
+                *(algorithm, checksum),
             ),
         )
 
     def take_over(self, row: int, path: str, fingerprint: Fingerprint) -> None:
-        """Note that an upload is now of this file, whose bytes its parts are compared with."""
+        """Record that an upload is now of this file, whose bytes its parts are compared with."""
         self._connection.execute(
             "UPDATE upload SET path = ?, size = ?, mtime_ns = ?, inode = ?, device = ?"
             " WHERE row = ?",
@@ -156,14 +164,14 @@ class Database:
         try:
             self._connection.execute("DELETE FROM upload WHERE row = ?", (row,))
         finally:
-            self._give(row)
+            self._release(row)
 
     def release(self, row: int) -> None:
-        """Leave an upload for the next to take it up."""
-        self._give(row)
+        """Leave an upload to whoever resumes it."""
+        self._release(row)
 
     def claim(self, place: Place, *, lost: bool = False) -> list[UploadRecord]:
-        """Return the uploads to exactly this key that nobody is at work on; they are ours now.
+        """Return the uploads to exactly this key that no process holds, and hold them.
 
         With `lost` those alone that wait for their id.
         """
@@ -174,7 +182,7 @@ class Database:
         rows = {
             record.row
             for record in self.uploads(*place)
-            if wanted(record) and self._take(record.row)
+            if wanted(record) and self._acquire(record.row)
         }
         if not rows:
             return []
@@ -183,23 +191,23 @@ class Database:
             record for record in self.uploads(*place) if record.row in rows and wanted(record)
         ]
         for row in rows - {record.row for record in claimed}:
-            self._give(row)
+            self._release(row)
         return claimed
 
     def claim_lost(self, place: Place) -> list[UploadRecord]:
-        """Return the uploads to exactly this key that wait for their id and that nobody holds."""
+        """Return those of `claim` alone that wait for their upload id."""
         return self.claim(place, lost=True)
 
     def claim_row(self, row: int) -> bool:
-        """Return whether nobody is at work on this upload; it is ours now."""
-        return self._take(row)
+        """Hold this upload; return whether no other process did."""
+        return self._acquire(row)
 
     def uploads(self, endpoint: str, bucket: str, prefix: str) -> list[UploadRecord]:
         """Return the uploads of a bucket whose key begins with `prefix`, the newest first."""
         rows = self._connection.execute(
             "SELECT row, key, upload_id, token, path, size, mtime_ns, inode, device, part_size,"
-            " begun FROM upload WHERE endpoint = ? AND bucket = ? AND substr(key, 1, ?) = ?"
-            " ORDER BY row DESC",
+            " begun, algorithm FROM upload WHERE endpoint = ? AND bucket = ?"
+            " AND substr(key, 1, ?) = ? ORDER BY row DESC",
             (endpoint, bucket, len(prefix), _bound(prefix)),
         ).fetchall()
         return [
@@ -212,6 +220,7 @@ class Database:
                 Fingerprint(size, int(mtime_ns), int(inode), int(device)),
                 part_size,
                 begun,
+                algorithm,
                 self._parts(row),
             )
             for (
@@ -226,18 +235,26 @@ class Database:
                 device,
                 part_size,
                 begun,
+                algorithm,
             ) in rows
         ]
 
     def _parts(self, row: int) -> dict[int, SentPart]:
         rows = self._connection.execute(
-            "SELECT number, size, md5, etag, verified_by FROM part WHERE row = ?", (row,)
+            "SELECT number, size, md5, etag, verified_by, algorithm, checksum FROM part"
+            " WHERE row = ?",
+            (row,),
         )
-        return {number: SentPart(number, *values) for number, *values in rows}
+        return {
+            number: SentPart(
+                number, size, md5, etag, verified_by, Checksum(name, value) if name else None
+            )
+            for number, size, md5, etag, verified_by, name, value in rows
+        }
 
     # ------------------------------------------------------------------------ directory runs
 
-    def interrupted(self, run: Run) -> bool:
+    def interrupted(self, run: RunKey) -> bool:
         """Return whether an earlier run committed files and did not finish."""
         found = self._connection.execute(
             "SELECT 1 FROM committed WHERE endpoint = ? AND bucket = ? AND prefix = ?"
@@ -246,7 +263,7 @@ class Database:
         ).fetchone()
         return found is not None
 
-    def committed(self, run: Run, key: str, fingerprint: Fingerprint) -> Committed | None:
+    def committed(self, run: RunKey, key: str, fingerprint: Fingerprint) -> CommittedFile | None:
         """Return what the run noted of this file, if it did and its size and time are the same."""
         size, mtime_ns, inode, device = _columns(fingerprint)
         found = self._connection.execute(
@@ -257,10 +274,10 @@ class Database:
         if not found:
             return None
         etag, parts, verified_by, *numbers = found
-        return Committed(etag, parts, verified_by, renumbered=numbers != [inode, device])
+        return CommittedFile(etag, parts, verified_by, renumbered=numbers != [inode, device])
 
-    def note(self, run: Run, key: str, fingerprint: Fingerprint, done: Committed) -> None:
-        """Note a committed file."""
+    def record(self, run: RunKey, key: str, fingerprint: Fingerprint, done: CommittedFile) -> None:
+        """Record a committed file."""
         self._connection.execute(
             "INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -274,12 +291,17 @@ class Database:
             ),
         )
 
-    def finish(self, run: Run) -> None:
+    def clear(self, run: RunKey) -> None:
         """Forget a run: all of it is committed."""
         self._connection.execute(
             "DELETE FROM committed WHERE endpoint = ? AND bucket = ? AND prefix = ? AND root = ?",
             _columns_of(run),
         )
+
+
+def _scripts(version: int) -> list[str]:
+    """Return what brings a file of `version` up to date, 0 being an empty file."""
+    return [MIGRATIONS[old] for old in range(version, VERSION)] if version else [SCHEMA]
 
 
 def _columns(fingerprint: Fingerprint) -> tuple[int, str, str, str]:
@@ -289,7 +311,7 @@ def _columns(fingerprint: Fingerprint) -> tuple[int, str, str, str]:
     return fingerprint.size, mtime_ns, inode, device
 
 
-def _columns_of(run: Run) -> tuple[str | bytes, ...]:
+def _columns_of(run: RunKey) -> tuple[str | bytes, ...]:
     return run.endpoint, run.bucket, run.prefix, _bound(run.root)
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from s3_uploader.engine.journal.records import Committed, Place, Run, SentPart, UploadRecord
+from s3_uploader.engine.journal.records import CommittedFile, Place, RunKey, SentPart, UploadRecord
 from s3_uploader.errors import ResourceError
 from s3_uploader.source import Fingerprint
 from s3_uploader.threads import Threads
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class Journal:
-    """Opened at its first use. What it cannot do it leaves undone, and says so in `problem`.
+    """The journal, opened at its first use; degrades to no-ops and keeps the reason in `error`.
 
-    `refused` says that what is at its path is no journal, and was left as it is.
+    `refused` says that the file at its path is no journal, and was left as it is.
 
     Args:
         path: the SQLite file; default `journal.db` in the user's state directory.
@@ -26,7 +26,7 @@ class Journal:
 
     def __init__(self, path: str | None = None) -> None:
         self.path = path or ""
-        self.problem = ""
+        self.error = ""
         self.refused = False
         self._thread = Threads(1, "s3-uploader-journal")
         self._database: Database | None = None
@@ -38,95 +38,105 @@ class Journal:
             await self._done(self._thread.submit(self._close))
         await self._thread.close()
 
-    async def begin(
-        self, place: Place, token: str, path: str, fingerprint: Fingerprint, part_size: int
+    async def insert_upload(
+        self,
+        place: Place,
+        token: str,
+        path: str,
+        fingerprint: Fingerprint,
+        part_size: int,
+        algorithm: str = "",
     ) -> int:
-        """Note an upload that is about to be created; return its row, 0 if it is not noted."""
-        row = await self._ask("begin", place, token, path, fingerprint, part_size)
+        """Record an upload that is about to be created; return its row, 0 if it is not recorded."""
+        row = await self._call(
+            "insert_upload", place, token, path, fingerprint, part_size, algorithm
+        )
         return int(row or 0)
 
-    async def created(self, row: int, upload_id: str) -> None:
-        """Note the id the store gave."""
-        await self._ask("created", row, upload_id)
+    async def set_upload_id(self, row: int, upload_id: str) -> None:
+        """Record the upload id that the store gave."""
+        await self._call("set_upload_id", row, upload_id)
 
-    def add(self, row: int, part: SentPart) -> None:
-        """Note a part the store has taken; written soon, without waiting."""
-        self._submit("add", row, part)
+    def add_part(self, row: int, part: SentPart) -> None:
+        """Record a part that the store has taken; written soon, without waiting."""
+        self._enqueue("add_part", row, part)
 
     async def flush(self) -> None:
-        """Wait until all that was noted is written."""
+        """Wait until all that was recorded is written."""
         await self._done(self._thread.submit(lambda: None))
 
     async def take_over(self, row: int, path: str, fingerprint: Fingerprint) -> None:
-        """Note that an upload is now of this file, whose bytes its parts are compared with."""
-        await self._ask("take_over", row, path, fingerprint)
+        """Record that an upload is now of this file, whose bytes its parts are compared with."""
+        await self._call("take_over", row, path, fingerprint)
 
     async def forget(self, row: int) -> None:
         """Remove an upload that is completed, aborted or never was."""
-        await self._ask("forget", row)
+        await self._call("forget", row)
 
     async def release(self, row: int) -> None:
-        """Leave an upload for the next to take it up."""
-        await self._ask("release", row)
+        """Leave an upload to whoever resumes it."""
+        await self._call("release", row)
 
     async def claim(self, place: Place) -> list[UploadRecord]:
-        """Return the uploads to exactly this key that nobody is at work on; they are ours now."""
-        return await self._ask("claim", place) or []
+        """Hold and return the uploads to exactly this key that no other process holds."""
+        return await self._call("claim", place) or []
 
     async def claim_lost(self, place: Place) -> list[UploadRecord]:
         """Return those of `claim` alone that wait for their id."""
-        return await self._ask("claim_lost", place) or []
+        return await self._call("claim_lost", place) or []
 
     async def claim_row(self, row: int) -> bool:
-        """Return whether nobody is at work on this upload; it is ours now."""
-        return await self._ask("claim_row", row) is True
+        """Hold this upload; return whether no other process did."""
+        return await self._call("claim_row", row) is True
 
     async def uploads(self, endpoint: str, bucket: str, prefix: str) -> list[UploadRecord]:
         """Return the uploads of a bucket whose key begins with `prefix`, whoever works on them."""
-        return await self._ask("uploads", endpoint, bucket, prefix) or []
+        return await self._call("uploads", endpoint, bucket, prefix) or []
 
-    async def interrupted(self, run: Run) -> bool:
+    async def interrupted(self, run: RunKey) -> bool:
         """Return whether an earlier run committed files and did not finish."""
-        return await self._ask("interrupted", run) is True
+        return await self._call("interrupted", run) is True
 
-    async def committed(self, run: Run, key: str, fingerprint: Fingerprint) -> Committed | None:
-        """Return what the run noted of this file, if it did and its size and time are the same."""
-        found: Committed | None = await self._ask("committed", run, key, fingerprint)
+    async def committed(
+        self, run: RunKey, key: str, fingerprint: Fingerprint
+    ) -> CommittedFile | None:
+        """Return what the run recorded of this file, if its size and time are still the same."""
+        found: CommittedFile | None = await self._call("committed", run, key, fingerprint)
         return found
 
-    def note(self, run: Run, key: str, fingerprint: Fingerprint, done: Committed) -> None:
-        """Note a committed file; written soon, without waiting."""
-        self._submit("note", run, key, fingerprint, done)
+    def record(self, run: RunKey, key: str, fingerprint: Fingerprint, done: CommittedFile) -> None:
+        """Record a committed file; written soon, without waiting."""
+        self._enqueue("record", run, key, fingerprint, done)
 
-    async def finish(self, run: Run) -> None:
+    async def clear(self, run: RunKey) -> None:
         """Forget a run: all of it is committed."""
-        await self._ask("finish", run)
+        await self._call("clear", run)
 
-    async def _ask(self, work: str, *args: object) -> Any:
-        return await self._done(self._submit(work, *args))
+    async def _call(self, work: str, *args: object) -> Any:
+        return await self._done(self._enqueue(work, *args))
 
     async def _done(self, work: "Future[Any]") -> Any:
         try:
             return await asyncio.wrap_future(work)
         except ResourceError as error:
             # There is no thread for it.
-            self.problem = self.problem or str(error)
+            self.error = self.error or str(error)
             return None
 
-    def _submit(self, work: str, *args: object) -> "Future[Any]":
+    def _enqueue(self, work: str, *args: object) -> "Future[Any]":
         self._used = True
         return self._thread.submit(self._perform, work, *args)
 
     def _perform(self, work: str, *args: object) -> Any:
         """Call the database's method of that name; None where it cannot be done."""
-        if self.problem:
+        if self.error:
             return None
         # Imported here, in the journal's thread: an upload of small files needs no SQLite.
         try:
             module: Any = import_module("s3_uploader.engine.journal.database")
         except (ImportError, OSError) as error:
             # A Python built without SQLite, or a process that can open no more files.
-            self.problem = str(error)
+            self.error = str(error)
             return None
         try:
             self.path = self.path or _default_path()
@@ -134,7 +144,7 @@ class Journal:
                 self._database = module.Database(self.path)
             return getattr(self._database, work)(*args)
         except (*module.FAILURES, MemoryError) as error:
-            self.problem = str(error) or type(error).__name__
+            self.error = str(error) or type(error).__name__
             self.refused = isinstance(error, module.NotAJournalError)
             return None
 

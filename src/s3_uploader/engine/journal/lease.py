@@ -1,7 +1,7 @@
-"""Who is at work on which row, so that no two uploads take up the same one.
+"""Which process holds which row, so that no two uploads resume the same one.
 
 Byte n of a lock file is locked for row n. The system frees it when the process ends, however it
-ends; within the process a set tells. One descriptor serves all rows: closing a second one of the
+ends; within the process a set says so. One descriptor serves all rows: closing a second one of the
 same file would free the first one's locks (POSIX, `fcntl`), so it stays open.
 """
 
@@ -16,7 +16,7 @@ _guard = threading.Lock()
 
 
 class Leases:
-    """The rows of one journal that this process is at work on."""
+    """The rows of one journal that this process holds."""
 
     @classmethod
     def of(cls, path: str) -> "Leases":
@@ -46,8 +46,8 @@ class Leases:
         except FileNotFoundError:
             return False
 
-    def take(self, row: int) -> bool:
-        """Return whether the row was free and is now ours."""
+    def acquire(self, row: int) -> bool:
+        """Acquire the row; return whether it was free."""
         with _guard:
             if row in self._rows:
                 return False
@@ -58,8 +58,8 @@ class Leases:
             self._rows.add(row)
             return True
 
-    def give(self, row: int) -> None:
-        """Free the row."""
+    def release(self, row: int) -> None:
+        """Release the row."""
         with _guard:
             if row in self._rows:
                 self._rows.discard(row)

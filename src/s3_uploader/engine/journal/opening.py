@@ -38,7 +38,7 @@ def make_or_recognise(path: str) -> None:
         OSError, sqlite3.Error: it cannot be made, read or written.
     """
     _make_directory(os.path.dirname(path))
-    # Made before SQLite would make it, with a mode of ours; its WAL takes the same.
+    # Made before SQLite would make it, so that we choose its mode; its WAL takes the same.
     # Never opened where it exists: closing a descriptor of it would drop the locks that other
     # connections of this process have on it (sqlite.org/howtocorrupt.html, 2.2). Nor would it do
     # for a fifo or a device.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from s3_uploader.checksums import Checksum
 from s3_uploader.events import Evidence
 from s3_uploader.source import Fingerprint
 
@@ -15,7 +16,7 @@ class Place(NamedTuple):
     key: str
 
 
-class Run(NamedTuple):
+class RunKey(NamedTuple):
     """A directory upload, whenever it runs: from where to where."""
 
     endpoint: str
@@ -31,11 +32,10 @@ class SentPart:
     Attributes:
         number: from 1.
         size: bytes.
-        md5: hex MD5 of what was read, "" if unknown. In a part that the journal noted it is the
-            CRC-64/NVME where that was computed instead.
-        etag: what the store answered.
+        md5: hex MD5 of what was read, "" if unknown.
+        etag: what the store named.
         verified_by: what proved it.
-        crc64nvme: of what was read, base64, "" if unknown.
+        checksum: that of what was read, None if none was computed.
     """
 
     number: int
@@ -43,7 +43,7 @@ class SentPart:
     md5: str
     etag: str
     verified_by: Evidence
-    crc64nvme: str = ""
+    checksum: Checksum | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class UploadRecord:
         path, fingerprint: the source.
         part_size: bytes.
         begun: seconds since 1970.
+        algorithm: whose checksums the store expects with the parts, "" for none.
         parts: the parts sent, by number.
     """
 
@@ -69,17 +70,18 @@ class UploadRecord:
     fingerprint: Fingerprint
     part_size: int
     begun: float
+    algorithm: str = ""
     parts: dict[int, SentPart] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Committed:
+class CommittedFile:
     """A file of a directory run that is committed.
 
     Attributes:
         etag, parts, verified_by: of its object.
         renumbered: the file there now has another inode or device number. After a restart it may
-            be the same all the same, and nothing noted tells.
+            be the same file anyway; nothing recorded says so.
     """
 
     etag: str

@@ -1,4 +1,4 @@
-"""Multipart uploads of ours that were left open: list them, abort them, and nobody else's."""
+"""List and abort interrupted multipart uploads; never anyone else's."""
 
 from dataclasses import dataclass
 
@@ -15,11 +15,11 @@ class PendingUpload:
 
     Attributes:
         key, upload_id: what the store knows it by.
-        ours: it stands in the journal. Others' are listed only when asked for.
+        ours: it is in the journal. Others' are listed only when asked for.
         path: the file it is of, "" if not ours.
         size: bytes of that file; `sent` of them are at the store, as far as is noted.
         begun: seconds since 1970.
-        active: an upload is at work on it now, in this process or another.
+        active: it is in progress now, in this process or another.
     """
 
     key: str
@@ -58,7 +58,7 @@ async def abort_pending(call: Call, key: str, upload_id: str, *, force: bool) ->
     """Abort an open upload; return whether the store has let go of it.
 
     Raises:
-        UploadFailedError: it is under way, or not ours and `force` is not given.
+        UploadFailedError: it is in progress, or not ours and `force` is not given.
     """
     for record in await _records(call, key):
         if (record.key, record.upload_id) == (key, upload_id) and call.journal is not None:

@@ -3,29 +3,29 @@
 import os
 import time
 
-from s3_uploader import to_thread
 from s3_uploader.config import Symlinks
-from s3_uploader.engine.call import Call, FileJob
-from s3_uploader.engine.journal.history import History
+from s3_uploader.engine.call import Call
+from s3_uploader.engine.job import FileJob
+from s3_uploader.engine.journal.history import DirectoryRun
 from s3_uploader.engine.transfer.multipart import warn_if_journal_broken
-from s3_uploader.engine.transfer.transfer import fail, transfer
+from s3_uploader.engine.transfer.upload import fail, upload
 from s3_uploader.engine.work import run_over
 from s3_uploader.errors import S3UploaderError, SourceError
 from s3_uploader.events import ScanFinished
-from s3_uploader.source import open_source
+from s3_uploader.source import FileSource
 
 
 async def upload_file(call: Call, path: str, key: str) -> None:
     """Upload the file at `path` to `key`; the outcome is in the events."""
     began = time.monotonic()
-    job = FileJob(0, os.path.basename(path), path, key, 0)
+    job = FileJob(call, 0, os.path.basename(path), key, FileSource(path, call.reader))
     try:
-        fingerprint = await to_thread.run_sync(open_source, path)
+        await job.source.open()
     except SourceError as error:
-        await fail(call, job, error, began)
+        await fail(job, error, began)
         return
-    await call.emit(ScanFinished, files=1, size=fingerprint.size)
-    await transfer(call, FileJob(0, job.name, path, key, fingerprint.size))
+    await call.emit(ScanFinished, files=1, size=job.size)
+    await upload(job)
 
 
 async def upload_directory(call: Call, root: str, prefix: str, symlinks: Symlinks) -> None:
@@ -36,14 +36,15 @@ async def upload_directory(call: Call, root: str, prefix: str, symlinks: Symlink
     Raises:
         SourceError: `root` itself is missing, not a directory or unreadable.
     """
-    call.history = History.of(call.journal, call.store.endpoint, call.store.bucket, prefix, root)
+    store = call.store
+    call.directory_run = DirectoryRun.of(call.journal, store.endpoint, store.bucket, prefix, root)
 
-    async def upload(job: FileJob, problem: S3UploaderError | None) -> None:
+    async def handle(job: FileJob, problem: S3UploaderError | None) -> None:
         if problem is not None:
-            await fail(call, job, problem, time.monotonic())
+            await fail(job, problem, time.monotonic())
         else:
-            await transfer(call, job)
+            await upload(job)
 
-    await run_over(call, root, prefix, symlinks, upload)
-    await call.history.finish()
+    await run_over(call, root, prefix, symlinks, handle)
+    await call.directory_run.clear()
     await warn_if_journal_broken(call)

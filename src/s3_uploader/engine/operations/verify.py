@@ -5,24 +5,25 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import cast
 
-from s3_uploader import to_thread
+from s3_uploader.checksums import Digests
 from s3_uploader.config import Symlinks
-from s3_uploader.engine.call import Call, FileJob
+from s3_uploader.engine.call import Call
+from s3_uploader.engine.job import FileJob
 from s3_uploader.engine.outcome.etag import has_etag
 from s3_uploader.engine.work import run_over
 from s3_uploader.errors import S3UploaderError, StoreError
 from s3_uploader.events import Evidence, FileVerified, VerifyResult
 from s3_uploader.keys import check_key
-from s3_uploader.source import FileRange, Fingerprint, open_source, recheck
+from s3_uploader.source import FileSource
 from s3_uploader.store import ObjectInfo
 
-_LOOKS = 3
+_HEAD_ATTEMPTS = 3
 """HEADs before an object is taken for missing: RunPod's denies existing ones for a while."""
 
 
 async def verify_file(call: Call, path: str, key: str) -> None:
     """Compare one file with the object at `key`; what was found is an event."""
-    await _verify(call, FileJob(0, os.path.basename(path), path, key, 0))
+    await _verify(FileJob(call, 0, os.path.basename(path), key, FileSource(path, call.reader)))
 
 
 async def verify_directory(call: Call, root: str, prefix: str, symlinks: Symlinks) -> None:
@@ -36,32 +37,32 @@ async def verify_directory(call: Call, root: str, prefix: str, symlinks: Symlink
 
     async def verify(job: FileJob, problem: S3UploaderError | None) -> None:
         if problem is not None:
-            await _emit(call, job, "failed", error=problem)
+            await _emit(job, "failed", error=problem)
         else:
-            await _verify(call, job)
+            await _verify(job)
 
     await run_over(call, root, prefix, symlinks, verify)
 
 
-async def _verify(call: Call, job: FileJob) -> None:
+async def _verify(job: FileJob) -> None:
     try:
         check_key(job.key)
-        fingerprint = await to_thread.run_sync(open_source, job.path, job.within)
-        job = FileJob(job.file, job.name, job.path, job.key, fingerprint.size)
-        info = await _look(call, job)
+        await job.source.open()
+        info = await _head(job)
         if info is None:
-            await _check_bucket(call, job)
-            await _emit(call, job, "missing")
+            await _check_bucket(job)
+            await _emit(job, "missing")
         elif info.size not in {None, job.size}:
-            await _emit(call, job, "different", verified_by="size")
+            await _emit(job, "different", verified_by="size")
         else:
-            proof = await _compare(call, job, fingerprint, info)
-            await to_thread.run_sync(recheck, job.path, fingerprint)
-            await _emit(call, job, "same" if proof else "different", verified_by=proof or "content")
+            evidence = await _compare(job, info)
+            await job.source.check()
+            result: VerifyResult = "same" if evidence else "different"
+            await _emit(job, result, verified_by=evidence or "content")
     except S3UploaderError as error:
-        if isinstance(error, StoreError) and (error.fatal or _meets_all(call, error)):
-            call.stopped = error
-        await _emit(call, job, "failed", error=error)
+        if isinstance(error, StoreError) and (error.fatal or _meets_all(job.call, error)):
+            job.call.stopped = error
+        await _emit(job, "failed", error=error)
 
 
 def _meets_all(call: Call, error: StoreError) -> bool:
@@ -70,16 +71,14 @@ def _meets_all(call: Call, error: StoreError) -> bool:
 
 
 async def _emit(
-    call: Call,
     job: FileJob,
     result: VerifyResult,
     *,
     verified_by: Evidence = "none",
     error: S3UploaderError | None = None,
 ) -> None:
-    await call.emit(
+    await job.emit(
         FileVerified,
-        job,
         result=result,
         verified_by=verified_by,
         code=error.code if error else "",
@@ -87,9 +86,9 @@ async def _emit(
     )
 
 
-async def _look(call: Call, job: FileJob) -> ObjectInfo | None:
+async def _head(job: FileJob) -> ObjectInfo | None:
     """Return what the store says of the object, None if it says that there is none."""
-    looks = 0
+    call, looks = job.call, 0
 
     async def head() -> ObjectInfo | None:
         nonlocal looks
@@ -99,7 +98,7 @@ async def _look(call: Call, job: FileJob) -> ObjectInfo | None:
         except StoreError as error:
             absent = error.code == "store.not_found"
             call.store_state.head_seen |= absent
-            if absent and looks >= min(_LOOKS, call.config.max_attempts):
+            if absent and looks >= min(_HEAD_ATTEMPTS, call.config.max_attempts):
                 return None
             if absent or error.code == "store.access_denied":
                 raise error.as_retryable() from error
@@ -107,15 +106,16 @@ async def _look(call: Call, job: FileJob) -> ObjectInfo | None:
         call.store_state.head_seen = True
         return info
 
-    return await call.request(job, "HeadObject", head)
+    return await job.request("HeadObject", head)
 
 
-async def _check_bucket(call: Call, job: FileJob) -> None:
+async def _check_bucket(job: FileJob) -> None:
     """Tell, once, a missing bucket from a missing object: HEAD says 404 for both.
 
     Raises:
         StoreError: "store.no_bucket".
     """
+    call = job.call
     if call.store_state.bucket_exists:
         return
     try:
@@ -127,20 +127,18 @@ async def _check_bucket(call: Call, job: FileJob) -> None:
     call.store_state.bucket_exists = True
 
 
-async def _compare(
-    call: Call, job: FileJob, fingerprint: Fingerprint, info: ObjectInfo
-) -> Evidence | None:
+async def _compare(job: FileJob, info: ObjectInfo) -> Evidence | None:
     """Return what proves that file and object hold the same bytes, None if they do not."""
-    if await has_etag(call, job, fingerprint, info.etag):
+    if await has_etag(job, info.etag):
         return "etag-md5"
     # An encrypted object's ETag, or parts of unknown sizes: only the bytes themselves can tell.
-    return await call.request(job, "GetObject", lambda: _same_bytes(call, job, fingerprint))
+    return await job.request("GetObject", lambda: _same_bytes(job))
 
 
-async def _same_bytes(call: Call, job: FileJob, fingerprint: Fingerprint) -> Evidence | None:
-    body = FileRange(job.path, fingerprint, size=job.size, hashing=False)
+async def _same_bytes(job: FileJob) -> Evidence | None:
+    body = job.source.body(0, job.size, Digests())
     local = cast("AsyncGenerator[bytes]", body.chunks())
-    remote = cast("AsyncGenerator[bytes]", call.store.get_object(job.key))
+    remote = cast("AsyncGenerator[bytes]", job.call.store.get_object(job.key))
     waiting = b""
     async with aclosing(local), aclosing(remote):
         async for block in remote:

@@ -1,17 +1,19 @@
-"""What the store holds when a response does not say it: asked for, compared, decided."""
+"""Did it happen? Asked of the store where no response says so, and decided by `judge`."""
 
-from s3_uploader.engine.outcome.complete import PartsLostError, publish
+from s3_uploader.engine.outcome.complete import Completion, PartsLostError
 from s3_uploader.engine.outcome.head import Content, Published, find
-from s3_uploader.engine.outcome.put import Doubt, resolve_put
-from s3_uploader.engine.outcome.size import confirm_size
+from s3_uploader.engine.outcome.judge import Attempts
+from s3_uploader.engine.outcome.put import resolve_put
+from s3_uploader.engine.outcome.size import Claim, confirm_size
 
 __all__ = [
+    "Attempts",
+    "Claim",
+    "Completion",
     "Content",
-    "Doubt",
     "PartsLostError",
     "Published",
     "confirm_size",
     "find",
-    "publish",
     "resolve_put",
 ]

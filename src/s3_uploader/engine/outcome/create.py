@@ -1,12 +1,12 @@
-"""Creates that were lost: multipart uploads that may be open, and whose ids nobody was told.
+"""Lost Creates: multipart uploads that may be open, and whose upload ids never arrived.
 
 Each Create has a row in the journal before it is sent. One that failed and may have taken effect
 leaves its row behind, without an id, until a listing shows the upload; or shows, late enough, that
 there is none; or it is given up.
 
-The S3 protocol shows nobody's metadata in a listing. Taken for the work of a lost Create is an open
+The S3 protocol shows no metadata in a listing. Taken for the work of a lost Create is an open
 upload of exactly its key that no row of the journal names, that holds no part, and that began while
-the Create was under way. And only if there are no more of them than lost Creates, and no other row
+the Create was in flight. And only if there are no more of them than lost Creates, and no other row
 of the key waits for its id: it may be that one's.
 """
 
@@ -31,7 +31,7 @@ _LISTED_AFTER = 60.0
 hand on a request after it has given up on it."""
 
 _GIVEN_UP_AFTER = 7 * 24 * 3600.0
-"""Seconds after which a lost Create is no longer looked for where no listing has told."""
+"""Seconds after which a lost Create is no longer looked for where no listing has shown it."""
 
 _LOOK_SECONDS = 10.0
 _CLAIM_SECONDS = 3.5
@@ -47,7 +47,7 @@ async def find_lost(
     """Look for what lost Creates of this key have made; return what is found, with its id.
 
     The rows returned are the caller's, to release or forget. The others wait on, unless the listing
-    tells that there is nothing.
+    shows that there is nothing.
 
     Args:
         call: its store is asked, and its journal remembers.
@@ -97,7 +97,7 @@ async def _look(
         seen = await _see(call, lost, listed)
     found = paired(lost, seen.strays)
     for record in found:
-        await journal.created(record.row, record.upload_id)
+        await journal.set_upload_id(record.row, record.upload_id)
     rows = {record.row for record in found}
     for record in lost:
         if record.row in rows:
@@ -141,7 +141,7 @@ async def _see(call: Call, lost: list[UploadRecord], listed: list[UploadInfo] | 
             listed = await call.store.list_multipart_uploads(key)
         # Asked after the listing: whoever's upload is in it has a row by now.
         known = await known_ids(call, key, but=rows)
-        if "" in known or (call.journal is not None and call.journal.problem):
+        if "" in known or (call.journal is not None and call.journal.error):
             return unclear
         unnamed = [
             upload
@@ -159,7 +159,7 @@ async def _see(call: Call, lost: list[UploadRecord], listed: list[UploadInfo] | 
 
 
 def _began_with(call: Call, upload: UploadInfo, record: UploadRecord) -> bool:
-    """Return whether the upload began while the Create may have been under way."""
+    """Return whether the upload began while the Create may have been in flight."""
     longest = call.config.response_timeout + _CLOCKS_APART
     return -_CLOCKS_APART < upload.initiated - record.begun < longest
 

@@ -11,18 +11,19 @@ from typing import Literal
 
 import anyio
 
-from s3_uploader.engine.call import Call, FileJob
-from s3_uploader.engine.outcome.proof import is_md5, may_be_md5
+from s3_uploader.checksums import Checksum, is_md5, may_be_md5
+from s3_uploader.engine.job import FileJob
+from s3_uploader.engine.outcome.judge import Likeness
 from s3_uploader.engine.upload import TOKEN
 from s3_uploader.errors import IntegrityError, SourceError, StoreError
 from s3_uploader.sizes import GIB
-from s3_uploader.source import FileRange, Fingerprint
+from s3_uploader.source import md5_of
 from s3_uploader.store import ObjectInfo
 
-_BASE_SECONDS, _SECONDS_PER_GIB = 60.0, 30.0
+LOOKS = (0.1, 0.3, 1.0)
+"""Seconds between the looks at an object that is not what the response to its upload says."""
 
-Likeness = Literal["ours", "damaged", "same", "other", "absent", "unseen"]
-"""Ours; ours by the token with other content; of our content; another; none; no response."""
+_BASE_SECONDS, _SECONDS_PER_GIB = 60.0, 30.0
 
 Basis = Literal["composite", "whole", "token", "response"]
 """What an object is known by: the composite ETag of our parts; the MD5 of the whole file; our
@@ -37,31 +38,31 @@ class Published:
         etag: its ETag.
         by: what it is known by.
         opaque: the store says that its ETag is no MD5.
-        crc64nvme: the store's checksum of the whole, "" if it did not say.
+        checksums: the store's, of the whole, as far as it named them.
     """
 
     etag: str
     by: Basis
     opaque: bool = False
-    crc64nvme: str = ""
+    checksums: tuple[Checksum, ...] = ()
 
 
 class Content:
     """What an object has to show that holds the file.
 
     Args:
-        job: the file; `size` bytes.
-        fingerprint: what it was when its upload began; None if it is not to be read again.
+        job: the file; its source is open, unless it is not to be read again.
         composite: the ETag that its parts add up to, "" where ETags say nothing.
         token: in the object's metadata, where the store keeps it; "" for none.
+        reread: whether the file may be read once more where that can decide.
     """
 
     def __init__(
-        self, job: FileJob, fingerprint: Fingerprint | None, composite: str = "", token: str = ""
+        self, job: FileJob, composite: str = "", token: str = "", *, reread: bool = True
     ) -> None:
         self.composite = composite
         self._job = job
-        self._fingerprint = fingerprint
+        self._reread = reread
         self._token = token
         self._whole: str | None = None
 
@@ -70,13 +71,12 @@ class Content:
 
         Reads the file once, where the ETag has that form; one that has changed has no such ETag.
         """
-        if self._fingerprint is None or not is_md5(etag):
+        if not self._reread or not is_md5(etag):
             return False
         if self._whole is None:
             self._whole = ""
-            body = FileRange(self._job.path, self._fingerprint, size=self._job.size, hashing=True)
             with suppress(SourceError):
-                self._whole = await body.hash()
+                self._whole = await md5_of(self._job.source)
         return etag.lower() == self._whole
 
     def is_ours(self, info: ObjectInfo) -> bool:
@@ -110,10 +110,10 @@ class Look:
     info: ObjectInfo | None = None
 
 
-async def look(call: Call, job: FileJob, content: Content) -> Look:
+async def look(job: FileJob, content: Content) -> Look:
     """Ask what is at the key."""
     try:
-        info = await call.attempt(lambda: call.store.head_object(job.key))
+        info = await job.call.attempt(lambda: job.call.store.head_object(job.key))
     except StoreError as error:
         return Look("absent" if error.code == "store.not_found" else "unseen")
     likeness, by = await content.compare(info)
@@ -132,23 +132,21 @@ def damaged(job: FileJob, content: Content, info: ObjectInfo) -> IntegrityError:
     return IntegrityError("integrity.damaged", key=job.key, actual=info.etag, expected=expected)
 
 
-async def find(
-    call: Call, job: FileJob, content: Content, pauses: Sequence[float]
-) -> Published | None:
+async def find(job: FileJob, content: Content, pauses: Sequence[float]) -> Published | None:
     """Return the object at the key if it has our content.
 
     Looked for once more after each of `pauses` (seconds), unless what is there is damaged.
     """
     for pause in (*pauses, None):
-        seen = await look(call, job, content)
+        seen = await look(job, content)
         if seen.published is not None or seen.likeness == "damaged" or pause is None:
             return seen.published
         await anyio.sleep(pause)
     return None
 
 
-def budget(call: Call, job: FileJob) -> float:
+def budget(job: FileJob) -> float:
     """Return the seconds to find out what became of a request whose response was lost."""
-    if call.config.outcome_timeout is not None:
-        return call.config.outcome_timeout
+    if job.call.config.outcome_timeout is not None:
+        return job.call.config.outcome_timeout
     return _BASE_SECONDS + _SECONDS_PER_GIB * job.size / GIB

@@ -5,16 +5,16 @@ that very ETag, or our token, on an object of our size that is not older than ou
 ETags are versions is seen once they differ; until then objects are read back, where they can be.
 """
 
-import hashlib
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import cast
 
-from s3_uploader.engine.call import Call, FileJob
+from s3_uploader.checksums import may_be_md5
+from s3_uploader.checksums.md5 import new as new_md5
+from s3_uploader.engine.job import FileJob
 from s3_uploader.engine.outcome.head import Content
-from s3_uploader.engine.outcome.proof import may_be_md5
 from s3_uploader.errors import IntegrityError, OutcomeUnknownError, StoreError
 from s3_uploader.events import Evidence
 from s3_uploader.store import ObjectInfo
@@ -38,7 +38,7 @@ class Claim:
     md5: str = ""
 
 
-async def confirm_size(call: Call, job: FileJob, content: Content, claim: Claim) -> Evidence:
+async def confirm_size(job: FileJob, content: Content, claim: Claim) -> Evidence:
     """Return what proves an object of which the response proved nothing: "size", or better.
 
     Raises:
@@ -48,7 +48,7 @@ async def confirm_size(call: Call, job: FileJob, content: Content, claim: Claim)
 
     async def check() -> Evidence:
         try:
-            info = await call.store.head_object(job.key)
+            info = await job.call.store.head_object(job.key)
         except StoreError as error:
             # RunPod's HEAD denies existing objects for a while, with 403 or 404.
             raise error.as_retryable() from error
@@ -57,8 +57,8 @@ async def confirm_size(call: Call, job: FileJob, content: Content, claim: Claim)
             actual = str(info.size)
             raise IntegrityError("integrity.size", key=job.key, actual=actual, expected=size)
         proof = await _prove(content, claim, info, time.monotonic() - claim.began)
-        versions = call.store_state.tells_versions(claim.etag) or content.is_ours(info)
-        if proof == "size" and not versions and await _holds_another(call, job, claim):
+        versions = job.call.store_state.tells_versions(claim.etag) or content.is_ours(info)
+        if proof == "size" and not versions and await _holds_another(job, claim):
             proof = None
         if proof is None:
             raise StoreError(
@@ -71,18 +71,18 @@ async def confirm_size(call: Call, job: FileJob, content: Content, claim: Claim)
         return proof
 
     try:
-        return await call.request(job, "HeadObject", check)
+        return await job.request("HeadObject", check)
     except StoreError as error:
         raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=str(error)) from error
 
 
-async def _holds_another(call: Call, job: FileJob, claim: Claim) -> bool:
+async def _holds_another(job: FileJob, claim: Claim) -> bool:
     """Read the object back, if it was sent with one request; whether it is not what was sent."""
     if not claim.md5:
         return False
-    digest = hashlib.md5(usedforsecurity=False)
+    digest = new_md5()
     size = 0
-    stored = cast("AsyncGenerator[bytes]", call.store.get_object(job.key))
+    stored = cast("AsyncGenerator[bytes]", job.call.store.get_object(job.key))
     try:
         async with aclosing(stored):
             async for block in stored:
@@ -101,11 +101,11 @@ async def _prove(
     """Return what proves the object, None if it may be another; `elapsed` seconds since began."""
     etag = info.etag.lower()
     if not info.opaque:
-        told = {claim.md5, content.composite} - {""}
-        if etag in told or (not claim.md5 and await content.is_whole(etag)):
+        digests = {claim.md5, content.composite} - {""}
+        if etag in digests or (not claim.md5 and await content.is_whole(etag)):
             return "etag-md5"
         named = etag == claim.etag.lower()
-        if told and may_be_md5(etag) and not named:
+        if digests and may_be_md5(etag) and not named:
             return None
     if info.size is None:
         return None

@@ -18,15 +18,15 @@ SMALL_BODY = 256 * 1024
 """Mean bytes of a body up to which start-up grows fourfold."""
 
 FAR_SECONDS, FAR_GROWTH = 0.02, 16
-"""Small bodies whose answers take this long wait for the line, not for a processor: then start-up
-grows by as much at once, for every round costs a round trip of the whole line."""
+"""Small bodies whose responses take this long are bound by latency, not CPU: start-up then grows
+by as much at once, for every round costs a round trip."""
 
-SILENT_SECONDS = 0.04
-"""Small bodies unanswered for this long bring that growth before they are answered. Twice as long,
-because a busy machine is silent too."""
+NO_RESPONSE_SECONDS = 0.04
+"""Small bodies without a response for this long bring that growth before their responses do. Twice
+as long, because a busy machine is slow to respond too."""
 
 NEAR_START = 8
-"""Large bodies in flight to begin with where the store answers sooner than that."""
+"""Large bodies in flight to begin with where the store responds sooner than that."""
 
 STARTUP_GAIN = 1.2
 """Goodput must rise by this factor for a doubling to go on; a full success would be 2."""
@@ -35,7 +35,7 @@ PROBE_GAIN = 1.05
 """Goodput must rise by this factor for a probe to be kept: more than the usual noise."""
 
 FIRST_WAIT, LONGEST_WAIT = 4, 64
-"""Rounds between probes; doubled after each probe that brought nothing."""
+"""Rounds between probes; doubled after each probe that gained nothing."""
 
 CUT_SECONDS = 1.0
 """One cut in this time at most: a burst of errors is one sign of overload, not many."""
@@ -72,7 +72,7 @@ class Controller:
         self.limit = min(start, ceiling)
         self._ceiling = ceiling
         self._startup = True
-        self._settled = self.limit
+        self._stable = self.limit
         self._goodput = 0.0
         self._probing = False
         self._upward = False
@@ -81,29 +81,29 @@ class Controller:
         self._round: _Round | None = None
 
     @property
-    def untried(self) -> bool:
+    def unmeasured(self) -> bool:
         """Whether nothing has been measured yet."""
         return self._startup and self._round is None and not self._goodput
 
-    def silent(self) -> None:
-        """Note that small bodies sent `SILENT_SECONDS` ago are unanswered: the store is far away.
+    def no_response_yet(self) -> None:
+        """Record that small bodies sent `NO_RESPONSE_SECONDS` ago have no response: it is far away.
 
-        The growth that their answers would bring need not wait for them.
+        The growth that their responses would bring need not wait for them.
         """
-        if self.untried:
-            self.limit = min(FAR_GROWTH * self._settled, self._ceiling)
+        if self.unmeasured:
+            self.limit = min(FAR_GROWTH * self._stable, self._ceiling)
 
-    def near(self) -> None:
-        """Note that a multipart upload was created sooner than `FAR_SECONDS`.
+    def low_latency(self) -> None:
+        """Record that a multipart upload was created sooner than `FAR_SECONDS`.
 
         Then large bodies begin with fewer: what limits a store on the same machine or rack are
         its processors and disks, and too many bodies at once slow it down.
         """
-        if self.untried:
-            self.limit = self._settled = min(self._settled, NEAR_START)
+        if self.unmeasured:
+            self.limit = self._stable = min(self._stable, NEAR_START)
 
     def succeed(self, now: float, size: int, in_flight: int, seconds: float = 0.0) -> None:
-        """Note a request that succeeded.
+        """Record a request that succeeded.
 
         Args:
             now: monotonic seconds.
@@ -114,7 +114,7 @@ class Controller:
         """
         current = self._round
         if current is None:
-            # The first wave counts from its beginning: its answers come all at once.
+            # The first wave counts from its beginning: its responses come all at once.
             self._round = current = _Round(now - seconds, self.limit)
         elif in_flight < self.limit:
             self._round = current = _Round(now, self.limit)
@@ -130,18 +130,18 @@ class Controller:
             self._round = _Round(now, self.limit)
 
     def overload(self, now: float) -> None:
-        """Note an answer or a silence that says: too much."""
+        """Record a response, or the lack of one, that indicates overload."""
         if now - self._cut_at < CUT_SECONDS:
             return
         self._cut_at = now
         self._startup = self._probing = False
-        self._settle(max(1, min(self._settled, self.limit) // 2), 0.0)
+        self._settle(max(1, min(self._stable, self.limit) // 2), 0.0)
         self._wait = self._rounds_left = FIRST_WAIT
         self._upward = True
         self._round = None
 
     def short(self, in_flight: int) -> None:
-        """Note that this process could not have what one of `in_flight` requests takes.
+        """Record that this process could not have what one of `in_flight` requests takes.
 
         Unlike an overload that is exact: one fewer fits. It is tried again late, for a process's
         limits hardly change.
@@ -167,7 +167,7 @@ class Controller:
     def _judge_startup(self, goodput: float, growth: int) -> None:
         if goodput < STARTUP_GAIN * self._goodput:
             self._startup = False
-            self._settle(self._settled, self._goodput)
+            self._settle(self._stable, self._goodput)
             return
         self._settle(self.limit, goodput)
         if self.limit == self._ceiling:
@@ -177,25 +177,25 @@ class Controller:
 
     def _judge_probe(self, goodput: float) -> None:
         self._probing = False
-        # Fewer in flight that bring as much are better: they leave the store and the line idle.
+        # Fewer in flight for the same goodput are better: they spare the store and the network.
         if goodput >= (PROBE_GAIN if self._upward else 1.0) * self._goodput:
             self._settle(self.limit, goodput)
             self._wait = FIRST_WAIT
             self._rounds_left = 1
         else:
-            self._settle(self._settled, self._goodput)
+            self._settle(self._stable, self._goodput)
             self._upward = not self._upward
             self._wait = min(2 * self._wait, LONGEST_WAIT)
             self._rounds_left = self._wait
 
     def _probe(self) -> None:
-        step = max(1, self._settled // 4)
-        target = self._settled + (step if self._upward else -step)
+        step = max(1, self._stable // 4)
+        target = self._stable + (step if self._upward else -step)
         self.limit = max(1, min(target, self._ceiling))
         self._probing = True
 
     def _settle(self, limit: int, goodput: float) -> None:
-        self.limit = self._settled = limit
+        self.limit = self._stable = limit
         self._goodput = goodput
 
 

@@ -1,4 +1,4 @@
-"""Decide, without I/O, whether and when a failed request is tried again."""
+"""Decide, without I/O, whether and when a failed request is retried."""
 
 import random
 import sys
@@ -11,7 +11,7 @@ LONGEST_WAIT = 300.0
 """Seconds waited at most because a store's Retry-After says so."""
 
 _UNLIKELY = 3
-"""Attempts at what has never answered as a store does: a wrong address, or a portal."""
+"""Attempts at an endpoint that has never responded as a store: a wrong address, or a portal."""
 
 _UNREACHABLE = frozenset({"store.refused", "store.unknown_host", "store.proxy_unreachable"})
 
@@ -46,7 +46,7 @@ class RetryPolicy:
         Args:
             error: why the attempt failed.
             attempt: from 1.
-            reached: whether the store has ever answered. A host that is unknown or refuses before
+            reached: whether the store has ever responded. A host that is unknown or refuses before
                 that is taken for a wrong address and not tried again.
             rng: source of the jitter.
         """
@@ -71,7 +71,7 @@ def retries_of(size: int, part_size: int, max_attempts: int) -> int:
 
 
 def _most_unreached(error: S3UploaderError) -> int:
-    """Return the attempts that are worth it where no store has ever answered."""
+    """Return the attempts that are worth it where no store has ever responded."""
     return _UNLIKELY if error.code == "store.bad_response" else sys.maxsize
 
 

@@ -10,12 +10,13 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from s3_uploader import to_thread
 from s3_uploader.config import Symlinks
-from s3_uploader.engine.call import Call, FileJob
+from s3_uploader.engine.call import Call
+from s3_uploader.engine.job import FileJob
 from s3_uploader.engine.work.workers import run_workers
 from s3_uploader.errors import InvalidKeyError, S3UploaderError, SourceError
 from s3_uploader.events import EntrySkipped, ScanFinished
 from s3_uploader.keys import check_key
-from s3_uploader.source import Entry, Problem, Skipped, SourceFile, walk
+from s3_uploader.source import Entry, FileSource, Problem, Skipped, SourceFile, walk
 
 QUEUE_BATCHES = 128
 """Batches of entries (256 each) the walk may be ahead of the workers: bounds memory."""
@@ -53,7 +54,10 @@ async def run_over(call: Call, root: str, prefix: str, symlinks: Symlinks, handl
         number, entry = taken
         if isinstance(entry, Skipped):
             return
-        job = _job(entry, number, root_prefix + entry.name, key_prefix + entry.name)
+        source = FileSource(root_prefix + entry.name, call.reader)
+        if isinstance(entry, SourceFile):
+            source = FileSource(source.path, call.reader, entry.size, entry.within)
+        job = FileJob(call, number, entry.name, key_prefix + entry.name, source)
         await handle(job, _problem(call, entry, job.key))
 
     # Closed here: cancelled early, the tasks may never begin.
@@ -61,12 +65,6 @@ async def run_over(call: Call, root: str, prefix: str, symlinks: Symlinks, handl
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_scan, call, walk_tree, begun, send)
             await run_workers(backlog.take, handle_entry, call.limiter)
-
-
-def _job(entry: SourceFile | Problem, number: int, path: str, key: str) -> FileJob:
-    if isinstance(entry, Problem):
-        return FileJob(number, entry.name, path, key, 0)
-    return FileJob(number, entry.name, path, key, entry.size, entry.within)
 
 
 def _problem(call: Call, entry: Entry, key: str) -> S3UploaderError | None:
@@ -139,12 +137,12 @@ async def _scan(
                         tasks.start_soon(_count_ahead, call, walk_tree, totals)
                     await send.send(batch)
                 batch = await to_thread.run_sync(_next_batch, batches)
-        await totals.tell(call)
+        await totals.emit(call)
         tasks.cancel_scope.cancel()
 
 
 class _Totals:
-    """Files and bytes of the tree, and files behind links, told once."""
+    """Files and bytes of the tree, and files behind links, emitted once."""
 
     def __init__(self) -> None:
         self.files = 0
@@ -164,7 +162,7 @@ class _Totals:
                 self.linked += bool(entry.via)
                 self.outside += entry.via == "outside"
 
-    async def tell(self, call: Call) -> None:
+    async def emit(self, call: Call) -> None:
         if self._told:
             return
         self._told = True
@@ -177,7 +175,7 @@ class _Totals:
         )
 
 
-async def _count_ahead(call: Call, walk_tree: _Walk, told: _Totals) -> None:
+async def _count_ahead(call: Call, walk_tree: _Walk, totals: _Totals) -> None:
     ahead = _Totals()
     try:
         batches = walk_tree()
@@ -186,9 +184,9 @@ async def _count_ahead(call: Call, walk_tree: _Walk, told: _Totals) -> None:
     except SourceError:
         # The root vanished; the walk that feeds the queue reports it.
         return
-    told.files, told.size = ahead.files, ahead.size
-    told.linked, told.outside = ahead.linked, ahead.outside
-    await told.tell(call)
+    totals.files, totals.size = ahead.files, ahead.size
+    totals.linked, totals.outside = ahead.linked, ahead.outside
+    await totals.emit(call)
 
 
 async def _skipped(call: Call, entry: Skipped) -> None:

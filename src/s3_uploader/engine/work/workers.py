@@ -35,7 +35,7 @@ async def run_workers(
         async def start_when_the_limit_grows() -> None:
             with watch:
                 while True:
-                    await limiter.grown()
+                    await limiter.wait_for_growth()
                     start_one_more()
 
         async def work() -> None:

@@ -6,7 +6,6 @@ means is read from the response itself, by the same functions as in the wire lan
 """
 
 import asyncio
-import base64
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from anyio import create_task_group
 
+from s3_uploader.checksums import ALGORITHMS, Checksum
+from s3_uploader.checksums.md5 import content_md5
 from s3_uploader.config import UploadConfig
 from s3_uploader.errors import StoreError
 from s3_uploader.events import Lane
@@ -32,6 +33,7 @@ from s3_uploader.store.base import (
 from s3_uploader.store.boto.errors import RESPONSE, translated
 from s3_uploader.store.boto.payload import Payload
 from s3_uploader.store.errors import Request, error_from_os
+from s3_uploader.store.options import FULL_OBJECT, PutOptions
 from s3_uploader.store.pages import PartsPage, UploadsPage, all_items
 from s3_uploader.store.response import Response
 
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _READ = 1024 * 1024
-_FULL = {"ChecksumType": "FULL_OBJECT"}
+_FULL = {"ChecksumType": FULL_OBJECT}
 
 
 class BotoStore:
@@ -78,9 +80,7 @@ class BotoStore:
         self.region = client.meta.region_name
         self.limits: StoreLimits = config.limits(self.endpoint)
 
-    async def put_object(
-        self, key: str, body: Body, *, content_type: str, metadata: Mapping[str, str]
-    ) -> Receipt:
+    async def put_object(self, key: str, body: Body, options: PutOptions) -> Receipt:
         """Store `body` with one request."""
 
         def call(payload: Any) -> Awaitable[Any]:
@@ -91,26 +91,26 @@ class BotoStore:
                     Key=key,
                     Body=payload,
                     ContentLength=body.size,
-                    ContentType=content_type,
-                    Metadata=metadata,
+                    ContentType=options.content_type,
+                    Metadata=options.metadata,
                     **_digests(body),
                 ),
             )
 
         return await self._send("PutObject", key, body, call)
 
-    async def create_multipart_upload(
-        self, key: str, *, content_type: str, metadata: Mapping[str, str], crc64nvme: bool = False
-    ) -> str:
+    async def create_multipart_upload(self, key: str, options: PutOptions) -> str:
         """Return the upload id of a new multipart upload."""
-        extra: dict[str, Any] = {"ChecksumAlgorithm": "CRC64NVME"} | _FULL if crc64nvme else {}
+        extra: dict[str, Any] = {}
+        if options.checksum is not None:
+            extra = {"ChecksumAlgorithm": options.checksum.s3_name} | _FULL
         return await self._ask(
             self._request("CreateMultipartUpload", key),
             results.upload_id,
             self._client.create_multipart_upload,
             Key=key,
-            ContentType=content_type,
-            Metadata=metadata,
+            ContentType=options.content_type,
+            Metadata=options.metadata,
             **extra,
         )
 
@@ -134,10 +134,14 @@ class BotoStore:
         return await self._send("UploadPart", key, body, call)
 
     async def complete_multipart_upload(
-        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, crc64nvme: str = ""
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[CompletedPart],
+        checksum: Checksum | None = None,
     ) -> Receipt:
         """Publish the object."""
-        extra = {"ChecksumCRC64NVME": crc64nvme} | _FULL if crc64nvme else {}
+        extra = _checksum(checksum) | _FULL if checksum is not None else {}
         listed = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
         return await self._ask(
             self._request("CompleteMultipartUpload", key),
@@ -284,7 +288,9 @@ async def _read_block(content: Any) -> bytes:
 def _digests(body: Body) -> dict[str, str]:
     fields = {}
     if body.content_md5:
-        fields["ContentMD5"] = base64.b64encode(bytes.fromhex(body.content_md5)).decode()
-    if body.crc64nvme:
-        fields["ChecksumCRC64NVME"] = body.crc64nvme
-    return fields
+        fields["ContentMD5"] = content_md5(body.content_md5)
+    return fields | _checksum(body.checksum)
+
+
+def _checksum(checksum: Checksum | None) -> dict[str, str]:
+    return {} if checksum is None else {ALGORITHMS[checksum.algorithm].field: checksum.value}

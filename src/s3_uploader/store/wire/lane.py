@@ -2,12 +2,13 @@
 
 import ssl
 import time
-from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from s3_uploader.checksums import ALGORITHMS, Checksum
+from s3_uploader.checksums.md5 import content_md5
 from s3_uploader.config import UploadConfig
 from s3_uploader.errors import StoreError
 from s3_uploader.events import Lane
@@ -24,6 +25,7 @@ from s3_uploader.store.base import (
 from s3_uploader.store.document import parts_document
 from s3_uploader.store.errors import Request, error_from_os, http_time
 from s3_uploader.store.fallback import CannotServeError
+from s3_uploader.store.options import FULL_OBJECT, PutOptions
 from s3_uploader.store.pages import PartsPage, UploadsPage, all_items
 from s3_uploader.store.redirects import MAX_HOPS, REDIRECTS, Target, follow
 from s3_uploader.store.response import Response
@@ -40,8 +42,6 @@ T = TypeVar("T")
 
 _USER_AGENT = "s3-uploader"
 _EMPTY = BytesBody(b"")
-_CRC = "x-amz-checksum-crc64nvme"
-_FULL = {"x-amz-checksum-type": "FULL_OBJECT"}
 _SKEW_SECONDS = 60.0
 """Stores allow minutes; a smaller difference is not what they refused."""
 
@@ -112,12 +112,9 @@ class WireStore:
         for route in (*self._left, self._route):
             await route.close()
 
-    async def put_object(
-        self, key: str, body: Body, *, content_type: str, metadata: Mapping[str, str]
-    ) -> Receipt:
+    async def put_object(self, key: str, body: Body, options: PutOptions) -> Receipt:
         """Store `body` with one request."""
-        headers = {"content-type": content_type}
-        headers.update({f"x-amz-meta-{name}": value for name, value in metadata.items()})
+        headers = options.headers()
         headers.update(_digests(body))
         head = _RequestHead("PutObject", "PUT", key, "", headers)
         return await self._request(head, results.receipt, body)
@@ -128,27 +125,30 @@ class WireStore:
         head = _RequestHead("UploadPart", "PUT", key, query, _digests(body))
         return await self._request(head, results.receipt, body)
 
-    async def create_multipart_upload(
-        self, key: str, *, content_type: str, metadata: Mapping[str, str], crc64nvme: bool = False
-    ) -> str:
+    async def create_multipart_upload(self, key: str, options: PutOptions) -> str:
         """Return the upload id of a new multipart upload."""
-        headers = {"content-type": content_type}
-        headers.update({f"x-amz-meta-{name}": value for name, value in metadata.items()})
-        if crc64nvme:
-            headers.update({"x-amz-checksum-algorithm": "CRC64NVME"} | _FULL)
+        headers = options.headers()
+        if options.checksum is not None:
+            headers["x-amz-checksum-algorithm"] = options.checksum.s3_name
+            headers["x-amz-checksum-type"] = FULL_OBJECT
         head = _RequestHead("CreateMultipartUpload", "POST", key, "uploads=", headers)
         # The parts' connections open while the store makes the upload: far away, a round trip less.
         self._route.large.open_ahead(self.limits.requests)
         return await self._request(head, results.upload_id)
 
     async def complete_multipart_upload(
-        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, crc64nvme: str = ""
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[CompletedPart],
+        checksum: Checksum | None = None,
     ) -> Receipt:
         """Publish the object."""
         query = canonical_query([("uploadId", upload_id)])
         headers = {"content-type": "application/xml"}
-        if crc64nvme:
-            headers.update({_CRC: crc64nvme} | _FULL)
+        if checksum is not None:
+            headers[ALGORITHMS[checksum.algorithm].header] = checksum.value
+            headers["x-amz-checksum-type"] = FULL_OBJECT
         head = _RequestHead("CompleteMultipartUpload", "POST", key, query, headers)
         body = BytesBody(parts_document((part.number, part.etag) for part in parts))
         return await self._request(head, results.completed, body)
@@ -307,7 +307,7 @@ class WireStore:
 def _digests(body: Body) -> dict[str, str]:
     headers = {}
     if body.content_md5:
-        headers["content-md5"] = b64encode(bytes.fromhex(body.content_md5)).decode()
-    if body.crc64nvme:
-        headers[_CRC] = body.crc64nvme
+        headers["content-md5"] = content_md5(body.content_md5)
+    if body.checksum is not None:
+        headers[ALGORITHMS[body.checksum.algorithm].header] = body.checksum.value
     return headers

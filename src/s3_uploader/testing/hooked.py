@@ -7,13 +7,13 @@ from collections.abc import (
     Awaitable,
     Callable,
     Iterator,
-    Mapping,
     Sequence,
 )
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
+from s3_uploader.checksums import Checksum
 from s3_uploader.events import Lane
 from s3_uploader.plan import StoreLimits
 from s3_uploader.store import (
@@ -22,13 +22,14 @@ from s3_uploader.store import (
     CompletedPart,
     ObjectInfo,
     ObjectStore,
+    PutOptions,
     Receipt,
     StoredPart,
     UploadInfo,
     error_from_response,
 )
 from s3_uploader.store.errors import Request
-from s3_uploader.testing import MemoryStore
+from s3_uploader.testing.memory import MemoryStore
 
 TINY = StoreLimits(
     name="Tiny",
@@ -62,9 +63,18 @@ async def nothing(_moment: Moment) -> None:
 
 
 class HookedStore:
-    """An ObjectStore that hands every call on to `inner`, and tells `hook` about it.
+    """An `ObjectStore` that passes every call on to `inner`, and calls `hook` around it.
 
-    What the hook raises is what the operation raises; while the hook waits, the operation does.
+    What the hook raises is what the operation raises; while the hook waits, the operation waits.
+
+    Args:
+        inner: the store that serves the calls; default a `MemoryStore` of tiny limits.
+        hook: called with each `Moment`.
+
+    Attributes:
+        calls: one `Moment` "before" for each operation so far.
+        in_flight: operations under way now.
+        peak: the most there have ever been.
     """
 
     def __init__(self, inner: ObjectStore | None = None, hook: Hook = nothing) -> None:
@@ -82,15 +92,16 @@ class HookedStore:
     @property
     def memory(self) -> MemoryStore:
         """The store inside, where it is a MemoryStore."""
-        assert isinstance(self.inner, MemoryStore)
+        if not isinstance(self.inner, MemoryStore):
+            raise TypeError(f"the store inside is a {type(self.inner).__name__}")
         return self.inner
 
     def count(self, operation: str) -> int:
-        """Return how often an operation was asked for."""
+        """Return how often an operation was called."""
         return sum(call.operation == operation for call in self.calls)
 
     @asynccontextmanager
-    async def _told(self, operation: str, key: str, part: int = 0) -> AsyncGenerator[None]:
+    async def _hooked(self, operation: str, key: str, part: int = 0) -> AsyncGenerator[None]:
         self.calls.append(Moment("before", operation, key, part))
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
@@ -107,57 +118,58 @@ class HookedStore:
             return body
         return _HookedBody(body, self, Moment("chunk", operation, key, part))
 
-    async def put_object(
-        self, key: str, body: Body, *, content_type: str, metadata: Mapping[str, str]
-    ) -> Receipt:
-        async with self._told("PutObject", key):
-            return await self.inner.put_object(
-                key,
-                self._body(body, "PutObject", key),
-                content_type=content_type,
-                metadata=metadata,
-            )
+    async def put_object(self, key: str, body: Body, options: PutOptions) -> Receipt:
+        """As `ObjectStore`."""
+        async with self._hooked("PutObject", key):
+            return await self.inner.put_object(key, self._body(body, "PutObject", key), options)
 
-    async def create_multipart_upload(
-        self, key: str, *, content_type: str, metadata: Mapping[str, str], crc64nvme: bool = False
-    ) -> str:
-        async with self._told("CreateMultipartUpload", key):
-            return await self.inner.create_multipart_upload(
-                key, content_type=content_type, metadata=metadata, crc64nvme=crc64nvme
-            )
+    async def create_multipart_upload(self, key: str, options: PutOptions) -> str:
+        """As `ObjectStore`."""
+        async with self._hooked("CreateMultipartUpload", key):
+            return await self.inner.create_multipart_upload(key, options)
 
     async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:
-        async with self._told("UploadPart", key, number):
+        """As `ObjectStore`."""
+        async with self._hooked("UploadPart", key, number):
             wrapped = self._body(body, "UploadPart", key, number)
             return await self.inner.upload_part(key, upload_id, number, wrapped)
 
     async def complete_multipart_upload(
-        self, key: str, upload_id: str, parts: Sequence[CompletedPart], *, crc64nvme: str = ""
+        self,
+        key: str,
+        upload_id: str,
+        parts: Sequence[CompletedPart],
+        checksum: Checksum | None = None,
     ) -> Receipt:
-        async with self._told("CompleteMultipartUpload", key):
-            return await self.inner.complete_multipart_upload(
-                key, upload_id, parts, crc64nvme=crc64nvme
-            )
+        """As `ObjectStore`."""
+        async with self._hooked("CompleteMultipartUpload", key):
+            return await self.inner.complete_multipart_upload(key, upload_id, parts, checksum)
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
-        async with self._told("AbortMultipartUpload", key):
+        """As `ObjectStore`."""
+        async with self._hooked("AbortMultipartUpload", key):
             await self.inner.abort_multipart_upload(key, upload_id)
 
     async def list_parts(self, key: str, upload_id: str) -> list[StoredPart]:
+        """As `ObjectStore`."""
         return await self.inner.list_parts(key, upload_id)
 
     async def list_multipart_uploads(self, prefix: str) -> list[UploadInfo]:
+        """As `ObjectStore`."""
         return await self.inner.list_multipart_uploads(prefix)
 
     async def head_object(self, key: str) -> ObjectInfo:
-        async with self._told("HeadObject", key):
+        """As `ObjectStore`."""
+        async with self._hooked("HeadObject", key):
             return await self.inner.head_object(key)
 
     async def get_object(self, key: str) -> AsyncIterator[bytes]:
+        """As `ObjectStore`."""
         async for block in self.inner.get_object(key):
             yield block
 
     async def delete_object(self, key: str) -> None:
+        """As `ObjectStore`."""
         await self.inner.delete_object(key)
 
 
@@ -181,8 +193,8 @@ class _HookedBody:
         return self._body.content_md5
 
     @property
-    def crc64nvme(self) -> str:
-        return self._body.crc64nvme
+    def checksum(self) -> Checksum | None:
+        return self._body.checksum
 
     async def chunks(self) -> AsyncIterator[bytes]:
         chunks = cast("AsyncGenerator[bytes]", self._body.chunks())
@@ -205,7 +217,7 @@ class _HookedBody:
 def fail_with(
     status: int, s3_code: str, *, operation: str, times: int = 10**9, key: str = "", part: int = 0
 ) -> Hook:
-    """Return a hook that refuses the first `times` requests of an operation with an answer."""
+    """Return a hook that refuses the first `times` requests of an operation with a response."""
     left = times
 
     async def hook(moment: Moment) -> None:

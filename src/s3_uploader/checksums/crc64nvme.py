@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
+from s3_uploader.checksums.base import Algorithm
 
-class Crc64Nvme:
+
+class _Crc64Nvme:
     """A CRC of bytes that come in pieces."""
 
     def __init__(self) -> None:
@@ -17,21 +19,13 @@ class Crc64Nvme:
         self._compute: Any = _library().crc64nvme
 
     def update(self, data: bytes | memoryview) -> None:
-        """Take the next bytes in."""
         self._crc = self._compute(data, self._crc)
 
-    def text(self) -> str:
-        """Return the CRC of all bytes so far."""
+    def value(self) -> str:
         return _text(self._crc)
 
 
-def crc64nvme(data: bytes) -> str:
-    """Return the CRC of `data`."""
-    return _text(_library().crc64nvme(data))
-
-
-def combined(pieces: Iterable[tuple[str, int]]) -> str:
-    """Return the CRC of pieces one after the other, from the CRC and the size of each."""
+def _combine(pieces: Iterable[tuple[str, int]]) -> str:
     combine = _library().combine_crc64nvme
     whole = 0
     for crc, size in pieces:
@@ -45,3 +39,15 @@ def _library() -> Any:
 
 def _text(crc: int) -> str:
     return b64encode(crc.to_bytes(8)).decode()
+
+
+CRC64NVME = Algorithm(
+    name="crc64nvme",
+    s3_name="CRC64NVME",
+    header="x-amz-checksum-crc64nvme",
+    field="ChecksumCRC64NVME",
+    library="awscrt",
+    extra="crc",
+    new=_Crc64Nvme,
+    combine=_combine,
+)
