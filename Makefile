@@ -14,11 +14,12 @@ FOR_BENCH := .venv/.installed-bench
 STORES := .venv/stores
 FOR_STORES := $(STORES)/.installed
 
-.PHONY: help demo test test-long test-stores check bench bench-quick bench-memory clean
+.PHONY: help demo test test-unit test-long test-stores check bench bench-quick bench-memory clean
 
 help:
 	@echo "make demo    upload a model directory to a real S3 server on this machine, verify every byte"
 	@echo "make test    run the tests"
+	@echo "make test-unit   those that need no server, in seconds"
 	@echo "make test-long   the full matrices of faults, kills and cancellations: half an hour"
 	@echo "make test-stores   the suites of stores at S3 servers of seven makes, which it installs (npm needed)"
 	@echo "make check   ruff, ruff format, mypy"
@@ -31,6 +32,9 @@ demo: $(FOR_DEMO)
 
 test: $(FOR_WORK)
 	@$(BIN)/pytest
+
+test-unit: $(FOR_WORK)
+	@$(BIN)/pytest tests/unit tests/engine
 
 # pytest takes the last -m.
 test-long: $(FOR_WORK)

@@ -23,6 +23,17 @@ settings.register_profile("suite", deadline=None, database=None, derandomize=Tru
 settings.load_profile("suite")
 
 _numbers = itertools.count(1)
+_WITHOUT_SERVERS = {"unit", "engine"}
+_SERVERS = {"server", "rclone"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep servers out of the rooms that `make test-unit` runs: they take seconds to start."""
+    for item in items:
+        if isinstance(item, pytest.Function) and item.path.parent.name in _WITHOUT_SERVERS:
+            asked = _SERVERS & set(item.fixturenames)
+            if asked:
+                raise pytest.UsageError(f"{item.nodeid} asks for {asked}: move it to tests/server")
 
 
 @pytest.fixture

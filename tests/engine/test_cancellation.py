@@ -8,12 +8,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from conftest import Bucket
-from lanes import REAL_LANES, open_lane
 from s3_uploader import FileOutcome, UploadConfig, Uploader, UploadFailedError
-from s3_uploader.sizes import MIB
-from s3_uploader.testing import LocalS3Server, MemoryStore
+from s3_uploader.testing import MemoryStore
 from s3_uploader.testing.hooked import TINY, HookedStore, Moment
+from stepping import Work, cancel_scope, cancel_task
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
@@ -21,65 +19,7 @@ pytestmark = pytest.mark.anyio
 _NOW = UploadConfig(backoff_base=0)
 
 
-class StepCounter:
-    """A hook that acts at its `target`-th step; every hook call and the turn after it is one."""
-
-    def __init__(self, target: int, act: Callable[[], object]) -> None:
-        self.target = target
-        self.act = act
-        self.steps = 0
-
-    def _step(self) -> None:
-        self.steps += 1
-        if self.steps == self.target:
-            self.act()
-
-    async def __call__(self, _moment: Moment) -> None:
-        self._step()
-        # As if the network took a turn of the loop: a cancellation can arrive here.
-        await anyio.lowlevel.checkpoint()
-        self._step()
-
-
-Work = Callable[[Uploader], Awaitable[object]]
-
-
-async def _run_native(store: HookedStore, work: Work, target: int) -> tuple[int, bool]:
-    """Cancel the task of a call at its `target`-th step; return the steps and how it ended."""
-    before = asyncio.all_tasks()
-    async with Uploader(store=store, config=_NOW) as uploader:
-
-        async def call() -> None:
-            await work(uploader)
-
-        task = asyncio.create_task(call())
-        counter = StepCounter(target, task.cancel)
-        store.hook = counter
-        with anyio.fail_after(20):
-            await asyncio.wait([task])
-        store.hook = _quiet
-    assert asyncio.all_tasks() <= before
-    return counter.steps, task.cancelled()
-
-
-async def _run_scope(store: HookedStore, work: Work, target: int) -> tuple[int, bool]:
-    """As `_run_native`, by the cancel scope of anyio."""
-    before = asyncio.all_tasks()
-    async with Uploader(store=store, config=_NOW) as uploader:
-        with anyio.fail_after(20), anyio.CancelScope() as scope:
-            counter = StepCounter(target, scope.cancel)
-            store.hook = counter
-            await work(uploader)
-        store.hook = _quiet
-    assert asyncio.all_tasks() <= before
-    return counter.steps, scope.cancelled_caught
-
-
-async def _quiet(_moment: Moment) -> None:
-    return
-
-
-@pytest.mark.parametrize("run", [_run_native, _run_scope])
+@pytest.mark.parametrize("run", [cancel_task, cancel_scope])
 @pytest.mark.parametrize("kind", ["file", "directory"])
 async def test_cancelled_at_every_step_nothing_is_left(
     tmp_path: Path,
@@ -106,27 +46,6 @@ async def test_cancelled_at_every_step_nothing_is_left(
         for key, data in store.memory.objects.items():
             assert data == content[key]
     assert cancellations > steps // 2
-
-
-@pytest.mark.parametrize("lane", REAL_LANES)
-async def test_cancelled_at_any_instant_a_real_store_keeps_nothing_open(
-    lane: str, server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
-) -> None:
-    make_tree(tmp_path, {"f": 11 * MIB, "g": 6 * MIB})
-    config = UploadConfig(
-        part_size=5 * MIB, multipart_threshold=5 * MIB, ca_bundle=server.ca_bundle
-    )
-
-    async def work(uploader: Uploader) -> object:
-        return await uploader.upload_directory(tmp_path, prefix)
-
-    async with open_lane(lane, server, config=config) as inner:
-        # Reach the store once, so that the instants are those of a warm client.
-        steps, _ = await _run_native(HookedStore(inner), work, -1)
-        assert steps > 20
-        for target in range(1, steps + 1, 3):
-            await _run_native(HookedStore(inner), work, target)
-            assert bucket.open_uploads(prefix) == [], f"left open at step {target}"
 
 
 async def test_a_create_under_way_is_awaited_and_undone(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The journal: whose it is, who works on what, and that it is never a reason to fail."""
 
-import logging
 import os
 import sqlite3
 import stat
@@ -13,15 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Bucket
-from killing import Uploading
 from s3_uploader import UploadConfig, Uploader
 from s3_uploader.engine.journal import CommittedFile, Place, RunKey, SentPart
 from s3_uploader.engine.journal.database import Database
 from s3_uploader.engine.journal.lease import Leases
 from s3_uploader.events import Event, Warned
 from s3_uploader.source import Fingerprint
-from s3_uploader.testing import FaultProxy, LocalS3Server, MemoryStore
+from s3_uploader.testing import MemoryStore
 from s3_uploader.testing.hooked import TINY, HookedStore, Moment
 from trees import make_tree
 
@@ -383,14 +380,12 @@ def test_a_part_costs_one_statement(path: Path) -> None:
 
 
 class Watcher:
-    """Keeps the warnings of an upload, and every event as text."""
+    """Keeps the warnings of an upload."""
 
     def __init__(self) -> None:
         self.warned: list[Warned] = []
-        self.text = ""
 
     def __call__(self, event: Event) -> None:
-        self.text += f"{event!r}\n"
         if isinstance(event, Warned):
             self.warned.append(event)
 
@@ -516,30 +511,6 @@ async def test_a_journal_that_fails_midway_is_said_at_the_end(tmp_path: Path, pa
     assert [warning.params["reason"] for warning in watcher.warned] == ["no such table: part"]
 
 
-@pytest.mark.parametrize("kilobytes", [0, 10, 24, 60])
-def test_on_a_full_disk_the_upload_works(
-    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, kilobytes: int
-) -> None:
-    made = make_tree(tmp_path / "files", {f"f{number:02}": 300_000 for number in range(40)})
-    # No file can grow beyond so much: as if the disk were full.
-    with FaultProxy(server) as proxy:
-        ended = Uploading(
-            server,
-            proxy,
-            tmp_path / "files",
-            prefix,
-            str(tmp_path / "journal.db"),
-            {"max_requests": 4},
-            {"RLIMIT_FSIZE": kilobytes * 1024},
-        ).run()
-    assert {outcome["status"] for outcome in ended.files.values()} == {"committed"}
-    assert bucket.tree(prefix) == made
-    ((code, params),) = ended.warned
-    assert code == "journal.unavailable"
-    assert params["path"] == str(tmp_path / "journal.db")
-    assert "full" in params["reason"] or "I/O" in params["reason"]
-
-
 def test_python_without_sqlite_uploads_all_the_same(tmp_path: Path, path: Path) -> None:
     make_tree(tmp_path, {"f": 4_500})
     code = (
@@ -576,51 +547,3 @@ async def test_a_directory_whose_name_is_no_text_is_uploaded(tmp_path: Path, pat
         report.raise_for_failures()
     assert store.memory.objects == made
     assert watcher.warned == []
-
-
-# ----------------------------------------------------------------------------------------- secrets
-
-
-def test_no_secret_is_in_the_journal(
-    server: LocalS3Server,
-    tmp_path: Path,
-    prefix: str,
-) -> None:
-    """Nor in the WAL, of a process that was killed."""
-    make_tree(tmp_path, {"files/f": 300_000, "files/g": 6_000_000})
-    state = tmp_path / "state"
-    config = {"part_size": 5 << 20, "multipart_threshold": 5 << 20}
-    with FaultProxy(server) as proxy:
-        upload = Uploading(
-            server, proxy, tmp_path / "files", prefix, str(state / "journal.db"), config
-        )
-        assert upload.run(killed_at=4).killed
-    kept = {found.name: found.read_bytes() for found in state.iterdir()}
-    assert {"journal.db", "journal.db-wal", "journal.db-shm", "journal.db.lock"} == set(kept)
-    assert len(kept["journal.db-wal"]) > 1000
-    for data in kept.values():
-        for secret in (server.access_key, server.secret_key):
-            assert secret.encode() not in data
-
-
-@pytest.mark.anyio
-async def test_no_secret_is_in_events_and_records(
-    server: LocalS3Server, tmp_path: Path, prefix: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    make_tree(tmp_path, {"files/f": 300_000, "files/g": 6_000_000})
-    watcher = Watcher()
-    caplog.set_level(logging.DEBUG)
-    with FaultProxy(server, ["UploadPart:503:first=1", "PutObject:403"]) as proxy:
-        config = UploadConfig(
-            journal=str(tmp_path / "journal.db"), part_size=5 << 20, multipart_threshold=5 << 20
-        )
-        async with Uploader(proxy.profile(server), config=config) as uploader:
-            report = await uploader.upload_directory(
-                tmp_path / "files", prefix, consumers=[watcher]
-            )
-    assert (report.success, report.failed) == (1, 1)
-    assert "RequestRetried" in watcher.text
-    assert "UploadPart" in caplog.text
-    for secret in (server.access_key, server.secret_key):
-        assert secret not in watcher.text
-        assert secret not in caplog.text

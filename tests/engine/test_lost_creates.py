@@ -10,8 +10,6 @@ from typing import Any
 import anyio
 import pytest
 
-from conftest import Bucket
-from faulty import IN_PARTS, site
 from s3_uploader import FileOutcome, UploadConfig, Uploader
 from s3_uploader.engine.journal import UploadRecord
 from s3_uploader.engine.outcome.create import paired
@@ -19,7 +17,6 @@ from s3_uploader.events import Event, Warned
 from s3_uploader.source import Fingerprint
 from s3_uploader.store import PutOptions, UploadInfo, error_from_response
 from s3_uploader.store.errors import Request
-from s3_uploader.testing import LocalS3Server
 from s3_uploader.testing.hooked import HookedStore, Moment, nothing
 from trees import make_tree
 
@@ -377,22 +374,3 @@ def test_each_upload_goes_to_the_create_closest_in_time() -> None:
         ([], {}),
     ):
         assert {record.row: record.upload_id for record in paired(lost, strays)} == expected
-
-
-# ------------------------------------------------------------------------------------ a real store
-
-
-@pytest.mark.parametrize("lane", ["wire", "boto"])
-async def test_at_a_real_store_nothing_stays_open(
-    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
-) -> None:
-    make_tree(tmp_path, {"file": IN_PARTS})
-    faults = ["CreateMultipartUpload:lose:first=2", "ListMultipartUploads:500:first=2"]
-    journal = str(tmp_path / "journal.db")
-    async with site(server, bucket, *faults, lane=lane, journal=journal) as opened:
-        outcome = await opened.upload(tmp_path / "file", prefix)
-        assert outcome.ok
-        assert opened.proxy.count("CreateMultipartUpload") == 3
-        assert opened.proxy.count("ListMultipartUploads") == 3
-        assert await opened.uploader.pending_uploads(prefix, foreign=True) == []
-    assert bucket.open_uploads(prefix) == []

@@ -14,12 +14,11 @@ from typing import Any
 import anyio
 import pytest
 
-from conftest import Bucket
-from faulty import IN_PARTS, LIMIT_SECONDS, site
+from faulty import LIMIT_SECONDS
 from s3_uploader import SourceError, Uploader
 from s3_uploader.checksums import CRC64NVME, Digests
 from s3_uploader.source import FileRange, SmallFileReader, open_regular, open_source
-from s3_uploader.testing import LocalS3Server, MemoryStore, Record
+from s3_uploader.testing import MemoryStore
 from s3_uploader.testing.hooked import TINY, HookedStore, Moment
 from trees import make_tree
 
@@ -241,28 +240,6 @@ def _roomy() -> MemoryStore:
         TINY, multipart_threshold=500_000, part_size=200_000, max_part=300_000, max_put=500_000
     )
     return MemoryStore(limits=limits)
-
-
-@pytest.mark.anyio
-@pytest.mark.timeout(90)
-@pytest.mark.parametrize("lane", ["wire", "boto"])
-@pytest.mark.parametrize("name", ["fifo", "endless device"])
-async def test_swapped_between_its_parts_the_file_fails(
-    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, name: str
-) -> None:
-    make_tree(tmp_path / "t", {"f": IN_PARTS})
-    path = tmp_path / "t/f"
-
-    def hook(record: Record) -> None:
-        if record.operation == "CreateMultipartUpload":
-            swap(path, PUT_THERE[name][0])
-
-    async with site(server, bucket, lane=lane, max_requests=1) as opened:
-        opened.proxy.hook = hook
-        outcome = await opened.upload(path, prefix)
-    assert (outcome.status, outcome.error) == ("failed", "source.special"), outcome.message()
-    assert opened.content(prefix) is None
-    assert bucket.open_uploads(prefix) == []
 
 
 @pytest.mark.anyio

@@ -6,19 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Bucket
 from s3_uploader import (
     ConfigError,
     UploadConfig,
     Uploader,
     UploadFailedError,
-    upload_directory,
-    verify_directory,
 )
 from s3_uploader.config import Symlinks
 from s3_uploader.consumers import LogConsumer
 from s3_uploader.source import Problem, Skipped, count_files, walk
-from s3_uploader.testing import LocalS3Server
 from s3_uploader.testing.hooked import HookedStore, Moment
 from trees import make_tree
 
@@ -161,30 +157,6 @@ async def test_a_verification_compares_the_same_set(root: Path, symlinks: Symlin
         found = await uploader.verify_directory(root, "p", symlinks=symlinks)
     assert (found.same, found.different, found.missing) == (len(_FOUND[symlinks]), 0, 0)
     assert {file.code for file in found.files} <= {"source.broken_link"}
-
-
-@pytest.mark.parametrize("symlinks", [None, *_MODES])
-def test_the_setting_reaches_the_documented_functions(
-    root: Path,
-    symlinks: Symlinks | None,
-    configured: LocalS3Server,
-    bucket: Bucket,
-    prefix: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    del configured
-    for name in _BROKEN:
-        (root / name).unlink()
-    monkeypatch.setenv("S3_UPLOADER_SYMLINKS", symlinks or "")
-    wanted = symlinks or "follow"
-    count = len(_FOUND[wanted])
-    result = upload_directory(root, models_subdir=prefix)
-    assert result == {"total": count, "success": count, "failed": 0}
-    assert set(bucket.etags(prefix)) == _FOUND[wanted]
-    out = capfd.readouterr().out
-    assert ("经由符号链接" in out) == (wanted != "skip")
-    assert verify_directory(root, models_subdir=prefix, verbose=False)["same"] == count
 
 
 @pytest.mark.anyio

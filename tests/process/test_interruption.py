@@ -15,10 +15,12 @@ import anyio
 import pytest
 
 from conftest import Bucket
-from lanes import lane_profile
+from lanes import REAL_LANES, lane_profile, open_lane
 from s3_uploader import UploadConfig, Uploader, upload_file
 from s3_uploader.sizes import MIB
 from s3_uploader.testing import FaultProxy, LocalS3Server
+from s3_uploader.testing.hooked import HookedStore
+from stepping import cancel_task
 from trees import make_tree
 
 _PROGRAM = """
@@ -192,3 +194,25 @@ async def test_cancelled_at_random_instants_nothing_is_left_that_is_not_kept(
             assert bucket.open_uploads(f"{prefix}/{number}") == []
     assert stopped > instants // 4
     assert [one.name for one in threading.enumerate() if one.name.startswith("s3-uploader")] == []
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("lane", REAL_LANES)
+async def test_cancelled_at_any_instant_a_real_store_keeps_nothing_open(
+    lane: str, server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
+) -> None:
+    make_tree(tmp_path, {"f": 11 * MIB, "g": 6 * MIB})
+    config = UploadConfig(
+        part_size=5 * MIB, multipart_threshold=5 * MIB, ca_bundle=server.ca_bundle
+    )
+
+    async def work(uploader: Uploader) -> object:
+        return await uploader.upload_directory(tmp_path, prefix)
+
+    async with open_lane(lane, server, config=config) as inner:
+        # Reach the store once, so that the instants are those of a warm client.
+        steps, _ = await cancel_task(HookedStore(inner), work, -1)
+        assert steps > 20
+        for target in range(1, steps + 1, 3):
+            await cancel_task(HookedStore(inner), work, target)
+            assert bucket.open_uploads(prefix) == [], f"left open at step {target}"

@@ -1,4 +1,4 @@
-"""Descriptors, threads, memory: a process that lacks them sends less at a time, or says so."""
+"""Descriptors, threads, memory, disk: a process short of them sends less at a time, or says so."""
 
 import errno
 import json
@@ -12,13 +12,14 @@ import anyio
 import pytest
 
 from conftest import Bucket
+from killing import Uploading
 from s3_uploader.checksums import Digests
 from s3_uploader.engine.pacing.limiter import Limiter
 from s3_uploader.errors import ResourceError, SourceError
 from s3_uploader.shortage import shortage_of
 from s3_uploader.sizes import MIB
 from s3_uploader.source import SmallFileReader
-from s3_uploader.testing import LocalS3Server
+from s3_uploader.testing import FaultProxy, LocalS3Server
 from s3_uploader.threads import Threads
 from trees import make_tree
 
@@ -269,3 +270,27 @@ async def test_threads_are_as_many_as_are_needed_and_end_with_their_owner() -> N
     assert threads.submit(int).result(timeout=10) == 0
     await threads.close()
     assert not [one for one in threading.enumerate() if one.name.startswith("test-threads")]
+
+
+@pytest.mark.parametrize("kilobytes", [0, 10, 24, 60])
+def test_on_a_full_disk_the_upload_works(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, kilobytes: int
+) -> None:
+    made = make_tree(tmp_path / "files", {f"f{number:02}": 300_000 for number in range(40)})
+    # No file can grow beyond so much: as if the disk were full.
+    with FaultProxy(server) as proxy:
+        ended = Uploading(
+            server,
+            proxy,
+            tmp_path / "files",
+            prefix,
+            str(tmp_path / "journal.db"),
+            {"max_requests": 4},
+            {"RLIMIT_FSIZE": kilobytes * 1024},
+        ).run()
+    assert {outcome["status"] for outcome in ended.files.values()} == {"committed"}
+    assert bucket.tree(prefix) == made
+    ((code, params),) = ended.warned
+    assert code == "journal.unavailable"
+    assert params["path"] == str(tmp_path / "journal.db")
+    assert "full" in params["reason"] or "I/O" in params["reason"]

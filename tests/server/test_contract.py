@@ -13,7 +13,7 @@ import pytest
 
 import s3_uploader
 from conftest import Bucket
-from s3_uploader import LogConsumer, upload_directory, upload_file
+from s3_uploader import LogConsumer, upload_directory, upload_file, verify_directory
 from s3_uploader.consumers.log import format_size
 from s3_uploader.events import (
     BytesSent,
@@ -558,3 +558,28 @@ def test_a_part_sent_again_does_not_count_twice() -> None:
 )
 def test_sizes_are_binary_with_the_guides_labels(size: int, shown: str) -> None:
     assert format_size(size) == shown
+
+
+@pytest.mark.parametrize("symlinks", ["", "follow", "inside", "skip"])
+def test_how_links_are_taken_is_set_by_the_environment(
+    symlinks: str,
+    configured: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    del configured
+    make_tree(tmp_path, {"root/plain": 1, "outside/plain": 1})
+    (tmp_path / "root/in").symlink_to("plain")
+    (tmp_path / "root/out").symlink_to("../outside/plain")
+    monkeypatch.setenv("S3_UPLOADER_SYMLINKS", symlinks)
+    wanted = {"inside": {"plain", "in"}, "skip": {"plain"}}.get(symlinks, {"plain", "in", "out"})
+    count = len(wanted)
+    result = upload_directory(tmp_path / "root", models_subdir=prefix)
+    assert result == {"total": count, "success": count, "failed": 0}
+    assert set(bucket.etags(prefix)) == wanted
+    assert ("经由符号链接" in capfd.readouterr().out) == (symlinks != "skip")
+    found = verify_directory(tmp_path / "root", models_subdir=prefix, verbose=False)
+    assert found["same"] == count

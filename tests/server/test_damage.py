@@ -267,3 +267,32 @@ async def test_a_file_that_changes_before_a_small_put_is_tried_again_is_whole(
         assert outcome.ok, outcome.message()
         assert opened.content(prefix) == path.read_bytes()
         assert outcome.size == path.stat().st_size
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("lane", BOTH_LANES)
+@pytest.mark.parametrize(
+    "put", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["fifo", "endless device"]
+)
+async def test_swapped_between_its_parts_the_file_fails(
+    server: LocalS3Server,
+    bucket: Bucket,
+    tmp_path: Path,
+    prefix: str,
+    put: Callable[[Path], None],
+    lane: str,
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(IN_PARTS))
+
+    def hook(record: Record) -> None:
+        if record.operation == "CreateMultipartUpload" and path.is_file():
+            path.unlink()
+            put(path)
+
+    async with site(server, bucket, lane=lane, max_requests=1) as opened:
+        opened.proxy.hook = hook
+        outcome = await opened.upload(path, prefix)
+    assert (outcome.status, outcome.error) == ("failed", "source.special"), outcome.message()
+    assert opened.content(prefix) is None
+    assert bucket.open_uploads(prefix) == []

@@ -349,3 +349,20 @@ async def test_an_opaque_etag_is_settled_by_what_head_shows_in_the_end(
         outcome = await opened.upload(path, prefix)
     assert outcome.status == "committed", outcome.message()
     assert opened.content(prefix) == path.read_bytes()
+
+
+@pytest.mark.parametrize("lane", BOTH_LANES)
+async def test_lost_creates_leave_nothing_open(
+    server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
+) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(os.urandom(IN_PARTS))
+    faults = ["CreateMultipartUpload:lose:first=2", "ListMultipartUploads:500:first=2"]
+    journal = str(tmp_path / "journal.db")
+    async with site(server, bucket, *faults, lane=lane, journal=journal) as opened:
+        outcome = await opened.upload(path, prefix)
+        assert outcome.ok
+        assert opened.proxy.count("CreateMultipartUpload") == 3
+        assert opened.proxy.count("ListMultipartUploads") == 3
+        assert await opened.uploader.pending_uploads(prefix, foreign=True) == []
+    assert bucket.open_uploads(prefix) == []

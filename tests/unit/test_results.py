@@ -87,9 +87,20 @@ _responses = st.builds(
 )
 
 
-@settings(max_examples=1500)
+@settings(max_examples=300)
 @given(_responses)
 def test_every_response_is_a_value_or_a_store_error(response: Response) -> None:
+    _read_by_all(response)
+
+
+@pytest.mark.long
+@settings(max_examples=20_000)
+@given(_responses)
+def test_every_response_of_many_is_a_value_or_a_store_error(response: Response) -> None:
+    _read_by_all(response)
+
+
+def _read_by_all(response: Response) -> None:
     refusal = results.error_of(_REQUEST, response)
     assert refusal is None or str(refusal)
     for read in _READERS:
