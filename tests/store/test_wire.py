@@ -3,14 +3,17 @@
 import asyncio
 import errno
 import os
+import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -23,7 +26,8 @@ from s3_uploader.sizes import MIB
 from s3_uploader.source import FileRange, open_source
 from s3_uploader.store import Body, BytesBody, CompletedPart, ObjectStore, PutOptions
 from s3_uploader.store.open import open_store
-from s3_uploader.store.wire.blocking import Kernel
+from s3_uploader.store.wire.blocking import Kernel, LargeConnection
+from s3_uploader.store.wire.dial import Origin
 from s3_uploader.store.wire.pool import AGE_LIMIT, IDLE_LIMIT, Pool
 from s3_uploader.testing import LocalS3Server
 
@@ -251,6 +255,29 @@ async def test_cancellation_frees_everything_within_a_second(
             await task
         release.set()
     assert [t.name for t in threading.enumerate() if t.name.startswith("s3-uploader")] == []
+
+
+class _Cancelling(ssl.SSLContext):
+    """Cancels the connection when its socket has just been wrapped, and lost its descriptor."""
+
+    cancel: Callable[[], None]
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        wrapped = super().wrap_socket(*args, **kwargs)
+        self.cancel()
+        return wrapped
+
+
+def test_a_cancellation_while_tls_begins_does_not_wait_for_the_server() -> None:
+    context = _Cancelling(ssl.PROTOCOL_TLS_CLIENT)
+    # It accepts, and says nothing.
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+        raw = socket.create_connection((host, port))
+        connection = LargeConnection(raw, Origin(host, port, context, 1.0), 1.0, 1.0)
+        context.cancel = connection.cancel
+        with closing(connection), pytest.raises(ConnectionAbortedError, match="cancelled"):
+            connection.exchange(b"", BytesBody(b""), memoryview(bytearray(1024)))
 
 
 @pytest.mark.parametrize(

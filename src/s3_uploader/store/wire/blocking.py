@@ -85,8 +85,7 @@ class LargeConnection:
             SourceError: from the body.
         """
         self._handshake()
-        if self._cancelled:
-            raise ConnectionAbortedError("cancelled")
+        self._raise_if_cancelled()
         self._parser.expect()
         reused, self._reused = self._reused, True
         self._sent = 0
@@ -101,6 +100,10 @@ class LargeConnection:
             self._raise_if_stale(reused=reused)
             raise
         return response, response.keep_alive and not early
+
+    def _raise_if_cancelled(self) -> None:
+        if self._cancelled:
+            raise ConnectionAbortedError("cancelled")
 
     def _raise_if_stale(self, *, reused: bool) -> None:
         """Raise StaleConnectionError if the store had closed a kept connection unseen.
@@ -124,6 +127,8 @@ class LargeConnection:
                 self._raw, server_hostname=self._origin.host, do_handshake_on_connect=False
             )
             self._socket = wrapped
+            # While it was being wrapped, `cancel` had no socket to shut down.
+            self._raise_if_cancelled()
             wrapped.do_handshake()
         self._connected = True
 
