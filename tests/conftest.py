@@ -1,8 +1,11 @@
 """What the tests share: a clean environment, one real server, and a client that is not ours."""
 
+import getpass
 import itertools
 import os
+import tempfile
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             asked = _SERVERS & set(item.fixturenames)
             if asked:
                 raise pytest.UsageError(f"{item.nodeid} asks for {asked}: move it to tests/server")
+
+
+def pytest_unconfigure() -> None:
+    """Remove the folder of pytest's temporary directories, which it leaves empty."""
+    with suppress(OSError, KeyError):
+        os.rmdir(os.path.join(tempfile.gettempdir(), f"pytest-of-{getpass.getuser()}"))
 
 
 @pytest.fixture

@@ -20,16 +20,9 @@ from s3_uploader import Uploader, upload_file
 from s3_uploader.errors import ServerError
 from s3_uploader.testing import LocalS3Server
 from s3_uploader.testing.process import ServerProcess
-from s3_uploader.testing.server import _sockets_removed
 from trees import make_tree
 
-
-def _left() -> set[str]:
-    """What servers of this user leave: temporary directories, sockets, child processes."""
-    tmp = Path("/tmp")  # noqa: S108  (where weed puts its sockets)
-    found = {str(path) for path in tmp.glob("seaweedfs-*-grpc-*.sock")}
-    found |= {str(path) for path in tmp.glob("s3-uploader-server-*")}
-    return found | set(_children())
+_TMP = Path("/tmp")  # noqa: S108  (where weed puts its sockets)
 
 
 def _children() -> list[str]:
@@ -45,9 +38,9 @@ def _children() -> list[str]:
 
 
 def _own(server: LocalS3Server, before: set[str]) -> set[str]:
+    """Return what is there of a server: sockets, and child processes that were not there before."""
     port = (urlsplit(server.http_url).port or 0) + 10_000
-    now = _left()
-    sockets = {name for name in now if f"-grpc-{port}." in name}
+    sockets = {str(path) for path in _TMP.glob(f"seaweedfs-*-grpc-{port}.sock")}
     return sockets | (set(_children()) - before)
 
 
@@ -137,13 +130,14 @@ sys.stdin.read()
 """
 
 
-def _ports_of(folder: str) -> list[int]:
-    """Return the ports in the command line of the weed whose data is below `folder`."""
+def _sockets_of(data: Path) -> list[Path]:
+    """Return the sockets of the weed whose data is there."""
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             line = file.read_text()
-            if f"-dir={folder}" in line:
-                return [int(port) for port in re.findall(r"-\w+\.port=(\d+)", line)]
+            if f"-dir={data}" in line:
+                ports = [int(port) + 10_000 for port in re.findall(r"-\w+\.port=(\d+)", line)]
+                return [found for port in ports for found in _TMP.glob(f"*-grpc-{port}.sock")]
     raise AssertionError("no weed is running")
 
 
@@ -171,7 +165,9 @@ def test_it_ends_with_a_killed_parent_but_not_with_the_thread_that_started_it() 
         )
         assert parent.stdout is not None
         address = urlsplit(parent.stdout.readline().strip())
-        stack.enter_context(_sockets_removed(_ports_of(folder)))
+        (data,) = Path(folder).iterdir()
+        sockets = _sockets_of(data)
+        assert len(sockets) == 4
         connection = http.client.HTTPConnection(address.netloc, timeout=10)
         stack.callback(connection.close)
         connection.request("GET", "/test-volume")
@@ -180,8 +176,9 @@ def test_it_ends_with_a_killed_parent_but_not_with_the_thread_that_started_it() 
         with suppress(ConnectionResetError):
             assert connection.sock.recv(1) == b"", "open for 10 s"
         # The system closes what the dead process had open one by one: the listener a moment later.
+        # Then its data and sockets are removed.
         deadline = time.monotonic() + 10
-        while _accepts(address.netloc):
+        while _accepts(address.netloc) or data.exists() or any(map(Path.exists, sockets)):
             assert time.monotonic() < deadline, "still there"
 
 

@@ -78,7 +78,9 @@ def _serve(
         variables = {"HOME": folder, "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
         variables |= {name: value.format(**own) for name, value in (environ or {}).items()}
         command = [str(program), *filled]
-        with ServerProcess(command, folder=folder, environ=variables, grace=0) as process:
+        with ServerProcess(
+            command, folder=folder, environ=variables, grace=0, orphans=[folder]
+        ) as process:
             server = RcloneServer(f"http://{_HOST}:{port}", _BUCKET, *keys)
             process.wait_until(lambda: has_bucket(server))
             yield server

@@ -57,7 +57,7 @@ def rclone_server(bucket: str = "test-volume") -> Iterator[RcloneServer]:
             "RCLONE_TEMP_DIR": name,
             "RCLONE_AUTH_KEY": f'"{access_key},{secret_key}"',
         }
-        with ServerProcess(command, folder=name, environ=environ) as process:
+        with ServerProcess(command, folder=name, environ=environ, orphans=[name]) as process:
             found: list[str] = []
 
             def ready() -> bool:

@@ -1,6 +1,7 @@
 """A server process for a block: it never outlives the block, nor this process if that is killed."""
 
 import os
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -20,9 +21,10 @@ _TAIL_LINES = 5
 # Standard input is a pipe that only this process can write to, and it never does: the pipe ends
 # when it ends, however that happens. (Linux's own signal for it, PR_SET_PDEATHSIG, comes at the
 # end of the thread that started the server, and setting it needs code between fork and exec.)
+# `$$` is the server. It may be writing until it is dead: what is removed is removed twice.
 _GUARDED = """\
 exec 3<&0 </dev/null
-{ read -r _ <&3; kill -KILL 0; } &
+{ read -r _ <&3; kill -KILL $$; rm -rf -- %s; rm -rf -- %s; kill -KILL 0; } &
 exec "$@" 3<&-
 """
 
@@ -35,6 +37,8 @@ class ServerProcess:
         folder: its working directory; None for ours.
         environ: its environment; None for ours.
         grace: seconds it has to end itself before it is killed; 0 kills it at once.
+        orphans: files and directories to remove if this process is killed; the block's end
+            leaves them alone.
     """
 
     def __init__(
@@ -44,8 +48,10 @@ class ServerProcess:
         folder: str | os.PathLike[str] | None = None,
         environ: Mapping[str, str] | None = None,
         grace: float = 5.0,
+        orphans: Sequence[str | os.PathLike[str]] = (),
     ) -> None:
-        self._command = ["/bin/sh", "-c", _GUARDED, "sh", *command]
+        removed = shlex.join(str(orphan) for orphan in orphans)
+        self._command = ["/bin/sh", "-c", _GUARDED % (removed, removed), "sh", *command]
         self._folder = folder
         self._environ = environ
         self._grace = grace

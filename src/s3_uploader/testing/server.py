@@ -25,6 +25,9 @@ _HOST = "127.0.0.1"
 _GRPC_OFFSET = 10_000
 """SeaweedFS serves gRPC on each HTTP port + 10000."""
 
+_SERVICES = ("master", "volume", "filer", "s3")
+"""What listens on the ports, in their order; the last port is that of TLS."""
+
 
 class LocalS3Server:
     """SeaweedFS with generated credentials and one bucket; sync and async context manager.
@@ -35,8 +38,8 @@ class LocalS3Server:
         upload_file("model.bin", "my-model/model.bin")
     ```
 
-    Listens on 127.0.0.1 only. Its data lives in a temporary directory that is deleted with it. If
-    this process is killed, the server ends as well; its directory and its sockets stay.
+    Listens on 127.0.0.1 only. Its data lives in a temporary directory that is deleted with it, also
+    if this process is killed.
 
     Args:
         bucket: the bucket that exists from the start.
@@ -121,7 +124,8 @@ class LocalS3Server:
             folder = Path(stack.enter_context(_temporary_directory()))
             tls_options = self._make_certificate(folder) if self.tls else []
             ports = _free_ports(5)
-            stack.enter_context(_sockets_removed(ports))
+            sockets = _sockets(ports)
+            stack.enter_context(_removed(sockets))
             identities = folder / "identities.json"
             identities.touch(mode=0o600)
             identities.write_text(json.dumps(self._identities()), encoding="utf-8")
@@ -129,7 +133,9 @@ class LocalS3Server:
             if self.tls:
                 command += [f"-s3.port.https={ports[4]}", *tls_options]
             # Killed, not asked: its data is thrown away, and a graceful end takes 10 s.
-            process = stack.enter_context(ServerProcess(command, folder=folder, grace=0))
+            process = stack.enter_context(
+                ServerProcess(command, folder=folder, grace=0, orphans=[folder, *sockets])
+            )
             self.http_url = f"http://{_HOST}:{ports[3]}"
             self.https_url = f"https://{_HOST}:{ports[4]}" if self.tls else ""
             process.wait_until(lambda: self._ready(filer=ports[2], gateway=ports[3]))
@@ -244,15 +250,21 @@ def _temporary_directory() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _sockets(ports: list[int]) -> list[Path]:
+    """Return the sockets that weed puts into /tmp, wherever its data is, and leaves behind."""
+    return [
+        Path(f"/tmp/seaweedfs-{service}-grpc-{port + _GRPC_OFFSET}.sock")
+        for service, port in zip(_SERVICES, ports, strict=False)
+    ]
+
+
 @contextmanager
-def _sockets_removed(ports: list[int]) -> Iterator[None]:
-    """Remove the sockets that weed puts into /tmp, wherever its data is, and leaves behind."""
+def _removed(files: list[Path]) -> Iterator[None]:
     try:
         yield
     finally:
-        for port in ports:
-            for left in Path("/tmp").glob(f"seaweedfs-*-grpc-{port + _GRPC_OFFSET}.sock"):
-                left.unlink(missing_ok=True)
+        for file in files:
+            file.unlink(missing_ok=True)
 
 
 def _free_ports(count: int) -> list[int]:
