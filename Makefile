@@ -7,6 +7,9 @@ BENCH_ARGS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# The first pip that knows dependency groups; the one that comes with Python 3.11 does not.
+NEW_PIP := 'pip>=25.1'
+EVERY_EXTRA := '.[crc,server,uvloop]'
 FOR_DEMO := .venv/.installed-server
 FOR_WORK := .venv/.installed-dev
 FOR_BENCH := .venv/.installed-bench
@@ -64,7 +67,7 @@ clean:
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "s3_uploader needs Python 3.11 or newer, and '$(PYTHON)' is not:" \
+	  echo "s3up needs Python 3.11 or newer, and '$(PYTHON)' is not:" \
 	    "run make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Making .venv ..."
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
@@ -72,13 +75,14 @@ $(BIN)/python:
 # The stamps are newer than pyproject.toml once what it asks for is installed. The interpreter is
 # an order-only prerequisite: its date is that of the system's Python.
 $(FOR_DEMO): pyproject.toml | $(BIN)/python
-	@echo "Installing s3_uploader and the S3 server into .venv ..."
+	@echo "Installing s3up and the S3 server into .venv ..."
 	@$(PIP) -e '.[server]'
 	@touch $@
 
 $(FOR_WORK): pyproject.toml | $(BIN)/python
-	@echo "Installing s3_uploader and the development tools into .venv ..."
-	@$(PIP) -e '.[dev]'
+	@echo "Installing s3up and the development tools into .venv ..."
+	@$(PIP) $(NEW_PIP)
+	@$(PIP) -e $(EVERY_EXTRA) --group dev
 	@touch $@ $(FOR_DEMO)
 
 $(FOR_STORES): Makefile | $(BIN)/python
@@ -90,6 +94,7 @@ $(FOR_STORES): Makefile | $(BIN)/python
 	@touch $@
 
 $(FOR_BENCH): pyproject.toml | $(BIN)/python
-	@echo "Installing s3_uploader and the tools it is compared with into .venv ..."
-	@$(PIP) -e '.[dev,bench]'
+	@echo "Installing s3up and the tools it is compared with into .venv ..."
+	@$(PIP) $(NEW_PIP)
+	@$(PIP) -e $(EVERY_EXTRA) --group dev --group bench
 	@touch $@ $(FOR_WORK) $(FOR_DEMO)

@@ -36,7 +36,7 @@ def _use_project_venv() -> None:
     python = os.path.join(_VENV, "bin", "python")
     inside = os.path.realpath(sys.prefix) == os.path.realpath(_VENV)
     if inside or not os.path.exists(python):
-        sys.exit("❌ 当前 Python 没有安装 s3_uploader。请先运行 make demo 或 pip install .")
+        sys.exit("❌ 当前 Python 没有安装 s3_uploader。请先运行 make demo 或 pip install s3up.")
     sys.stdout.flush()
     os.execv(python, [python, *sys.argv])  # noqa: S606  (our own interpreter, no shell)
 

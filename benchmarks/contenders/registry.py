@@ -109,7 +109,7 @@ CONTENDERS = (
     Contender(
         name="ours",
         command=_python("ours_sync"),
-        package="s3-uploader",
+        package="s3up",
         module="s3_uploader",
         ours=True,
         settings=f"upload_directory / upload_file, verbose=False; {_OURS}; uvloop if installed",
@@ -117,7 +117,7 @@ CONTENDERS = (
     Contender(
         name="ours-async",
         command=_python("ours_async"),
-        package="s3-uploader",
+        package="s3up",
         module="s3_uploader",
         ours=True,
         settings=f"Uploader on asyncio's own loop; {_OURS}",
@@ -125,7 +125,7 @@ CONTENDERS = (
     Contender(
         name="ours-nohash",
         command=_python("ours_sync"),
-        package="s3-uploader",
+        package="s3up",
         module="s3_uploader",
         environ={"S3_UPLOADER_INTEGRITY": "off"},
         ours=True,
@@ -135,7 +135,7 @@ CONTENDERS = (
     Contender(
         name="ours-boto",
         command=_python("ours_sync"),
-        package="s3-uploader",
+        package="s3up",
         module="s3_uploader",
         environ={"S3_UPLOADER_LANE": "boto"},
         ours=True,
@@ -193,7 +193,7 @@ CONTENDERS = (
     Contender(
         name="floor",
         command=_python("floor"),
-        package="s3-uploader",
+        package="s3up",
         module="s3_uploader",
         peer=False,
         hashes=False,

@@ -405,7 +405,7 @@ def test_amazon_s3_is_known_to_verify_it() -> None:
 
 def test_the_setting_without_its_library_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "awscrt", None)
-    with pytest.raises(ConfigError, match=r"s3-uploader\[crc\]") as caught:
+    with pytest.raises(ConfigError, match=r"s3up\[crc\]") as caught:
         UploadConfig.load(environ={"S3_UPLOADER_INTEGRITY": "crc64nvme"})
     assert caught.value.code == "config.needs_extra"
     assert UploadConfig().integrity == "auto"

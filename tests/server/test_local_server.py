@@ -110,11 +110,11 @@ def test_a_missing_binary_names_the_extra(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stderr == ""
-    assert "pip install 's3-uploader[server]'" in done.stdout
+    assert "pip install 's3up[server]'" in done.stdout
 
 
 def test_the_error_is_one_of_ours() -> None:
-    assert "s3-uploader[server]" in str(ServerError("server.no_trustme"))
+    assert "s3up[server]" in str(ServerError("server.no_trustme"))
 
 
 _PARENT = """\

@@ -59,7 +59,7 @@ print(chosen.__module__, signer.call_count)
 """
 
 
-@pytest.mark.skipif(find_spec("awscrt") is None, reason="awscrt (extra bench) is not installed")
+@pytest.mark.skipif(find_spec("awscrt") is None, reason="awscrt (extra crc) is not installed")
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_bodies_arrive_when_botocore_signs_with_awscrt(
     scheme: str, server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str

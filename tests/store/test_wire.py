@@ -18,7 +18,7 @@ from typing import Any
 import anyio
 import pytest
 
-from s3_uploader import Profile, StoreError, UploadConfig, Uploader
+from s3_uploader import Profile, StoreError, UploadConfig, Uploader, __version__
 from s3_uploader.checksums import Digests
 from s3_uploader.errors import ConfigError, SourceError
 from s3_uploader.events import Event, FileUploaded, RequestRetried
@@ -313,8 +313,9 @@ async def test_a_region_that_the_store_corrects_is_followed_by_the_boto_lane(ans
         lanes.append(store.lane)
         assert lanes == ["wire", "boto"]
         assert await put(store, BytesBody(b"x")) == "00"
-    assert agents[0] == "s3-uploader"
-    assert all("boto" in agent.lower() for agent in agents[1:])
+    ours = f"s3up/{__version__}"
+    assert agents[0] == ours
+    assert all("boto" in agent and agent.endswith(ours) for agent in agents[1:])
 
 
 async def test_it_steps_aside_for_a_proxy(

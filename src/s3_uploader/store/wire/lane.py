@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from s3_uploader import __version__
 from s3_uploader.checksums import ALGORITHMS, Checksum
 from s3_uploader.checksums.md5 import content_md5
 from s3_uploader.config import UploadConfig
@@ -40,7 +41,7 @@ from s3_uploader.store.wire.route import Route
 
 T = TypeVar("T")
 
-_USER_AGENT = "s3-uploader"
+_USER_AGENT = f"s3up/{__version__}"
 _EMPTY = BytesBody(b"")
 _SKEW_SECONDS = 60.0
 """Stores allow minutes; a smaller difference is not what they refused."""
