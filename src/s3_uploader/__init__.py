@@ -7,6 +7,8 @@ that only might upload should wait.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from s3_uploader.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from s3_uploader.api import upload_directory, upload_file, verify_directory, verify_file
     from s3_uploader.config import UploadConfig
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from s3_uploader.profile import Profile, load_profile
     from s3_uploader.uploader import Uploader
 
-__version__ = "0.1.0"
 
 __all__ = [
     "ConfigError",
@@ -51,6 +52,7 @@ __all__ = [
     "UploadReport",
     "Uploader",
     "VerifyReport",
+    "__version__",
     "load_profile",
     "upload_directory",
     "upload_file",

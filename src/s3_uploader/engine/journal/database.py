@@ -212,31 +212,11 @@ class Database:
         ).fetchall()
         return [
             UploadRecord(
-                row,
-                key,
-                upload_id,
-                token,
-                os.fsdecode(path),
-                Fingerprint(size, int(mtime_ns), int(inode), int(device)),
-                part_size,
-                begun,
-                algorithm,
-                self._parts(row),
+                *(row, key, upload_id, token, os.fsdecode(path)),
+                Fingerprint(*map(int, numbers)),
+                *(part_size, begun, algorithm, self._parts(row)),
             )
-            for (
-                row,
-                key,
-                upload_id,
-                token,
-                path,
-                size,
-                mtime_ns,
-                inode,
-                device,
-                part_size,
-                begun,
-                algorithm,
-            ) in rows
+            for row, key, upload_id, token, path, *numbers, part_size, begun, algorithm in rows
         ]
 
     def _parts(self, row: int) -> dict[int, SentPart]:

@@ -11,7 +11,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore.handlers import add_expect_header
 
-from s3_uploader import __version__, to_thread
+from s3_uploader import to_thread
 from s3_uploader.config import UploadConfig
 from s3_uploader.profile import Profile
 from s3_uploader.store.boto.errors import RESPONSE, translated
@@ -21,6 +21,7 @@ from s3_uploader.store.errors import Request, check_bucket
 from s3_uploader.store.response import Response
 from s3_uploader.store.results import SUCCESS
 from s3_uploader.store.trust import tls_context
+from s3_uploader.version import __version__
 
 
 @asynccontextmanager

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from s3_uploader import __version__
 from s3_uploader.checksums import ALGORITHMS, Checksum
 from s3_uploader.checksums.md5 import content_md5
 from s3_uploader.config import UploadConfig
@@ -38,6 +37,7 @@ from s3_uploader.store.sigv4 import (
     quote_path,
 )
 from s3_uploader.store.wire.route import Route
+from s3_uploader.version import __version__
 
 T = TypeVar("T")
 
