@@ -19,12 +19,12 @@ from s3_uploader.allowance import require_least
 from s3_uploader.config import UploadConfig
 from s3_uploader.consumers import LogConsumer, RecordConsumer, VerifyReport
 from s3_uploader.engine import Consumer
-from s3_uploader.errors import ConfigError, S3UploaderError, SourceError, UploadFailedError
-from s3_uploader.events import CallFailed
+from s3_uploader.errors import ConfigError, SourceError
+from s3_uploader.events import CallFailed, CallKind, Event
 from s3_uploader.keys import directory_prefix, file_key
 from s3_uploader.messages import Language
 from s3_uploader.profile import DEFAULT_PROFILE, load_profile
-from s3_uploader.shortage import shortage_of
+from s3_uploader.shortage import expected_failure
 from s3_uploader.source import count_files
 from s3_uploader.uploader import Uploader
 
@@ -60,7 +60,7 @@ def upload_file(
         key = file_key(models_subdir, remote_key, os.path.basename(path))
         return (await uploader.upload_file(path, key, consumers=[consumer])).ok
 
-    return bool(_upload(profile, upload, verbose=verbose))
+    return bool(_upload("upload_file", profile, upload, verbose=verbose))
 
 
 def upload_directory(
@@ -97,7 +97,7 @@ def upload_directory(
         failed = report.failed + report.unknown
         return {"total": report.total, "success": report.success, "failed": failed}
 
-    counts = _upload(profile, upload, verbose=verbose)
+    counts = _upload("upload_directory", profile, upload, verbose=verbose)
     if counts is not None:
         return counts
     files = max(1, count_files(path))
@@ -129,7 +129,7 @@ def verify_file(
         key = file_key(models_subdir, remote_key, os.path.basename(path))
         return (await uploader.verify_file(path, key, consumers=[consumer])).result == "same"
 
-    return bool(_upload(profile, verify, verbose=verbose, verifying=True))
+    return bool(_upload("verify_file", profile, verify, verbose=verbose))
 
 
 def verify_directory(
@@ -162,7 +162,7 @@ def verify_directory(
         report = await uploader.verify_directory(path, prefix, consumers=[consumer])
         return {"total": report.total} | _counts(report)
 
-    counts = _upload(profile, verify, verbose=verbose, verifying=True)
+    counts = _upload("verify_directory", profile, verify, verbose=verbose)
     if counts is not None:
         return counts
     files = max(1, count_files(path))
@@ -181,40 +181,45 @@ def _own_name(path: str) -> str:
 
 
 def _upload(
+    kind: CallKind,
     profile_name: str,
     upload: Callable[[Uploader, Consumer], Awaitable[T]],
     *,
     verbose: bool,
-    verifying: bool = False,
 ) -> T | None:
     """Run an upload in an event loop of its own; None if it was refused before it began."""
-    consumer = _consumer(_language_of_environment(), verbose=verbose, verifying=verifying)
+    consumer = _consumer(_language_of_environment(), verbose=verbose)
     results: list[T] = []
+    reported: list[CallFailed] = []
+
+    def consume(event: Event) -> None:
+        if isinstance(event, CallFailed):
+            reported.append(event)
+        consumer(event)
+
     try:
         config = UploadConfig.load(load_profile(profile_name))
-        consumer = _consumer(config.lang, verbose=verbose, verifying=verifying)
+        consumer = _consumer(config.lang, verbose=verbose)
 
         async def main() -> None:
             async with Uploader(profile_name, config=config) as uploader:
-                results.append(await upload(uploader, consumer))
+                results.append(await upload(uploader, consume))
 
         _run(main)
     except Exception as error:
-        expected = error if isinstance(error, S3UploaderError) else shortage_of(error)
+        expected = expected_failure(error)
         if expected is None:
             raise
-        # What only the ending of the loop lacked does not undo the upload; and what a verification
-        # raises it has told already.
-        if not results and not isinstance(error, UploadFailedError):
+        # What only the ending of the loop lacked does not undo the upload.
+        if not results and not reported:
             now = time.monotonic()
-            consumer(CallFailed(call=0, at=now, code=expected.code, params=expected.params))
+            params = expected.params
+            consumer(CallFailed(call=0, at=now, kind=kind, code=expected.code, params=params))
     return results[0] if results else None
 
 
-def _consumer(
-    language: Language, *, verbose: bool, verifying: bool
-) -> LogConsumer | RecordConsumer:
-    return LogConsumer(language, verifying=verifying) if verbose else RecordConsumer(language)
+def _consumer(language: Language, *, verbose: bool) -> LogConsumer | RecordConsumer:
+    return LogConsumer(language) if verbose else RecordConsumer(language)
 
 
 def _language_of_environment() -> Language:

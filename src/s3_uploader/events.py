@@ -1,8 +1,10 @@
-"""What happened, as frozen values in the past tense: the only thing workers tell anyone.
+"""What happened, as frozen values in the past tense: workers report by events and nothing else.
 
-`call` numbers the call (one `upload_file` or `upload_directory`), `file` the file within the call,
-`at` is `time.monotonic()` in seconds. Sizes are bytes. `code` and `params` are a message of
-`s3_uploader.messages`. Every number a user sees is a fold over these.
+`call` numbers the call (one `upload_file`, one `verify_directory`, …), `file` the file within the
+call, `at` is `time.monotonic()` in seconds. Sizes are bytes. `code` and `params` are a message of
+`s3_uploader.messages`. Every number a user sees is a fold over these events.
+
+A call that is not cancelled emits `CallStarted` first and `CallFinished` last, whatever its kind.
 """
 
 from collections.abc import Mapping
@@ -14,6 +16,16 @@ from s3_uploader.errors import Param
 Evidence = Literal["etag-md5", "crc64nvme", "content", "size", "none"]
 """What proves that an object holds the file's bytes: its ETag, a checksum that the store verified,
 the bytes read back; or only that the sizes are equal, or nothing."""
+
+CallKind = Literal[
+    "upload_file",
+    "upload_directory",
+    "verify_file",
+    "verify_directory",
+    "list_uploads",
+    "abort_upload",
+]
+"""What a call was asked to do; consumers decide by it what they show."""
 
 Lane = Literal["boto", "wire", "memory"]
 VerifyResult = Literal["same", "different", "missing", "failed"]
@@ -47,9 +59,13 @@ class FileEvent(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallStarted(CallEvent):
-    """An upload began; nothing was sent yet. `target` is a key or a key prefix."""
+    """A call began; nothing was sent yet.
 
-    kind: Literal["file", "directory"]
+    `source` is the local path, "" where the call has none; `target` is a key or a key prefix.
+    Where the store could not be opened, its place is what the profile says.
+    """
+
+    kind: CallKind
     source: str
     target: str
     endpoint: str
@@ -175,15 +191,19 @@ class Warned(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFailed(CallEvent):
-    """The upload as a whole could not start or go on."""
+    """The call as a whole could not start or continue.
 
+    It comes without `CallStarted` where the configuration was refused before any call.
+    """
+
+    kind: CallKind
     code: str
     params: Mapping[str, Param]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFinished(CallEvent):
-    """The last event of an upload that was not cancelled."""
+    """The last event of a call that was not cancelled."""
 
     seconds: float
 

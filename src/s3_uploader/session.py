@@ -1,13 +1,14 @@
-"""What an open Uploader holds, and one upload performed with it."""
+"""What the calls of an open Uploader share, from its opening to its close."""
 
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Literal
+from functools import partial
+from typing import Any, NamedTuple
 
 import anyio
 
+from s3_uploader import to_thread
 from s3_uploader.allowance import requests_allowed
 from s3_uploader.config import UploadConfig
 from s3_uploader.engine import Call
@@ -15,11 +16,9 @@ from s3_uploader.engine.call import StoreState
 from s3_uploader.engine.delivery.channel import Channel
 from s3_uploader.engine.journal import Journal
 from s3_uploader.engine.pacing.limiter import Limiter
-from s3_uploader.errors import Param, S3UploaderError
-from s3_uploader.events import CallFailed, CallFinished, CallStarted, Warned
+from s3_uploader.errors import Param, UploadFailedError
 from s3_uploader.plan import StoreLimits
-from s3_uploader.profile import Profile
-from s3_uploader.shortage import shortage_of
+from s3_uploader.profile import Profile, load_profile
 from s3_uploader.source import SmallFileReader
 from s3_uploader.store import ObjectStore
 from s3_uploader.store.open import open_store
@@ -37,8 +36,12 @@ def _journal(config: UploadConfig) -> Journal | None:
     return None if config.journal == "off" else Journal(config.journal)
 
 
-Kind = Literal["file", "directory", "other"]
-"""What an upload is of; "other" tells neither its beginning nor its end."""
+class Location(NamedTuple):
+    """Where a store is."""
+
+    endpoint: str
+    region: str
+    bucket: str
 
 
 async def _ready(store: ObjectStore) -> ObjectStore:
@@ -46,13 +49,19 @@ async def _ready(store: ObjectStore) -> ObjectStore:
 
 
 class Session:
-    """What all calls of an open Uploader share."""
+    """What all calls of an open Uploader share.
+
+    Attributes:
+        location: where the store is: what the profile says, until the store is open.
+        warnings: messages (code, params) about the profile that each call reports.
+    """
 
     def __init__(
         self,
         config: UploadConfig,
         limits: StoreLimits,
         open_store: Callable[[AsyncExitStack], Awaitable[ObjectStore]],
+        location: Location,
         warnings: Sequence[tuple[str, Mapping[str, Param]]],
         *,
         runpod: bool,
@@ -63,39 +72,54 @@ class Session:
         self.store_state = StoreState()
         self.journal = journal
         self.reader = SmallFileReader()
-        self.stack = AsyncExitStack()
-        if journal is not None:
-            self.stack.push_async_callback(journal.close)
+        self.location = location
         self.warnings = warnings
         self.runpod = runpod
+        self._stack = AsyncExitStack()
+        if journal is not None:
+            self._stack.push_async_callback(journal.close)
+        self._running: dict[anyio.Event, anyio.CancelScope] = {}
         self._open_store = open_store
         self._opening = anyio.Lock()
         self._store: ObjectStore | None = None
 
     @classmethod
-    def of_store(cls, store: ObjectStore, config: UploadConfig | None) -> "Session":
-        """Use a store that is open already; with a journal only if the settings name one."""
+    async def open(
+        cls, profile: str | Profile, config: UploadConfig | None, store: ObjectStore | None
+    ) -> "Session":
+        """Return a session with `store` if there is one, else with the profile's.
+
+        The profile's store is opened when it is first needed. A profile given by name is read again
+        once its credentials have expired.
+
+        Raises:
+            ConfigError: the profile or a setting is missing or not allowed.
+        """
+        if store is not None:
+            return cls._of_store(store, config)
+        if isinstance(profile, Profile):
+            return cls._of_profile(profile, config, None)
+        reload = partial(load_profile, profile)
+        return cls._of_profile(await to_thread.run_sync(reload), config, reload)
+
+    @classmethod
+    def _of_store(cls, store: ObjectStore, config: UploadConfig | None) -> "Session":
         config = _affordable(config or UploadConfig.load(), store.limits)
         return cls(
             config,
             store.limits,
             lambda _stack: _ready(store),
+            Location(store.endpoint, store.region, store.bucket),
             (),
             runpod=False,
+            # Only if the settings name one.
             journal=_journal(config) if config.journal else None,
         )
 
     @classmethod
-    def of_profile(
+    def _of_profile(
         cls, profile: Profile, config: UploadConfig | None, reload: Callable[[], Profile] | None
     ) -> "Session":
-        """Open the profile's store when it is first needed.
-
-        `reload` gives the profile anew once its credentials have expired.
-
-        Raises:
-            ConfigError: a setting is not allowed.
-        """
         config = config or UploadConfig.load(profile)
         limits = config.limits(profile.endpoint_url)
         config = _affordable(config, limits)
@@ -103,86 +127,72 @@ class Session:
             config,
             limits,
             lambda stack: stack.enter_async_context(open_store(profile, config, reload=reload)),
+            Location(profile.endpoint_url, profile.region, profile.bucket),
             profile.warnings,
             runpod=profile.is_runpod,
             journal=_journal(config),
         )
 
     async def store(self) -> ObjectStore:
-        """Return the store, opened at the first need."""
+        """Return the store, opened at the first need.
+
+        Raises:
+            ConfigError: a setting is outside what the store allows, or names what is not usable.
+            StoreError: there are no usable credentials, or the bucket's name cannot be one.
+        """
         async with self._opening:
             if self._store is None:
-                self._store = await self._open_store(self.stack)
+                store = self._store = await self._open_store(self._stack)
                 # An AWS profile's endpoint is known only now.
-                self.config = self.config.decided(self._store.limits)
-                self.stack.push_async_callback(self.reader.close)
+                self.location = Location(store.endpoint, store.region, store.bucket)
+                self.config = self.config.decided(store.limits)
+                self._stack.push_async_callback(self.reader.close)
         return self._store
 
-
-class Task:
-    """What a call was asked to do."""
-
-    def __init__(
-        self,
-        number: int,
-        kind: Kind,
-        source: str,
-        target: str,
-        work: Callable[[Call], Awaitable[None]],
-    ) -> None:
-        self.number = number
-        self.kind = kind
-        self.source = source
-        self.target = target
-        self.work = work
-
-    async def perform(self, session: Session, events: Channel) -> None:
-        """Do the work and tell its beginning and end."""
-        began = time.monotonic()
-        try:
-            for code, params in session.warnings:
-                now = time.monotonic()
-                await events.emit(Warned(call=self.number, at=now, code=code, params=params))
-            store = await session.store()
-            if self.kind != "other":
-                await events.emit(self._started(store, self.kind, runpod=session.runpod))
-            await self.work(self._call(session, store, events))
-        except Exception as error:
-            expected = error if isinstance(error, S3UploaderError) else shortage_of(error)
-            if expected is None:
-                raise
-            now = time.monotonic()
-            await events.emit(
-                CallFailed(call=self.number, at=now, code=expected.code, params=expected.params)
-            )
-        if self.kind == "other":
-            return
-        now = time.monotonic()
-        await events.emit(CallFinished(call=self.number, at=now, seconds=now - began))
-
-    def _started(
-        self, store: ObjectStore, kind: Literal["file", "directory"], *, runpod: bool
-    ) -> CallStarted:
-        return CallStarted(
-            call=self.number,
-            at=time.monotonic(),
-            kind=kind,
-            source=self.source,
-            target=self.target,
-            endpoint=store.endpoint,
-            region=store.region,
-            bucket=store.bucket,
-            runpod=runpod,
-        )
-
-    def _call(self, session: Session, store: ObjectStore, events: Channel) -> Call:
+    def call(self, number: int, store: ObjectStore, events: Channel) -> Call:
+        """Return what the engine gets for call `number`, whose events go into `events`."""
         return Call(
-            number=self.number,
+            number=number,
             store=store,
-            config=session.config,
-            limiter=session.limiter,
-            reader=session.reader,
+            config=self.config,
+            limiter=self.limiter,
+            reader=self.reader,
             events=events,
-            store_state=session.store_state,
-            journal=session.journal,
+            store_state=self.store_state,
+            journal=self.journal,
         )
+
+    async def run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Await `work()`, which `close` cancels.
+
+        Raises:
+            UploadFailedError: the session was closed meanwhile.
+        """
+        # The work runs in a child task: a cancellation of the caller's task then arrives as the
+        # scope's, which the shields around create and abort hold off; asyncio's own they cannot.
+        ended = anyio.Event()
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._running[ended] = tasks.cancel_scope
+                tasks.start_soon(work)
+        finally:
+            del self._running[ended]
+            ended.set()
+        if tasks.cancel_scope.cancelled_caught:
+            raise UploadFailedError("upload.closed_early")
+
+    async def close(self) -> None:
+        """Cancel the calls in progress, wait for their end, and close what they shared."""
+        running = dict(self._running)
+        for scope in running.values():
+            scope.cancel()
+
+        async def close_shared() -> None:
+            with anyio.CancelScope(shield=True):
+                for ended in running:
+                    await ended.wait()
+                await self._stack.aclose()
+
+        # A child task, as in `run`: no shield holds off a cancellation of asyncio's own.
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(close_shared)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from s3_uploader.errors import ResourceError
+from s3_uploader.errors import ResourceError, S3UploaderError
 
 T = TypeVar("T")
 
@@ -46,6 +46,11 @@ def shortage_of(error: BaseException) -> ResourceError | None:
         case RuntimeError() if _ending() and str(error).endswith(_LATE):
             return ResourceError("process.ending", fatal=True, detail=str(error))
     return None
+
+
+def expected_failure(error: BaseException) -> S3UploaderError | None:
+    """Return the failure that `error` is or comes down to, None if it is a bug."""
+    return error if isinstance(error, S3UploaderError) else shortage_of(error)
 
 
 def _ending() -> bool:

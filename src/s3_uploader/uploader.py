@@ -3,17 +3,13 @@
 import itertools
 import logging
 import os
-import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import Literal, Self, get_args
+from typing import Self, TypeVar
 
-import anyio
-
-from s3_uploader import to_thread
+from s3_uploader.arguments import check_content_type, check_symlinks
 from s3_uploader.config import Symlinks, UploadConfig
 from s3_uploader.consumers import (
     FileOutcome,
@@ -24,28 +20,27 @@ from s3_uploader.consumers import (
     trace,
 )
 from s3_uploader.engine import (
-    Call,
     Consumer,
     PendingUpload,
     abort_pending,
-    dispatching,
+    count_directory,
     pending,
     upload_directory,
     upload_file,
     verify_directory,
     verify_file,
 )
-from s3_uploader.engine.delivery.subscription import Subscription
-from s3_uploader.errors import ConfigError, ResourceError, UploadFailedError
-from s3_uploader.events import CallFailed, Event, FileVerified
-from s3_uploader.keys import check_key
-from s3_uploader.profile import DEFAULT_PROFILE, Profile, load_profile
-from s3_uploader.session import Session, Task
-from s3_uploader.source import count_files
+from s3_uploader.engine.delivery.subscription import Subscription, Subscriptions
+from s3_uploader.errors import S3UploaderError, UploadFailedError
+from s3_uploader.events import FileVerified
+from s3_uploader.operation import Operation
+from s3_uploader.profile import DEFAULT_PROFILE, Profile
+from s3_uploader.session import Session
 from s3_uploader.store import ObjectStore
 
+T = TypeVar("T")
+
 _logger = logging.getLogger("s3_uploader")
-_HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 class Uploader:
@@ -86,19 +81,10 @@ class Uploader:
         self._given_store = store
         self._session: Session | None = None
         self._numbers = itertools.count(1)
-        self._subscriptions: set[Subscription] = set()
-        self._running: dict[anyio.Event, anyio.CancelScope] = {}
+        self._subscriptions = Subscriptions()
 
     async def __aenter__(self) -> Self:
-        if self._given_store is not None:
-            self._session = Session.of_store(self._given_store, self._config)
-            return self
-        profile = self._profile
-        reload: Callable[[], Profile] | None = None
-        if isinstance(profile, str):
-            reload = partial(load_profile, profile)
-            profile = await to_thread.run_sync(reload)
-        self._session = Session.of_profile(profile, self._config, reload)
+        self._session = await Session.open(self._profile, self._config, self._given_store)
         return self
 
     async def __aexit__(
@@ -108,24 +94,13 @@ class Uploader:
         traceback: TracebackType | None,
     ) -> None:
         session, self._session = self._session, None
-        running = dict(self._running)
-        for scope in running.values():
-            scope.cancel()
-
-        async def close() -> None:
-            with anyio.CancelScope(shield=True):
-                for ended in running:
-                    await ended.wait()
-                if session is not None:
-                    await session.stack.aclose()
-
         try:
-            # A child task, as in `_perform`: no shield holds off a cancellation of asyncio's own.
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(close)
+            if session is not None:
+                await session.close()
         finally:
-            for subscription in self._subscriptions:
-                subscription.close()
+            self._subscriptions.close()
+
+    # ------------------------------------------------------------------------------- uploads
 
     async def upload_file(
         self,
@@ -150,26 +125,14 @@ class Uploader:
             UploadFailedError: the Uploader is not open, or was closed meanwhile.
             ConfigError: `content_type` cannot be a header's value.
         """
-        if content_type is not None and not _HEADER_VALUE.fullmatch(content_type):
-            raise ConfigError(
-                "config.bad_value",
-                field="content_type",
-                value=content_type,
-                origin="upload_file",
-                allowed="printable ASCII, such as application/octet-stream",
-            )
+        check_content_type(content_type, "upload_file")
         source = os.fspath(path)
         target = os.path.basename(source) if key is None else key
-
-        async def work(call: Call) -> None:
-            check_key(target)
-            call.content_type = content_type
-            await upload_file(call, source, target)
-
-        report, refusal = await self._run("file", source, target, work, consumers)
-        if refusal is not None:
-            report = _refused(report, source, target, refusal, 1)
-        return report.files[0]
+        work = partial(upload_file, path=source, key=target, content_type=content_type)
+        operation = Operation("upload_file", source, target, work)
+        builder = ReportBuilder()
+        await self._upload(operation, builder, consumers)
+        return builder.report(found=1).files[0]
 
     async def upload_directory(
         self,
@@ -202,38 +165,11 @@ class Uploader:
         """
         source = os.fspath(path)
         links = self._symlinks(symlinks, "upload_directory")
-
-        async def work(call: Call) -> None:
-            if prefix:
-                check_key(prefix)
-            await upload_directory(call, source, prefix, links)
-
-        report, refusal = await self._run(
-            "directory", source, prefix, work, consumers, keep_files=keep_files
-        )
-        if refusal is None:
-            return report
-        try:
-            found = await to_thread.run_sync(count_files, source, links)
-        except ResourceError:
-            # What the upload lacked, the counting may lack too: then in this thread.
-            found = count_files(source, links)
-        return _refused(report, source, prefix, refusal, found)
-
-    @asynccontextmanager
-    async def events(self) -> AsyncGenerator["Subscription"]:
-        """Subscribe to the events of all calls: `async for event in stream` inside the block.
-
-        Uploads never wait for a subscriber: one that falls 4,096 events behind loses the oldest,
-        and is told so by `EventsLost`. The stream ends when the Uploader closes.
-        """
-        subscription = Subscription()
-        self._subscriptions.add(subscription)
-        try:
-            yield subscription
-        finally:
-            self._subscriptions.discard(subscription)
-            subscription.close()
+        work = partial(upload_directory, root=source, prefix=prefix, symlinks=links)
+        operation = Operation("upload_directory", source, prefix, work)
+        builder = ReportBuilder(keep_files=keep_files)
+        await self._upload(operation, builder, consumers)
+        return builder.report(await count_directory(source, links) if builder.refused else 0)
 
     # -------------------------------------------------------------------------- verification
 
@@ -263,10 +199,10 @@ class Uploader:
         """
         source = os.fspath(path)
         target = os.path.basename(source) if key is None else key
-        builder = VerifyBuilder()
         work = partial(verify_file, path=source, key=target)
-        await self._perform(Task(next(self._numbers), "other", "", "", work), builder, consumers)
-        _raise_refusal(builder.refusal)
+        operation = Operation("verify_file", source, target, work)
+        builder = VerifyBuilder()
+        await self._perform(operation, [builder, *consumers])
         if builder.last is None:
             raise AssertionError("a verification without a result")
         return builder.last
@@ -289,17 +225,12 @@ class Uploader:
         Args, Raises: as `verify_file` and, for `symlinks`, `upload_directory`; SourceError if the
         directory itself cannot be read; S3UploaderError for a prefix that no key can have.
         """
-        builder = VerifyBuilder()
+        source = os.fspath(path)
         links = self._symlinks(symlinks, "verify_directory")
-        root = os.fspath(path)
-
-        async def work(call: Call) -> None:
-            if prefix:
-                check_key(prefix)
-            await verify_directory(call, root, prefix, links)
-
-        await self._perform(Task(next(self._numbers), "other", "", "", work), builder, consumers)
-        _raise_refusal(builder.refusal)
+        work = partial(verify_directory, root=source, prefix=prefix, symlinks=links)
+        operation = Operation("verify_directory", source, prefix, work)
+        builder = VerifyBuilder()
+        await self._perform(operation, [builder, *consumers])
         return builder.report()
 
     # ----------------------------------------------------------------- interrupted uploads
@@ -318,13 +249,8 @@ class Uploader:
         Raises:
             S3UploaderError: as `verify_file`, or the store cannot list.
         """
-        found: list[PendingUpload] = []
-
-        async def work(call: Call) -> None:
-            found.extend(await pending(call, prefix, foreign=foreign))
-
-        await self._manage(work)
-        return found
+        work = partial(pending, prefix=prefix, foreign=foreign)
+        return await self._perform(Operation("list_uploads", "", prefix, work))
 
     async def abort_upload(self, key: str, upload_id: str, *, force: bool = False) -> bool:
         """Abort an open multipart upload; what it holds at the store is freed.
@@ -340,97 +266,44 @@ class Uploader:
         Raises:
             UploadFailedError: it is under way, or not ours and `force` is not given.
         """
-        gone: list[bool] = []
+        work = partial(abort_pending, key=key, upload_id=upload_id, force=force)
+        return await self._perform(Operation("abort_upload", "", key, work))
 
-        async def work(call: Call) -> None:
-            gone.append(await abort_pending(call, key, upload_id, force=force))
+    # -------------------------------------------------------------------------------- events
 
-        await self._manage(work)
-        return gone[0]
+    def events(self) -> AbstractAsyncContextManager[Subscription]:
+        """Subscribe to the events of all calls: `async for event in stream` inside the block.
 
-    async def _manage(self, work: Callable[[Call], Awaitable[None]]) -> None:
-        builder = VerifyBuilder()
-        await self._perform(Task(next(self._numbers), "other", "", "", work), builder, ())
-        _raise_refusal(builder.refusal)
+        Calls never wait for a subscriber: one that falls 4,096 events behind loses the oldest,
+        and `EventsLost` says how many. The stream ends when the Uploader closes.
+        """
+        return self._subscriptions.subscribe()
 
     # ------------------------------------------------------------------------------ one call
 
-    async def _run(
-        self,
-        kind: Literal["file", "directory"],
-        source: str,
-        target: str,
-        work: Callable[[Call], Awaitable[None]],
-        consumers: Sequence[Consumer],
-        *,
-        keep_files: bool = True,
-    ) -> tuple[UploadReport, CallFailed | None]:
-        builder = ReportBuilder(keep_files=keep_files)
-        task = Task(next(self._numbers), kind, source, target, work)
-        await self._perform(task, builder, consumers)
-        return builder.report(), builder.refusal
+    async def _upload(
+        self, operation: Operation[None], builder: ReportBuilder, consumers: Sequence[Consumer]
+    ) -> None:
+        """Perform an upload; what ends it as a whole is for the report, and not raised."""
+        try:
+            await self._perform(operation, [builder, *consumers])
+        except S3UploaderError:
+            if not builder.refused:
+                raise
 
-    async def _perform(self, task: Task, builder: Consumer, consumers: Sequence[Consumer]) -> None:
-        session = self._session
-        if session is None:
-            raise UploadFailedError("upload.closed")
-        audience: list[Consumer] = [builder, *consumers, self._publish]
+    async def _perform(self, operation: Operation[T], consumers: Sequence[Consumer] = ()) -> T:
+        session = self._opened()
+        audience = [*consumers, self._subscriptions.put]
         if _logger.isEnabledFor(logging.DEBUG):
             audience.append(trace)
-
-        async def dispatch_all() -> None:
-            async with dispatching(audience) as events:
-                await task.perform(session, events)
-
-        # The work runs in a child task: a cancellation of the caller's task then arrives as the
-        # scope's, which the shields around create and abort hold off; asyncio's own they cannot.
-        ended = anyio.Event()
-        try:
-            async with anyio.create_task_group() as tasks:
-                self._running[ended] = tasks.cancel_scope
-                tasks.start_soon(dispatch_all)
-        finally:
-            del self._running[ended]
-            ended.set()
-        if tasks.cancel_scope.cancelled_caught:
-            raise UploadFailedError("upload.closed_early")
+        return await operation.perform(next(self._numbers), session, audience)
 
     def _symlinks(self, given: Symlinks | None, origin: str) -> Symlinks:
-        """Return what was given, or else the setting.
+        setting = self._opened().config.symlinks
+        check_symlinks(given, origin)
+        return given or setting
 
-        Raises:
-            UploadFailedError: the Uploader is not open.
-            ConfigError: it is not allowed.
-        """
+    def _opened(self) -> Session:
         if self._session is None:
             raise UploadFailedError("upload.closed")
-        choices = get_args(Symlinks)
-        if given is not None and given not in choices:
-            allowed = "one of " + ", ".join(choices)
-            raise ConfigError(
-                "config.bad_value", field="symlinks", value=given, origin=origin, allowed=allowed
-            )
-        return given or self._session.config.symlinks
-
-    def _publish(self, event: Event) -> None:
-        for subscription in self._subscriptions:
-            subscription.put(event)
-
-
-def _raise_refusal(refusal: CallFailed | None) -> None:
-    if refusal is not None:
-        raise UploadFailedError(refusal.code, **refusal.params)
-
-
-def _refused(
-    report: UploadReport, source: str, prefix: str, refusal: CallFailed, found: int
-) -> UploadReport:
-    """Count what an upload that could not start, or go on, leaves behind as failed."""
-    itself = FileOutcome(
-        name=source, key=prefix, size=0, seconds=0.0, error=refusal.code, params=refusal.params
-    )
-    return replace(
-        report,
-        failed=max(1, found - report.success - report.unknown),
-        files=(*report.files, itself),
-    )
+        return self._session

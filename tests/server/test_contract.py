@@ -18,6 +18,7 @@ from s3_uploader.consumers.log import format_size
 from s3_uploader.events import (
     BytesSent,
     CallFinished,
+    CallKind,
     CallStarted,
     EntrySkipped,
     Event,
@@ -368,11 +369,11 @@ def test_the_log_prints_where_the_terminal_knows_no_chinese(
 # ---------------------------------------------------------------------- the log, folded by itself
 
 
-def _started(kind: str, *, runpod: bool = False, target: str = "workspace/models/m") -> Event:
+def _started(kind: CallKind, *, runpod: bool = False, target: str = "workspace/models/m") -> Event:
     return CallStarted(
         call=1,
         at=0.0,
-        kind="file" if kind == "file" else "directory",
+        kind=kind,
         source="/src",
         target=target,
         endpoint="https://s3api-us-ca-2.runpod.io/",
@@ -409,7 +410,7 @@ def _fold(*events: Event) -> list[str]:
 def test_items_follow_completion_and_come_before_the_tree_is_sent() -> None:
     lines: list[str] = []
     log = LogConsumer("zh", lines.append)
-    log(_started("directory"))
+    log(_started("upload_directory"))
     log(_uploaded(7, "early"))
     assert lines == []
     log(ScanFinished(call=1, at=1.0, files=3, size=30))
@@ -436,7 +437,7 @@ def test_items_follow_completion_and_come_before_the_tree_is_sent() -> None:
 
 def test_control_characters_of_a_name_do_not_reach_the_terminal() -> None:
     lines = _fold(
-        _started("directory"),
+        _started("upload_directory"),
         ScanFinished(call=1, at=1.0, files=1, size=1),
         _uploaded(0, "a\n\x1b[31mb"),
     )
@@ -468,11 +469,11 @@ def test_a_skipped_link_is_in_the_log() -> None:
     skip = EntrySkipped(
         call=1, at=0.0, name="self", code="source.link_cycle", params={"path": "/src/self"}
     )
-    assert any("跳过 self" in line for line in _fold(_started("directory"), skip))
+    assert any("跳过 self" in line for line in _fold(_started("upload_directory"), skip))
 
 
-@pytest.mark.parametrize("kind", ["file", "directory"])
-def test_what_an_interrupted_upload_had_brought_is_said(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["upload_file", "upload_directory"])
+def test_what_an_interrupted_upload_had_brought_is_said(kind: CallKind) -> None:
     """And does not count as speed: nothing of it was sent now."""
     done = replace(_uploaded(0, "m", 3 * 1024**2, at=2.0), reused=2 * 1024**2)
     events: list[Event] = [
@@ -484,7 +485,7 @@ def test_what_an_interrupted_upload_had_brought_is_said(kind: str) -> None:
     ]
     text = "\n".join(_fold(*events))
     assert "其中 2.00 MB" in text
-    if kind == "file":
+    if kind == "upload_file":
         assert "进度: 100.0% (3.00 MB / 3.00 MB) - 512.00 KB/s" in text
         assert "平均速度: 512.00 KB/s" in text
     assert "其中" not in "\n".join(_fold(*events[:-1], _uploaded(0, "m", 10)))
@@ -502,15 +503,17 @@ def test_an_outcome_that_is_unknown_is_neither_a_success_nor_called_a_failure() 
         params={"key": "p/a", "reason": "…"},
         seconds=0.1,
     )
-    assert _fold(_started("file"), unknown)[0].startswith("❔ 结果未知: ")
+    assert _fold(_started("upload_file"), unknown)[0].startswith("❔ 结果未知: ")
     scan = ScanFinished(call=1, at=0.0, files=1, size=1)
-    lines = _fold(_started("directory"), scan, unknown, CallFinished(call=1, at=2.0, seconds=2))
+    lines = _fold(
+        _started("upload_directory"), scan, unknown, CallFinished(call=1, at=2.0, seconds=2)
+    )
     assert any(line.startswith("   ❔ 未知: ") for line in lines)
     assert lines[-3:] == ["   成功: 0 个", "   失败: 1 个", "   其中结果未知: 1 个"]
 
 
-@pytest.mark.parametrize("kind", ["file", "directory"])
-def test_on_runpod_the_log_says_where_a_pod_sees_the_files(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["upload_file", "upload_directory"])
+def test_on_runpod_the_log_says_where_a_pod_sees_the_files(kind: CallKind) -> None:
     key = "workspace/models/m"
     file = FileStarted(call=1, at=0.0, file=0, name="m", key=key, size=1)
     scan = ScanFinished(call=1, at=0.0, files=1, size=1)
@@ -527,7 +530,7 @@ def test_on_runpod_the_log_says_where_a_pod_sees_the_files(kind: str) -> None:
 def test_a_part_sent_again_does_not_count_twice() -> None:
     """Progress never goes back, and the last quarter waits for the commit."""
     events = [
-        _started("file"),
+        _started("upload_file"),
         FileStarted(call=1, at=0.0, file=0, name="m", key="k", size=100),
         *(
             BytesSent(call=1, at=1.0, file=0, part=part, sent=sent)

@@ -66,6 +66,8 @@ ORDER = (
     "engine",
     "consumers.*",
     "session",
+    "operation",
+    "arguments",
     "uploader",
     "runner",
     "api",

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
@@ -12,6 +11,7 @@ from s3_uploader.consumers import LogConsumer, ReportBuilder
 from s3_uploader.events import (
     BytesSent,
     CallFinished,
+    CallKind,
     CallStarted,
     Event,
     FileStarted,
@@ -24,7 +24,7 @@ from s3_uploader.messages import en, zh
 from s3_uploader.sizes import MIB
 
 
-def _started(kind: Literal["file", "directory"]) -> CallStarted:
+def _started(kind: CallKind) -> CallStarted:
     return CallStarted(
         call=1,
         at=0.0,
@@ -94,7 +94,7 @@ def _reused(part: int, at: float) -> PartReused:
 
 def test_parts_that_were_at_the_store_make_no_speed() -> None:
     lines = _fold(
-        _started("file"),
+        _started("upload_file"),
         _FILE,
         _reused(1, 0.001),
         _reused(2, 0.001),
@@ -109,7 +109,7 @@ def test_parts_that_were_at_the_store_make_no_speed() -> None:
 def test_a_part_the_store_has_lost_counts_again_when_it_is_sent() -> None:
     """The speed would else be made of what is still missing."""
     lines = _fold(
-        _started("file"),
+        _started("upload_file"),
         _FILE,
         *[_reused(part, 0.001) for part in (1, 2)],
         _sent(1, MIB // 2, 0.5),
@@ -121,7 +121,7 @@ def test_a_part_the_store_has_lost_counts_again_when_it_is_sent() -> None:
 
 
 def test_a_file_that_was_there_whole_has_no_speed() -> None:
-    lines = _fold(_started("file"), _FILE, _uploaded(4 * MIB, 4 * MIB, 0.01))
+    lines = _fold(_started("upload_file"), _FILE, _uploaded(4 * MIB, 4 * MIB, 0.01))
     assert [line for line in lines if line.endswith("- 0 B/s")]
     assert [line for line in lines if line.endswith("speed: 0 B/s")]
 
@@ -137,9 +137,9 @@ def test_a_report_tells_what_was_sent_from_what_was_there() -> None:
 def test_a_summary_says_how_many_of_the_failed_are_unknown() -> None:
     scan = ScanFinished(call=1, at=0.0, files=2, size=2)
     end = CallFinished(call=1, at=1.0, seconds=1)
-    lines = _fold(_started("directory"), scan, _uploaded(1, 0, 1.0), _unknown(), end)
+    lines = _fold(_started("upload_directory"), scan, _uploaded(1, 0, 1.0), _unknown(), end)
     assert lines[-2:] == ["   Failed: 1", "   Of these, outcome unknown: 1"]
-    assert "unknown" not in _fold(_started("directory"), scan, _uploaded(1, 0, 1.0), end)[-1]
+    assert "unknown" not in _fold(_started("upload_directory"), scan, _uploaded(1, 0, 1.0), end)[-1]
 
 
 @pytest.mark.parametrize(("unknown", "words"), [(True, "not known whether"), (False, "failed")])

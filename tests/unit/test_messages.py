@@ -24,7 +24,7 @@ _CODE = re.compile(
 _STARTED = CallStarted(
     call=1,
     at=0.0,
-    kind="file",
+    kind="upload_file",
     source="/s",
     target="t",
     endpoint="http://h",
@@ -152,7 +152,7 @@ def test_every_consumer_shows_a_name_escaped(caplog: pytest.LogCaptureFixture) -
     )
     lines: list[str] = []
     log = LogConsumer("en", lines.append)
-    log(replace(_STARTED, kind="directory"))
+    log(replace(_STARTED, kind="upload_directory"))
     log(ScanFinished(call=1, at=0.0, files=1, size=1))
     for consumer in (log, RecordConsumer("zh")):
         consumer(failed)

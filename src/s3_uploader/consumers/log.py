@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from s3_uploader.consumers.verification import verdict
@@ -10,6 +10,7 @@ from s3_uploader.events import (
     BytesSent,
     CallFailed,
     CallFinished,
+    CallKind,
     CallStarted,
     EntrySkipped,
     Event,
@@ -29,6 +30,10 @@ _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 _STEP = 1024
 _QUARTERS = 4
 _POD_ROOT = "/workspace"
+_FAILURES: Mapping[CallKind, str] = {
+    "verify_file": "log.failed_verify",
+    "verify_directory": "log.failed_verify",
+}
 _Outcome = FileUploaded | FileFailed | FileUnknown
 
 
@@ -87,26 +92,21 @@ class _Progress:
 
 
 class LogConsumer:
-    """Print the log of one upload, in the shape of the contract.
+    """Print the log of one call, in the shape of the contract where it is an upload.
 
-    A single file shows its progress at each quarter. A directory shows `[i/n]` for each file in
-    order of completion, as soon as the number of files is known.
+    The upload of a file shows its progress at each quarter. The upload of a directory shows `[i/n]`
+    for each file in order of completion, as soon as the number of files is known. A verification
+    shows one line for each file.
 
     Args:
         language: "zh" (the contract's) or "en".
         write: takes one or more lines without the last line's end; default prints to stdout.
-        verifying: whether the call is a verification, which `CallFailed` does not tell.
     """
 
     def __init__(
-        self,
-        language: Language = "zh",
-        write: Callable[[str], None] = write_stdout,
-        *,
-        verifying: bool = False,
+        self, language: Language = "zh", write: Callable[[str], None] = write_stdout
     ) -> None:
         self._language = language
-        self._failure = "log.failed_verify" if verifying else "log.failed"
         self._write = write
         self._started: CallStarted | None = None
         self._progress: _Progress | None = None
@@ -127,17 +127,20 @@ class LogConsumer:
             case Warned(code=code, params=params):
                 self._say("log.warning", reason=text(self._language, code, params))
             case CallFailed(code=code, params=params):
-                self._say(self._failure, reason=text(self._language, code, params))
+                failure = _FAILURES.get(event.kind, "log.failed")
+                self._say(failure, reason=text(self._language, code, params))
             case FileVerified(result="same", name=name):
                 self._say("log.verified", name=name, reason=verdict(event, self._language))
             case FileVerified(name=name):
                 self._say("log.not_verified", name=name, reason=verdict(event, self._language))
             case _ if self._started is None:
                 pass
-            case _ if self._started.kind == "file":
+            case _ if self._started.kind == "upload_file":
                 self._file_event(event, self._started)
-            case _:
+            case _ if self._started.kind == "upload_directory":
                 self._directory_event(event, self._started)
+            case _:
+                pass
 
     # ------------------------------------------------------------------------------ one file
 
@@ -206,7 +209,7 @@ class LogConsumer:
                 self._say("log.skipped", name=name, reason=text(self._language, code, params))
             case RequestRetried():
                 self._retried(event)
-            case CallFinished():
+            case CallFinished() if self._scanned:
                 self._summary()
             case _:
                 pass

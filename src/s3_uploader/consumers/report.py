@@ -8,6 +8,7 @@ from s3_uploader.errors import Param, UploadFailedError
 from s3_uploader.events import (
     CallFailed,
     CallFinished,
+    CallStarted,
     EntrySkipped,
     Event,
     Evidence,
@@ -148,11 +149,14 @@ class ReportBuilder:
         self._linked = 0
         self._outside = 0
         self._seconds = 0.0
-        self.refusal: CallFailed | None = None
+        self._started: CallStarted | None = None
+        self._refusal: CallFailed | None = None
 
     def __call__(self, event: Event) -> None:
         """Fold the event in."""
         match event:
+            case CallStarted():
+                self._started = event
             case FileUploaded():
                 self._success += 1
                 self._size += event.size
@@ -170,15 +174,24 @@ class ReportBuilder:
             case EntrySkipped():
                 self._skipped.append(event.name)
             case CallFailed():
-                self.refusal = event
+                self._refusal = event
             case CallFinished():
                 self._seconds = event.seconds
             case _:
                 pass
 
-    def report(self) -> UploadReport:
-        """Return the report of what was consumed so far."""
-        return UploadReport(
+    @property
+    def refused(self) -> bool:
+        """Whether the upload as a whole could not start or continue."""
+        return self._refusal is not None
+
+    def report(self, found: int = 0) -> UploadReport:
+        """Return the report of what was consumed so far.
+
+        Where the upload was refused, those of the `found` files that were not uploaded count as
+        failed, at least one, and the last of `files` is the source itself with the reason.
+        """
+        report = UploadReport(
             success=self._success,
             failed=self._failed,
             size=self._size,
@@ -190,6 +203,24 @@ class ReportBuilder:
             linked=self._linked,
             outside=self._outside,
         )
+        if self._refusal is None:
+            return report
+        return replace(
+            report,
+            failed=max(1, found - self._success - self._unknown),
+            files=(*report.files, _refused(self._started, self._refusal)),
+        )
+
+
+def _refused(started: CallStarted | None, refusal: CallFailed) -> FileOutcome:
+    return FileOutcome(
+        name=started.source if started else "",
+        key=started.target if started else "",
+        size=0,
+        seconds=0.0,
+        error=refusal.code,
+        params=refusal.params,
+    )
 
 
 def _success(event: FileUploaded) -> FileOutcome:

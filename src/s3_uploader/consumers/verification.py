@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from s3_uploader.events import CallFailed, Event, FileVerified
+from s3_uploader.events import Event, FileVerified
 from s3_uploader.messages import Language, text
 
 _SENTENCES = {
@@ -43,7 +43,6 @@ class VerifyBuilder:
     """A consumer that folds the events of one verification into a `VerifyReport`."""
 
     def __init__(self) -> None:
-        self.refusal: CallFailed | None = None
         self.last: FileVerified | None = None
         self._counts = {"same": 0, "different": 0, "missing": 0, "failed": 0}
         self._files: list[FileVerified] = []
@@ -56,8 +55,6 @@ class VerifyBuilder:
                 self._counts[event.result] += 1
                 if event.result != "same":
                     self._files.append(event)
-            case CallFailed():
-                self.refusal = event
             case _:
                 pass
 

@@ -1,6 +1,8 @@
-"""Events for a reader that uploads never wait for."""
+"""Events for readers that calls never wait for."""
 
 from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Self
 
 import anyio
@@ -45,3 +47,31 @@ class Subscription:
             lost, self._lost = self._lost, 0
             return EventsLost(count=lost)
         return self._events.popleft()
+
+
+class Subscriptions:
+    """The subscriptions of an Uploader: each gets the events of every call."""
+
+    def __init__(self) -> None:
+        self._open: set[Subscription] = set()
+
+    @asynccontextmanager
+    async def subscribe(self) -> AsyncGenerator[Subscription]:
+        """Yield a new subscription, which ends with the block."""
+        subscription = Subscription()
+        self._open.add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._open.discard(subscription)
+            subscription.close()
+
+    def put(self, event: Event) -> None:
+        """Add an event to each subscription."""
+        for subscription in self._open:
+            subscription.put(event)
+
+    def close(self) -> None:
+        """End each subscription once what is left has been read."""
+        for subscription in self._open:
+            subscription.close()

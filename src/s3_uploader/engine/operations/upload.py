@@ -3,6 +3,7 @@
 import os
 import time
 
+from s3_uploader import to_thread
 from s3_uploader.config import Symlinks
 from s3_uploader.engine.call import Call
 from s3_uploader.engine.job import FileJob
@@ -10,13 +11,20 @@ from s3_uploader.engine.journal.history import DirectoryRun
 from s3_uploader.engine.transfer.multipart import warn_if_journal_broken
 from s3_uploader.engine.transfer.upload import fail, upload
 from s3_uploader.engine.work import run_over
-from s3_uploader.errors import S3UploaderError, SourceError
+from s3_uploader.errors import ResourceError, S3UploaderError, SourceError
 from s3_uploader.events import ScanFinished
-from s3_uploader.source import FileSource
+from s3_uploader.keys import check_key
+from s3_uploader.source import FileSource, count_files
 
 
-async def upload_file(call: Call, path: str, key: str) -> None:
-    """Upload the file at `path` to `key`; the outcome is in the events."""
+async def upload_file(call: Call, path: str, key: str, *, content_type: str | None = None) -> None:
+    """Upload the file at `path` to `key`; the outcome is in the events.
+
+    Raises:
+        InvalidKeyError: `key` cannot be an object's.
+    """
+    check_key(key)
+    call.content_type = content_type
     began = time.monotonic()
     job = FileJob(call, 0, os.path.basename(path), key, FileSource(path, call.reader))
     try:
@@ -34,8 +42,11 @@ async def upload_directory(call: Call, root: str, prefix: str, symlinks: Symlink
     `symlinks` says which links below `root` are followed.
 
     Raises:
+        InvalidKeyError: no key can begin with `prefix`.
         SourceError: `root` itself is missing, not a directory or unreadable.
     """
+    if prefix:
+        check_key(prefix)
     store = call.store
     call.directory_run = DirectoryRun.of(call.journal, store.endpoint, store.bucket, prefix, root)
 
@@ -48,3 +59,12 @@ async def upload_directory(call: Call, root: str, prefix: str, symlinks: Symlink
     await run_over(call, root, prefix, symlinks, handle)
     await call.directory_run.clear()
     await warn_if_journal_broken(call)
+
+
+async def count_directory(root: str, symlinks: Symlinks) -> int:
+    """Return how many files `upload_directory` would find: what a refused one has not uploaded."""
+    try:
+        return await to_thread.run_sync(count_files, root, symlinks)
+    except ResourceError:
+        # What the upload lacked, the counting may lack too: then in this thread.
+        return count_files(root, symlinks)

@@ -12,7 +12,7 @@ from s3_uploader.engine.job import FileJob
 from s3_uploader.engine.outcome.etag import has_etag
 from s3_uploader.engine.work import run_over
 from s3_uploader.errors import S3UploaderError, StoreError
-from s3_uploader.events import Evidence, FileVerified, VerifyResult
+from s3_uploader.events import Evidence, FileVerified, ScanFinished, VerifyResult
 from s3_uploader.keys import check_key
 from s3_uploader.source import FileSource
 from s3_uploader.store import ObjectInfo
@@ -23,7 +23,15 @@ _HEAD_ATTEMPTS = 3
 
 async def verify_file(call: Call, path: str, key: str) -> None:
     """Compare one file with the object at `key`; what was found is an event."""
-    await _verify(FileJob(call, 0, os.path.basename(path), key, FileSource(path, call.reader)))
+    job = FileJob(call, 0, os.path.basename(path), key, FileSource(path, call.reader))
+    try:
+        check_key(key)
+        await job.source.open()
+    except S3UploaderError as error:
+        await _emit(job, "failed", error=error)
+        return
+    await call.emit(ScanFinished, files=1, size=job.size)
+    await _verify(job)
 
 
 async def verify_directory(call: Call, root: str, prefix: str, symlinks: Symlinks) -> None:
@@ -32,8 +40,11 @@ async def verify_directory(call: Call, root: str, prefix: str, symlinks: Symlink
     `symlinks` says which links below `root` are followed, as in an upload.
 
     Raises:
+        InvalidKeyError: no key can begin with `prefix`.
         SourceError: `root` itself is missing, not a directory or unreadable.
     """
+    if prefix:
+        check_key(prefix)
 
     async def verify(job: FileJob, problem: S3UploaderError | None) -> None:
         if problem is not None:

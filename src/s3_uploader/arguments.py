@@ -1,0 +1,35 @@
+"""What a call is given beside its paths and keys: checked before anything begins."""
+
+import re
+from typing import get_args
+
+from s3_uploader.config import Symlinks
+from s3_uploader.errors import ConfigError
+
+_HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
+
+
+def check_content_type(value: str | None, origin: str) -> None:
+    """Check that `value` can be sent as a header; `origin` names the function it was given to.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    if value is not None and not _HEADER_VALUE.fullmatch(value):
+        allowed = "printable ASCII, such as application/octet-stream"
+        raise _bad_value("content_type", value, origin, allowed)
+
+
+def check_symlinks(value: str | None, origin: str) -> None:
+    """Check that `value` says which links are followed; `origin` is as in `check_content_type`.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    choices = get_args(Symlinks)
+    if value is not None and value not in choices:
+        raise _bad_value("symlinks", value, origin, "one of " + ", ".join(choices))
+
+
+def _bad_value(field: str, value: str, origin: str, allowed: str) -> ConfigError:
+    return ConfigError("config.bad_value", field=field, value=value, origin=origin, allowed=allowed)
