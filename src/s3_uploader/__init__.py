@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from s3_uploader.api import upload_directory, upload_file, verify_directory, verify_file
     from s3_uploader.config import UploadConfig
     from s3_uploader.consumers import (
+        FileComparison,
         FileOutcome,
         LogConsumer,
         RecordConsumer,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         SourceError,
         StoreError,
         UploadFailedError,
+        VerifyFailedError,
     )
     from s3_uploader.profile import Profile, load_profile
     from s3_uploader.uploader import Uploader
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ConfigError",
+    "FileComparison",
     "FileOutcome",
     "IntegrityError",
     "InvalidKeyError",
@@ -51,6 +54,7 @@ __all__ = [
     "UploadFailedError",
     "UploadReport",
     "Uploader",
+    "VerifyFailedError",
     "VerifyReport",
     "__version__",
     "load_profile",
@@ -64,6 +68,7 @@ _HOMES = {
     "api": ("upload_directory", "upload_file", "verify_directory", "verify_file"),
     "config": ("UploadConfig",),
     "consumers": (
+        "FileComparison",
         "FileOutcome",
         "LogConsumer",
         "RecordConsumer",
@@ -80,6 +85,7 @@ _HOMES = {
         "SourceError",
         "StoreError",
         "UploadFailedError",
+        "VerifyFailedError",
     ),
     "profile": ("Profile", "load_profile"),
     "uploader": ("Uploader",),

@@ -127,7 +127,7 @@ def verify_file(
 
     async def verify(uploader: Uploader, consumer: Consumer) -> bool:
         key = file_key(models_subdir, remote_key, os.path.basename(path))
-        return (await uploader.verify_file(path, key, consumers=[consumer])).result == "same"
+        return (await uploader.verify_file(path, key, consumers=[consumer])).same
 
     return bool(_upload("verify_file", profile, verify, verbose=verbose))
 

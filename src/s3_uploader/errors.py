@@ -8,7 +8,8 @@
     │   └── ResourceError  this process can have no more descriptors, threads or memory
     ├── IntegrityError   what the store says of the bytes contradicts what was read
     ├── OutcomeUnknownError  the store never said whether it published an object
-    └── UploadFailedError  raised by a report when asked to
+    ├── UploadFailedError  raised by a report when asked to
+    └── VerifyFailedError  raised by the report of a verification when asked to
 
 Each error carries a message code and primitive parameters, so that it can be shown in any language
 of `s3_uploader.messages`. No error holds a secret.
@@ -82,6 +83,10 @@ class ServerError(S3UploaderError):
 
 class UploadFailedError(S3UploaderError):
     """One or more files of an upload failed; raised by `UploadReport.raise_for_failures`."""
+
+
+class VerifyFailedError(S3UploaderError):
+    """One or more files are not, or not provably, the same at the store; raised on request."""
 
 
 class StoreError(S3UploaderError):

@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 from s3_uploader.arguments import check_content_type, check_symlinks
 from s3_uploader.config import Symlinks, UploadConfig
 from s3_uploader.consumers import (
+    FileComparison,
     FileOutcome,
     ReportBuilder,
     UploadReport,
@@ -32,7 +33,6 @@ from s3_uploader.engine import (
 )
 from s3_uploader.engine.delivery.subscription import Subscription, Subscriptions
 from s3_uploader.errors import S3UploaderError, UploadFailedError
-from s3_uploader.events import FileVerified
 from s3_uploader.operation import Operation
 from s3_uploader.profile import DEFAULT_PROFILE, Profile
 from s3_uploader.session import Session
@@ -179,7 +179,7 @@ class Uploader:
         key: str | None = None,
         *,
         consumers: Sequence[Consumer] = (),
-    ) -> FileVerified:
+    ) -> FileComparison:
         """Compare a file with the object at `key`, without uploading anything.
 
         The ETag tells where it is an MD5 of the object or of parts of a usual size; else the

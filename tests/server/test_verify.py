@@ -12,6 +12,7 @@ import pytest
 from conftest import Bucket
 from faulty import BOTH_LANES, IN_PARTS, LIMIT_SECONDS, PART, Site, flipped, site
 from s3_uploader import (
+    FileComparison,
     SourceError,
     UploadConfig,
     Uploader,
@@ -20,7 +21,7 @@ from s3_uploader import (
     verify_file,
 )
 from s3_uploader.errors import InvalidKeyError
-from s3_uploader.events import EntrySkipped, Event, FileVerified, ScanFinished
+from s3_uploader.events import EntrySkipped, Event, ScanFinished
 from s3_uploader.sizes import MIB
 from s3_uploader.testing import Answer, Fault, LocalS3Server, Record, Reset, WrongETag
 from trees import make_tree
@@ -57,13 +58,13 @@ def cut(data: bytes, size: int) -> list[bytes]:
     return [data[offset : offset + size] for offset in range(0, len(data), size)]
 
 
-async def verify(opened: Site, path: Path, key: str) -> FileVerified:
+async def verify(opened: Site, path: Path, key: str) -> FileComparison:
     with anyio.fail_after(LIMIT_SECONDS):
         return await opened.uploader.verify_file(path, key)
 
 
-def told(event: FileVerified) -> tuple[str, str]:
-    return event.result, event.verified_by
+def told(found: FileComparison) -> tuple[str, str]:
+    return found.result, found.verified_by
 
 
 # -------------------------------------------------------------------------------- what tells

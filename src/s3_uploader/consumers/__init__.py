@@ -3,9 +3,10 @@
 from s3_uploader.consumers.log import LogConsumer
 from s3_uploader.consumers.records import RecordConsumer, trace
 from s3_uploader.consumers.report import FileOutcome, ReportBuilder, UploadReport
-from s3_uploader.consumers.verification import VerifyBuilder, VerifyReport, verdict
+from s3_uploader.consumers.verification import FileComparison, VerifyBuilder, VerifyReport
 
 __all__ = [
+    "FileComparison",
     "FileOutcome",
     "LogConsumer",
     "RecordConsumer",
@@ -14,5 +15,4 @@ __all__ = [
     "VerifyBuilder",
     "VerifyReport",
     "trace",
-    "verdict",
 ]

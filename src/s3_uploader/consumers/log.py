@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from s3_uploader.consumers.verification import verdict
+from s3_uploader.consumers.verification import FileComparison
 from s3_uploader.events import (
     BytesSent,
     CallFailed,
@@ -129,10 +129,8 @@ class LogConsumer:
             case CallFailed(code=code, params=params):
                 failure = _FAILURES.get(event.kind, "log.failed")
                 self._say(failure, reason=text(self._language, code, params))
-            case FileVerified(result="same", name=name):
-                self._say("log.verified", name=name, reason=verdict(event, self._language))
-            case FileVerified(name=name):
-                self._say("log.not_verified", name=name, reason=verdict(event, self._language))
+            case FileVerified():
+                self._compared(FileComparison.of(event))
             case _ if self._started is None:
                 pass
             case _ if self._started.kind == "upload_file":
@@ -255,6 +253,10 @@ class LogConsumer:
         self._write("\n".join(lines))
 
     # -------------------------------------------------------------------------------- shared
+
+    def _compared(self, file: FileComparison) -> None:
+        code = "log.verified" if file.same else "log.not_verified"
+        self._say(code, name=file.name, reason=file.message(self._language))
 
     def _store(self, code: str, started: CallStarted) -> None:
         self._say(code, endpoint=started.endpoint, region=started.region, bucket=started.bucket)

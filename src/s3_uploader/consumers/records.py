@@ -2,7 +2,7 @@
 
 import logging
 
-from s3_uploader.consumers.verification import verdict
+from s3_uploader.consumers.verification import FileComparison
 from s3_uploader.events import (
     CallFailed,
     Event,
@@ -40,9 +40,10 @@ class RecordConsumer:
             ):
                 if code != "upload.stopped":
                     logger.error("%s: %s", printable(name), text(self._language, code, params))
-            case FileVerified(name=name, result=found):
-                if found != "same":
-                    logger.error("%s: %s", printable(name), verdict(event, self._language))
+            case FileVerified(name=name, result=result):
+                if result != "same":
+                    reason = FileComparison.of(event).message(self._language)
+                    logger.error("%s: %s", printable(name), reason)
             case CallFailed(code=code, params=params):
                 logger.error("%s", text(self._language, code, params))
             case Warned(code=code, params=params):

@@ -46,7 +46,7 @@ class FileOutcome:
     verified_by: Evidence = "none"
     reused: int = 0
     error: str = ""
-    params: Mapping[str, Param] = field(default_factory=dict)
+    params: Mapping[str, Param] = field(default_factory=dict, repr=False)
     unknown: bool = False
 
     @property
@@ -95,8 +95,8 @@ class UploadReport:
     failed: int
     size: int
     seconds: float
-    files: tuple[FileOutcome, ...]
-    skipped: tuple[str, ...]
+    files: tuple[FileOutcome, ...] = field(repr=False)
+    skipped: tuple[str, ...] = field(repr=False)
     unknown: int = 0
     reused: int = 0
     linked: int = 0

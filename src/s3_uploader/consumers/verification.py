@@ -1,8 +1,10 @@
-"""The report of a verification: a fold over its events."""
+"""What a verification found: a fold over its events."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from s3_uploader.events import Event, FileVerified
+from s3_uploader.errors import Param, VerifyFailedError
+from s3_uploader.events import CallFinished, Event, Evidence, FileVerified, VerifyResult
 from s3_uploader.messages import Language, text
 
 _SENTENCES = {
@@ -13,12 +15,65 @@ _SENTENCES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifyReport:
-    """How local files compare with the store.
+class FileComparison:
+    """How one local file compares with its object.
 
     Attributes:
-        same, different, missing, failed: numbers of files: byte-identical at the store; there with
-            other bytes; not there; not comparable (the local file or the store could not be read).
+        name: path below the directory, or the file's name.
+        key: object key.
+        size: bytes of the local file.
+        result: "same" if the object holds exactly the file's bytes, else "different", "missing", or
+            "failed" where the two could not be compared.
+        verified_by: what showed it: the ETag, the object's bytes, or the sizes; else "none".
+        code: message code that says why they could not be compared, else "".
+        params: the message's parameters.
+    """
+
+    name: str
+    key: str
+    size: int
+    result: VerifyResult
+    verified_by: Evidence = "none"
+    code: str = ""
+    params: Mapping[str, Param] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, event: FileVerified) -> "FileComparison":
+        """Return what an event reports."""
+        return cls(
+            name=event.name,
+            key=event.key,
+            size=event.size,
+            result=event.result,
+            verified_by=event.verified_by,
+            code=event.code,
+            params=event.params,
+        )
+
+    @property
+    def same(self) -> bool:
+        """Whether the object holds exactly the file's bytes."""
+        return self.result == "same"
+
+    def message(self, language: Language = "en") -> str:
+        """Return what was found as a sentence in `language`."""
+        if self.code:
+            return text(language, self.code, self.params)
+        return text(language, _SENTENCES[self.result], {"key": self.key})
+
+    def raise_for_difference(self) -> None:
+        """Raise VerifyFailedError unless the object holds exactly the file's bytes."""
+        if not self.same:
+            raise VerifyFailedError("verify.failed_file", name=self.name, reason=self.message())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """How the files of a directory compare with their objects.
+
+    Attributes:
+        same, different, missing, failed: numbers of files, by `FileComparison.result`.
+        seconds: wall-clock time of the verification.
         files: every file that is not "same", in order of completion.
     """
 
@@ -26,7 +81,8 @@ class VerifyReport:
     different: int
     missing: int
     failed: int
-    files: tuple[FileVerified, ...]
+    seconds: float
+    files: tuple[FileComparison, ...] = field(repr=False)
 
     @property
     def total(self) -> int:
@@ -35,36 +91,47 @@ class VerifyReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every file is byte-identical at the store."""
+        """Whether every object holds exactly its file's bytes."""
         return self.same == self.total
+
+    def raise_for_failures(self) -> None:
+        """Raise VerifyFailedError, naming the first file that is not "same", unless all are."""
+        for first in self.files[:1]:
+            raise VerifyFailedError(
+                "verify.failed_files",
+                failed=self.total - self.same,
+                total=self.total,
+                name=first.name,
+                reason=first.message(),
+            )
 
 
 class VerifyBuilder:
-    """A consumer that folds the events of one verification into a `VerifyReport`."""
+    """A consumer that folds the events of one verification into a `VerifyReport`.
+
+    Attributes:
+        last: the file that was compared last, None before the first.
+    """
 
     def __init__(self) -> None:
-        self.last: FileVerified | None = None
+        self.last: FileComparison | None = None
         self._counts = {"same": 0, "different": 0, "missing": 0, "failed": 0}
-        self._files: list[FileVerified] = []
+        self._files: list[FileComparison] = []
+        self._seconds = 0.0
 
     def __call__(self, event: Event) -> None:
         """Fold the event in."""
         match event:
             case FileVerified():
-                self.last = event
+                self.last = FileComparison.of(event)
                 self._counts[event.result] += 1
-                if event.result != "same":
-                    self._files.append(event)
+                if not self.last.same:
+                    self._files.append(self.last)
+            case CallFinished(seconds=seconds):
+                self._seconds = seconds
             case _:
                 pass
 
     def report(self) -> VerifyReport:
         """Return the report of what was consumed so far."""
-        return VerifyReport(**self._counts, files=tuple(self._files))
-
-
-def verdict(event: FileVerified, language: Language) -> str:
-    """Return what was found of a file as a sentence."""
-    if event.code:
-        return text(language, event.code, event.params)
-    return text(language, _SENTENCES[event.result], {"key": event.key})
+        return VerifyReport(**self._counts, seconds=self._seconds, files=tuple(self._files))

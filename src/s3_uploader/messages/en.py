@@ -34,6 +34,10 @@ TEXTS = {
     "verify.same": "'{key}' is byte-identical at the store.",
     "verify.different": "'{key}' at the store differs from the local file. Upload it again.",
     "verify.missing": "The store says that it has no '{key}'. Upload it.",
+    "verify.failed_file": "The verification of {name} failed: {reason}",
+    "verify.failed_files": (
+        "{failed} of {total} files are not known to be the same at the store; first {name}: {reason}"
+    ),
     "log.verified": "✅ {name}: {reason}",
     "log.not_verified": "❌ {name}: {reason}",
     "log.failed_verify": "❌ Verification failed: {reason}",

@@ -33,6 +33,8 @@ TEXTS = {
     "verify.same": "'{key}' 与存储中的内容逐字节一致。",
     "verify.different": "存储中的 '{key}' 与本地文件内容不同。请重新上传。",
     "verify.missing": "存储表示没有 '{key}'。请上传。",
+    "verify.failed_file": "{name} 校验失败：{reason}",
+    "verify.failed_files": "{total} 个文件中有 {failed} 个不能确认与存储中的一致；首个 {name}：{reason}",
     "log.verified": "✅ {name}: {reason}",
     "log.not_verified": "❌ {name}: {reason}",
     "log.failed_verify": "❌ 校验失败: {reason}",
