@@ -1,35 +1,24 @@
-"""The two documented functions: synchronous, and usable wherever Python runs.
+"""The documented functions: synchronous, and usable wherever Python runs.
 
 They work in a plain script, inside a running event loop (Jupyter) and from several threads at
 once. Expected failures return what the contract says; bugs in this library raise.
 """
 
-import asyncio
 import os
-import time
 from collections.abc import Awaitable, Callable
-from importlib import import_module
 from typing import TypeVar
 
-import anyio
-import anyio.from_thread
-
-from s3_uploader import signals
-from s3_uploader.allowance import require_least
-from s3_uploader.config import UploadConfig
 from s3_uploader.consumers import LogConsumer, RecordConsumer, VerifyReport
 from s3_uploader.engine import Consumer
-from s3_uploader.errors import ConfigError, SourceError
-from s3_uploader.events import CallFailed, CallKind, Event
+from s3_uploader.errors import S3UploaderError, SourceError
+from s3_uploader.events import CallKind
 from s3_uploader.keys import directory_prefix, file_key
-from s3_uploader.messages import Language
-from s3_uploader.profile import DEFAULT_PROFILE, load_profile
-from s3_uploader.shortage import expected_failure
+from s3_uploader.profile import DEFAULT_PROFILE
+from s3_uploader.runner import run
 from s3_uploader.source import count_files
 from s3_uploader.uploader import Uploader
 
 DEFAULT_SUBDIR = "/workspace/models"
-LANG = "S3_UPLOADER_LANG"
 
 T = TypeVar("T")
 
@@ -60,7 +49,7 @@ def upload_file(
         key = file_key(models_subdir, remote_key, os.path.basename(path))
         return (await uploader.upload_file(path, key, consumers=[consumer])).ok
 
-    return bool(_upload("upload_file", profile, upload, verbose=verbose))
+    return bool(_run("upload_file", profile, upload, verbose=verbose))
 
 
 def upload_directory(
@@ -97,7 +86,7 @@ def upload_directory(
         failed = report.failed + report.unknown
         return {"total": report.total, "success": report.success, "failed": failed}
 
-    counts = _upload("upload_directory", profile, upload, verbose=verbose)
+    counts = _run("upload_directory", profile, upload, verbose=verbose)
     if counts is not None:
         return counts
     files = max(1, count_files(path))
@@ -129,7 +118,7 @@ def verify_file(
         key = file_key(models_subdir, remote_key, os.path.basename(path))
         return (await uploader.verify_file(path, key, consumers=[consumer])).same
 
-    return bool(_upload("verify_file", profile, verify, verbose=verbose))
+    return bool(_run("verify_file", profile, verify, verbose=verbose))
 
 
 def verify_directory(
@@ -162,7 +151,7 @@ def verify_directory(
         report = await uploader.verify_directory(path, prefix, consumers=[consumer])
         return {"total": report.total} | _counts(report)
 
-    counts = _upload("verify_directory", profile, verify, verbose=verbose)
+    counts = _run("verify_directory", profile, verify, verbose=verbose)
     if counts is not None:
         return counts
     files = max(1, count_files(path))
@@ -180,91 +169,15 @@ def _own_name(path: str) -> str:
     return name
 
 
-def _upload(
+def _run(
     kind: CallKind,
-    profile_name: str,
-    upload: Callable[[Uploader, Consumer], Awaitable[T]],
+    profile: str,
+    action: Callable[[Uploader, Consumer], Awaitable[T]],
     *,
     verbose: bool,
 ) -> T | None:
-    """Run an upload in an event loop of its own; None if it was refused before it began."""
-    consumer = _consumer(_language_of_environment(), verbose=verbose)
-    results: list[T] = []
-    reported: list[CallFailed] = []
-
-    def consume(event: Event) -> None:
-        if isinstance(event, CallFailed):
-            reported.append(event)
-        consumer(event)
-
+    """Return the result of `action`; None if it was refused, which the log or a record says."""
     try:
-        config = UploadConfig.load(load_profile(profile_name))
-        consumer = _consumer(config.lang, verbose=verbose)
-
-        async def main() -> None:
-            async with Uploader(profile_name, config=config) as uploader:
-                results.append(await upload(uploader, consume))
-
-        _run(main)
-    except Exception as error:
-        expected = expected_failure(error)
-        if expected is None:
-            raise
-        # What only the ending of the loop lacked does not undo the upload.
-        if not results and not reported:
-            now = time.monotonic()
-            params = expected.params
-            consumer(CallFailed(call=0, at=now, kind=kind, code=expected.code, params=params))
-    return results[0] if results else None
-
-
-def _consumer(language: Language, *, verbose: bool) -> LogConsumer | RecordConsumer:
-    return LogConsumer(language) if verbose else RecordConsumer(language)
-
-
-def _language_of_environment() -> Language:
-    """Return the language for a message about the configuration itself."""
-    try:
-        return UploadConfig.load(environ={"S3_UPLOADER_LANG": os.environ.get(LANG, "")}).lang
-    except ConfigError:
-        return "zh"
-
-
-def _in_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _has_uvloop() -> bool:
-    try:
-        import_module("uvloop")
-    except (ImportError, RuntimeError):
-        # RuntimeError: it brings ThreadPoolExecutor, too late once the main thread has ended.
-        return False
-    return True
-
-
-def _run(main: Callable[[], Awaitable[T]]) -> T:
-    """Run `main` in an event loop of its own.
-
-    Raises:
-        ResourceError: this process has too little left for an upload, or no thread for the loop.
-    """
-    require_least()
-    options = {"use_uvloop": _has_uvloop()}
-    if not _in_a_loop():
-        with signals.taken() as taken:
-            return anyio.run(
-                signals.run_cancellable,
-                main,
-                taken,
-                backend="asyncio",
-                backend_options=options,
-            )
-    # A loop runs in this thread already: use one of our own in another. Leaving the portal
-    # because of Ctrl-C cancels the upload.
-    with anyio.from_thread.start_blocking_portal("asyncio", options) as portal:
-        return portal.call(main)
+        return run(kind, action, LogConsumer if verbose else RecordConsumer, profile=profile)
+    except S3UploaderError:
+        return None
