@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -42,34 +43,30 @@ def run(
 ) -> T:
     """Open an Uploader in an event loop of its own, await `action`, and return its result.
 
-    The consumer gets a `CallFailed` of each error that is raised, also where the configuration is
-    refused before any call; then its `call` is 0.
+    The consumer gets a `CallFailed` of each error that is raised; before any call, its `call` is 0.
 
     Args:
         kind: what an error before the first call is reported as.
         action: gets the Uploader, and the consumer to give to its calls.
-        make_consumer: called once, with the language of the settings; where these cannot be read,
-            with that of the environment.
+        make_consumer: called once, with the language of the settings or, failing that, of the
+            environment.
         profile: name of a profile, or a `Profile`. Default "runpods3".
         settings: fields of `UploadConfig` that beat the environment and the profile's section.
 
     Raises:
-        S3UploaderError: the configuration was refused, this process has too little left, or
-            `action` raised it.
-        KeyboardInterrupt: Ctrl-C has cancelled `action`; SIGTERM ends the process.
+        S3UploaderError: the configuration was refused, or `action` raised it.
+        ResourceError, KeyboardInterrupt: as `run_in_loop`.
     """
-    settings = settings or {}
-    consumer = _RunConsumer(make_consumer, _language(settings))
-    results: list[T] = []
+    consumer, results = _RunConsumer(make_consumer, _language(settings or {})), list[T]()
+
+    async def main(config: UploadConfig) -> None:
+        async with Uploader(profile, config=config) as uploader:
+            results.append(await action(uploader, consumer))
+
     try:
-        config = _config(profile, settings)
+        config = _config(profile, settings or {})
         consumer.language = config.lang
-
-        async def main() -> None:
-            async with Uploader(profile, config=config) as uploader:
-                results.append(await action(uploader, consumer))
-
-        run_in_loop(main)
+        run_in_loop(partial(main, config))
     except Exception as error:
         failure = expected_failure(error)
         if failure is None:

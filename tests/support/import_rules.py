@@ -108,9 +108,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
         "engine.outcome.*",
         "engine.transfer.*",
         "session",
-        "uploader",
         "runner",
-        "api",
         "testing.server",
     ),
     "awscrt": ("checksums.crc64nvme",),
@@ -118,7 +116,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "platformdirs": ("engine.journal.journal",),
     "pytest": ("testing.pytest_plugin",),
     "trustme": ("testing.server",),
-    "uvloop": ("api", "runner"),
+    "uvloop": ("runner",),
     # Of the standard library: threads that outlive main, and the one database.
     "concurrent": ("threads", "engine.journal.journal", "testing.faults.proxy"),
     "sqlite3": ("engine.journal.*",),
@@ -257,13 +255,13 @@ def _file_access(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             called = [node.func, *node.args]
-            if any(_last(one) in _OPENERS and not _is_source(one) for one in called):
+            if any(_last(one) in _OPENERS and not _is_ours(one) for one in called):
                 yield ast.unparse(node)
 
 
-def _is_source(node: ast.AST) -> bool:
-    """Return whether it is `source.open`, which is how the rest asks `source` to."""
-    return isinstance(node, ast.Attribute) and _last(node.value) == "source"
+def _is_ours(node: ast.AST) -> bool:
+    """Return whether it is an `open` that opens no file: `source` does that for the rest."""
+    return isinstance(node, ast.Attribute) and _last(node.value) in {"source", "Session"}
 
 
 def _last(node: ast.AST | None) -> str:

@@ -103,8 +103,11 @@ class RepeatToken(Effect):
 
     def _following(self, token: str) -> str:
         """Return the token after `token`, "" after none; that of a number is a number."""
-        if self.ring == 1 or token in {"", "0"}:
-            return token.removeprefix("0")
+        # "0" is how a listing of parts begins.
+        if token in {"", "0"}:
+            return ""
+        if self.ring == 1:
+            return token
         stem, _, count = token.rpartition("~")
         if not count.isdecimal():
             stem, count = token, "1"
