@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,13 @@ def test_settings_beat_the_environment(
     monkeypatch.setenv("S3_UPLOADER_LANG", "zh")
     action = verifying(tmp_path / "t")
     assert run("verify_directory", action, made, settings={"lang": "en"}) == 0
+    assert made.languages == ["en"]
+
+
+def test_the_language_is_the_profiles(server: LocalS3Server, tmp_path: Path, made: Made) -> None:
+    profile = replace(server.profile(), settings={"lang": "en"})
+    settings = {"ca_bundle": server.ca_bundle, "journal": "off"}
+    run("verify_directory", verifying(tmp_path), made, profile=profile, settings=settings)
     assert made.languages == ["en"]
 
 
