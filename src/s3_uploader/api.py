@@ -40,8 +40,8 @@ def upload_file(
         verbose: print the log; otherwise success is silent. Default True.
 
     Returns:
-        Whether the file was uploaded. The reason of a failure is in the log, or an ERROR record of
-        the logger "s3_uploader" when `verbose` is False.
+        Whether the file was uploaded. The reason for a failure is in the log or, when `verbose` is
+        False, in an ERROR record of the logger "s3_uploader".
     """
     path = os.fspath(local_path)
 
@@ -71,9 +71,9 @@ def upload_directory(
         verbose: as `upload_file`.
 
     Returns:
-        {"total": …, "success": …, "failed": …}, in files; "failed" includes those of which it could
-        not be found out whether they are committed. If the upload could not start, every
-        file counts as failed, and the directory itself where it cannot be read.
+        {"total": …, "success": …, "failed": …}, in files; "failed" includes those whose outcome is
+        unknown. If the upload could not start, every file counts as failed, and the directory
+        itself where it cannot be read.
     """
     path = os.fspath(local_dir)
 
@@ -100,7 +100,7 @@ def verify_file(
     profile: str = DEFAULT_PROFILE,
     verbose: bool = True,
 ) -> bool:
-    """Compare one file with the object that `upload_file` would make of it; upload nothing.
+    """Compare one file with the object that `upload_file` would write; upload nothing.
 
     Args:
         local_path: the file.
@@ -129,7 +129,7 @@ def verify_directory(
     profile: str = DEFAULT_PROFILE,
     verbose: bool = True,
 ) -> dict[str, int]:
-    """Compare a directory with what `upload_directory` would make of it; upload nothing.
+    """Compare a directory with the objects that `upload_directory` would write; upload nothing.
 
     Args:
         local_dir: the directory.
@@ -140,8 +140,9 @@ def verify_directory(
         verbose: as `upload_directory`.
 
     Returns:
-        {"total": …, "same": …, "different": …, "missing": …, "failed": …}, in files; "failed" ones
-        could not be compared. If the comparison could not start, every file counts as failed.
+        {"total": …, "same": …, "different": …, "missing": …, "failed": …}, in files; those that
+        "failed" could not be compared. If the comparison could not start, every file counts as
+        failed.
     """
     path = os.fspath(local_dir)
 

@@ -3,7 +3,7 @@
 import re
 from typing import get_args
 
-from s3_uploader.config import Symlinks
+from s3_uploader.config import Symlinks, UploadConfig
 from s3_uploader.errors import ConfigError
 
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
@@ -20,15 +20,16 @@ def check_content_type(value: str | None, origin: str) -> None:
         raise _bad_value("content_type", value, origin, allowed)
 
 
-def check_symlinks(value: str | None, origin: str) -> None:
-    """Check that `value` says which links are followed; `origin` is as in `check_content_type`.
+def choose_symlinks(value: Symlinks | None, config: UploadConfig, origin: str) -> Symlinks:
+    """Return which links are followed: what the call was given, or else the setting.
 
     Raises:
-        ConfigError: it does not.
+        ConfigError: `value` is not allowed; `origin` names the function it was given to.
     """
     choices = get_args(Symlinks)
     if value is not None and value not in choices:
         raise _bad_value("symlinks", value, origin, "one of " + ", ".join(choices))
+    return value or config.symlinks
 
 
 def _bad_value(field: str, value: str, origin: str, allowed: str) -> ConfigError:

@@ -49,7 +49,7 @@ class PartEvent(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEvent(CallEvent):
-    """An event of a file: its number within the call, its name, its key, its size in bytes."""
+    """An event of a file, with the file's number in the call, its name, key and size in bytes."""
 
     file: int
     name: str
@@ -98,15 +98,15 @@ class EntrySkipped(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileStarted(FileEvent):
-    """A worker took the file up; `size` is what it measured when it opened the file."""
+    """A worker opened the file; `size` is what it measured then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BytesSent(PartEvent):
     """The current attempt of a part has handed `sent` bytes to the network.
 
-    Absolute, so a new attempt starts again from a smaller number. Part 1 is the whole object
-    where it is sent with one request. Small files have none of these, only their end.
+    `sent` is absolute, so a new attempt starts again from a smaller number. Part 1 is the whole
+    object where it is sent with one request. Small files have no such event, only their end.
     """
 
     sent: int
@@ -114,7 +114,7 @@ class BytesSent(PartEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartReused(PartEvent):
-    """The store already held this part, `size` bytes, and its bytes are the file's own."""
+    """The store already held this part of `size` bytes, and its bytes are the file's."""
 
     size: int
 
@@ -135,7 +135,7 @@ class RequestRetried(FileEvent):
 class FileUploaded(FileEvent):
     """The object is committed, and `verified_by` says what proves it.
 
-    `reused` is how many of its bytes an earlier upload had brought to the store.
+    `reused` is how many of its bytes the store already had from an earlier upload.
     """
 
     etag: str
@@ -150,7 +150,7 @@ class FileUploaded(FileEvent):
 class FileFailed(FileEvent):
     """The upload of the file failed: no response says that the object is committed.
 
-    What is at its key is an earlier object or none, or cannot be trusted (codes "integrity.…").
+    The key holds an earlier object or none, or one that cannot be trusted (codes "integrity.…").
     """
 
     code: str
@@ -171,8 +171,8 @@ class FileUnknown(FileEvent):
 class FileVerified(FileEvent):
     """A local file was compared with the store.
 
-    `result` "failed" means that it could not be compared; `code` and `params` say why.
-    `verified_by` says what told: the ETag, the object's bytes read back, or the sizes.
+    `result` "failed" means that the two could not be compared; `code` and `params` say why.
+    `verified_by` says what showed the result: the ETag, the object's bytes, or the sizes.
     """
 
     result: VerifyResult
@@ -183,7 +183,7 @@ class FileVerified(FileEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Warned(CallEvent):
-    """Something a user should know that stops nothing."""
+    """A warning: something that the user should know and that is not fatal."""
 
     code: str
     params: Mapping[str, Param]

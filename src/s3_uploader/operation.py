@@ -29,8 +29,8 @@ class Operation(Generic[T]):
     target: str
     work: Callable[[Call], Awaitable[T]]
 
-    async def perform(self, number: int, session: Session, consumers: Sequence[Consumer]) -> T:
-        """Do the work as call `number` of the session, and return its result.
+    async def perform(self, session: Session, consumers: Sequence[Consumer]) -> T:
+        """Do the work as the next call of the session, and return its result.
 
         `consumers` get every event of the call.
 
@@ -43,8 +43,9 @@ class Operation(Generic[T]):
 
         async def dispatched() -> None:
             async with dispatching(consumers) as events:
+                reporter = _Reporter(next(session.numbers), events)
                 try:
-                    results.append(await self._reported(session, _Reporter(number, events)))
+                    results.append(await self._reported(session, reporter))
                 except S3UploaderError as error:
                     # Raised below: the task groups on the way would wrap it.
                     failures.append(error)

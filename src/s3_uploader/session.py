@@ -1,5 +1,6 @@
 """What the calls of an open Uploader share, from its opening to its close."""
 
+import itertools
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -52,6 +53,7 @@ class Session:
     """What all calls of an open Uploader share.
 
     Attributes:
+        numbers: numbers the calls.
         location: where the store is: what the profile says, until the store is open.
         warnings: messages (code, params) about the profile that each call reports.
     """
@@ -67,6 +69,7 @@ class Session:
         runpod: bool,
         journal: Journal | None,
     ) -> None:
+        self.numbers = itertools.count(1)
         self.config = config
         self.limiter = Limiter(limits.requests, config.max_requests or limits.max_requests)
         self.store_state = StoreState()

@@ -1,10 +1,10 @@
 """SIGINT and SIGTERM for a program that calls the sync functions: stop in order, or at once.
 
-The first signal cancels the upload, which ends within 5 seconds; a second one ends the process at
-once. Afterwards the signal does what it would have done: KeyboardInterrupt, or the end by SIGTERM.
+The first signal cancels the call, which ends within 5 seconds; a second one ends the process at
+once. Afterwards the first signal has its usual effect: KeyboardInterrupt, or the end by SIGTERM.
 
-A process forked meanwhile gets none of this: a signal of its own must do there what it would have
-done without us, and nothing here.
+A process forked meanwhile is not affected: a signal sent to it must do there what it would have
+done without this module, and nothing here.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _UNTOUCHED: Mapping[signal.Signals, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """What a forked child is given back: handlers, and the wake-up descriptor."""
+    """What a forked child restores: handlers, and the wake-up descriptor."""
 
     handlers: Mapping[signal.Signals, Any]
     wakeup: int
@@ -44,10 +44,10 @@ _forking = threading.local()
 
 @contextmanager
 def taken() -> Iterator[frozenset[signal.Signals]]:
-    """Yield the signals to take: those the program has left as Python or the system made them.
+    """Yield the signals to handle: those the program has left as Python or the system made them.
 
-    None outside the main thread, where Python allows no signal handlers. For the time of the block
-    a forked child is given back what was before it.
+    Outside the main thread, where Python allows no signal handlers, there are none. During the
+    block a forked child restores what was before it.
     """
     global _before  # noqa: PLW0603  (signal handlers are the process's, and so is this)
     if threading.current_thread() is not threading.main_thread():
@@ -117,7 +117,7 @@ def _handled(
 def _woken(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Wake the event loop at a signal: Python runs handlers only between its instructions.
 
-    What arrives wakes it and says nothing: it may be of a signal to a forked child.
+    The byte that arrives only wakes the loop: it may come from a signal to a forked child.
     """
     read, write = socket.socketpair()
     with read, write:

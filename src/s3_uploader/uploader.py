@@ -1,15 +1,13 @@
 """The async API: one `Uploader`, built once, shared by every call of a service."""
 
-import itertools
 import logging
 import os
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from types import TracebackType
 from typing import Self, TypeVar
 
-from s3_uploader.arguments import check_content_type, check_symlinks
+from s3_uploader.arguments import check_content_type, choose_symlinks
 from s3_uploader.config import Symlinks, UploadConfig
 from s3_uploader.consumers import (
     FileComparison,
@@ -54,14 +52,14 @@ class Uploader:
     ```
 
     Calls may run concurrently; all of them together keep to `UploadConfig.max_requests` requests
-    in flight. Cancelling the task of a call cancels that call: nothing new starts, no task is
-    left, its multipart uploads are aborted, or kept for the next time if `UploadConfig.on_cancel`
-    says so; within 5 seconds, also where the store no longer answers.
+    in flight. Cancelling the task of a call cancels that call within 5 seconds, even if the store
+    no longer responds: nothing new starts, no task is left, and its multipart uploads are aborted,
+    or kept for the next time if `UploadConfig.on_cancel` says so.
 
     Args:
-        profile: name of a profile (see `load_profile`), or a `Profile`. Default "runpods3". One
-            given by name is read again when the store says that its credentials have expired, in
-            the wire lane; the boto lane keeps the keys it began with.
+        profile: name of a profile (see `load_profile`), or a `Profile`. Default "runpods3". A
+            profile given by name is read again when the store says that its credentials have
+            expired, in the wire lane; the boto lane keeps the keys it began with.
         config: settings; default `UploadConfig.load`: the environment and the profile's section.
         store: upload to this store instead of the profile's; for tests.
 
@@ -80,19 +78,13 @@ class Uploader:
         self._config = config
         self._given_store = store
         self._session: Session | None = None
-        self._numbers = itertools.count(1)
         self._subscriptions = Subscriptions()
 
     async def __aenter__(self) -> Self:
         self._session = await Session.open(self._profile, self._config, self._given_store)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         session, self._session = self._session, None
         try:
             if session is not None:
@@ -119,11 +111,12 @@ class Uploader:
             content_type: Content-Type of the object; default guessed from the name.
 
         Returns:
-            How it ended; a failure is in the outcome, not raised.
+            The outcome of the file. A failure is in the outcome and not raised, whether it is the
+            file's or the call could not start.
 
         Raises:
-            UploadFailedError: the Uploader is not open, or was closed meanwhile.
             ConfigError: `content_type` cannot be a header's value.
+            UploadFailedError: the Uploader is not open, or was closed meanwhile.
         """
         check_content_type(content_type, "upload_file")
         source = os.fspath(path)
@@ -145,26 +138,28 @@ class Uploader:
     ) -> UploadReport:
         """Upload every file below a directory to `prefix`/<path below it>.
 
-        Hidden files are included; what cannot be uploaded is a failure of that file only.
+        Hidden files are included. A file that cannot be uploaded does not stop the others.
 
         Args:
             path: the directory.
             prefix: key prefix, without '/' at its ends; "" is the bucket's root.
             consumers: called with every event of this call.
-            keep_files: keep the outcome of every file in the report, not only of failures.
+            keep_files: keep the outcome of every file in the report; otherwise only of those that
+                are not committed. Default True.
             symlinks: which symbolic links below `path` are followed; default
                 `UploadConfig.symlinks`.
 
         Returns:
-            The report. If the upload could not start, every file counts as failed (the directory
-            itself where it cannot be read), and `files` holds the reason once.
+            The report. If the call could not start, every file counts as failed (the directory
+            itself where it cannot be read), and the last of `files` is the directory with the
+            reason.
 
         Raises:
-            UploadFailedError: the Uploader is not open.
             ConfigError: `symlinks` is not allowed.
+            UploadFailedError: the Uploader is not open, or was closed meanwhile.
         """
         source = os.fspath(path)
-        links = self._symlinks(symlinks, "upload_directory")
+        links = choose_symlinks(symlinks, self._opened().config, "upload_directory")
         work = partial(upload_directory, root=source, prefix=prefix, symlinks=links)
         operation = Operation("upload_directory", source, prefix, work)
         builder = ReportBuilder(keep_files=keep_files)
@@ -180,10 +175,10 @@ class Uploader:
         *,
         consumers: Sequence[Consumer] = (),
     ) -> FileComparison:
-        """Compare a file with the object at `key`, without uploading anything.
+        """Compare a file with the object at `key`; upload nothing.
 
-        The ETag tells where it is an MD5 of the object or of parts of a usual size; else the
-        object is read back and compared.
+        The ETag decides where it is the MD5 of the object, or made of the MD5s of parts of a usual
+        size. Otherwise the object is read back and compared byte by byte.
 
         Args:
             path: the file.
@@ -191,11 +186,12 @@ class Uploader:
             consumers: called with every event of this call.
 
         Returns:
-            What was found; `result` is "same" if the object holds exactly the file's bytes.
+            What was found. A file or object that cannot be read is a result too, "failed".
 
         Raises:
-            S3UploaderError: the store could not be opened; UploadFailedError: the Uploader is not
-                open, or was closed meanwhile.
+            ConfigError: a setting cannot be used with this store.
+            StoreError: the store could not be opened, for instance for lack of credentials.
+            UploadFailedError: the Uploader is not open, or was closed meanwhile.
         """
         source = os.fspath(path)
         target = os.path.basename(source) if key is None else key
@@ -217,16 +213,26 @@ class Uploader:
     ) -> VerifyReport:
         """Compare every file below a directory with the object at `prefix`/<path below it>.
 
-        Objects without a file are not looked for.
+        Objects without a file are not looked for. An error that every file would meet, such as a
+        wrong secret, ends the comparison: the files that were not compared count as failed.
 
-        An error that every file would meet, such as a wrong secret, ends it: what was not compared
-        counts as failed.
+        Args:
+            path: the directory.
+            prefix: key prefix, without '/' at its ends; "" is the bucket's root.
+            consumers: called with every event of this call.
+            symlinks: as `upload_directory`.
 
-        Args, Raises: as `verify_file` and, for `symlinks`, `upload_directory`; SourceError if the
-        directory itself cannot be read; S3UploaderError for a prefix that no key can have.
+        Returns:
+            The report, with every file that is not the same at the store.
+
+        Raises:
+            SourceError: the directory itself is missing or cannot be read.
+            InvalidKeyError: no key can begin with `prefix`.
+            ConfigError: `symlinks` is not allowed, or as `verify_file`.
+            StoreError, UploadFailedError: as `verify_file`.
         """
         source = os.fspath(path)
-        links = self._symlinks(symlinks, "verify_directory")
+        links = choose_symlinks(symlinks, self._opened().config, "verify_directory")
         work = partial(verify_directory, root=source, prefix=prefix, symlinks=links)
         operation = Operation("verify_directory", source, prefix, work)
         builder = VerifyBuilder()
@@ -240,31 +246,34 @@ class Uploader:
     ) -> list[PendingUpload]:
         """List the multipart uploads that were interrupted and kept, newest first.
 
-        Uploading the same file to the same key goes on with one; `abort_upload` discards it.
+        Uploading the same file to the same key resumes such an upload; `abort_upload` discards it.
 
         Args:
-            prefix: only keys that begin with it.
-            foreign: also list what others have open; only the store knows those.
+            prefix: list only uploads whose key begins with it.
+            foreign: also list uploads that are not in the journal; only the store knows them.
 
         Raises:
-            S3UploaderError: as `verify_file`, or the store cannot list.
+            StoreError: the store cannot list, and `foreign` is given; or as `verify_file`.
+            ConfigError, UploadFailedError: as `verify_file`.
         """
         work = partial(pending, prefix=prefix, foreign=foreign)
         return await self._perform(Operation("list_uploads", "", prefix, work))
 
     async def abort_upload(self, key: str, upload_id: str, *, force: bool = False) -> bool:
-        """Abort an open multipart upload; what it holds at the store is freed.
+        """Abort an open multipart upload, so that the store frees its parts.
 
         Args:
             key: as `pending_uploads` lists it.
             upload_id: as `pending_uploads` lists it.
-            force: abort it although it is not in the journal, so perhaps not ours.
+            force: abort the upload even if it is not in the journal, so may be somebody else's.
 
         Returns:
-            Whether the store has let go of it; if not, try again later.
+            Whether the store has discarded the upload; if not, try again later.
 
         Raises:
-            UploadFailedError: it is under way, or not ours and `force` is not given.
+            UploadFailedError: the upload is in progress, or not in the journal and `force` is not
+                given; or as `verify_file`.
+            ConfigError, StoreError: as `verify_file`.
         """
         work = partial(abort_pending, key=key, upload_id=upload_id, force=force)
         return await self._perform(Operation("abort_upload", "", key, work))
@@ -296,12 +305,7 @@ class Uploader:
         audience = [*consumers, self._subscriptions.put]
         if _logger.isEnabledFor(logging.DEBUG):
             audience.append(trace)
-        return await operation.perform(next(self._numbers), session, audience)
-
-    def _symlinks(self, given: Symlinks | None, origin: str) -> Symlinks:
-        setting = self._opened().config.symlinks
-        check_symlinks(given, origin)
-        return given or setting
+        return await operation.perform(session, audience)
 
     def _opened(self) -> Session:
         if self._session is None:

@@ -1,4 +1,4 @@
-"""What becomes of events: a log for people, records for a logger, a report for code."""
+"""Consumers of events: a log for people, records for a logger, reports for code."""
 
 from s3_uploader.consumers.log import LogConsumer
 from s3_uploader.consumers.records import RecordConsumer, trace

@@ -52,8 +52,8 @@ def write_stdout(line: str) -> None:
     try:
         print(line, flush=True)
     except BrokenPipeError:
-        # Who read the log has gone (`| head`); the upload goes on, and Python's own flush at the
-        # end must not fail either (docs.python.org, "Note on SIGPIPE").
+        # The reader of the log has gone (`| head`); the upload continues, and Python's own flush at
+        # the end must not fail either (docs.python.org, "Note on SIGPIPE").
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except UnicodeEncodeError:
         encoding = sys.stdout.encoding or "ascii"
@@ -62,11 +62,11 @@ def write_stdout(line: str) -> None:
 
 @dataclass(slots=True)
 class _Progress:
-    """Bytes of one file in progress: the last word on each part, and their sum.
+    """Bytes of one file in progress: the latest of each part, and their sum.
 
     Attributes:
         done: bytes that were sent now or were at the store before.
-        reused: which parts were at the store before, and their bytes: no speed is made of those.
+        reused: bytes of each part that was at the store before: these count for no speed.
     """
 
     size: int
@@ -77,12 +77,12 @@ class _Progress:
     shown: int = 0
 
     def add(self, part: int, sent: int) -> None:
-        """Note that the current attempt of a part has sent so many bytes."""
+        """Record that the current attempt of a part has sent `sent` bytes."""
         self.reused.pop(part, None)
         self._note(part, sent)
 
     def reuse(self, part: int, size: int) -> None:
-        """Note a part that need not be sent."""
+        """Record a part that need not be sent."""
         self.reused[part] = size
         self._note(part, size)
 
@@ -168,7 +168,7 @@ class LogConsumer:
                 pass
 
     def _show_progress(self, progress: _Progress, now: float) -> None:
-        """Show each quarter once. The last is shown when the store has committed the file."""
+        """Show each quarter once, except the last, which is shown with the commit."""
         quarter = progress.done * _QUARTERS // max(progress.size, 1)
         if progress.shown < quarter < _QUARTERS:
             progress.shown = quarter

@@ -1,4 +1,4 @@
-"""Records of the logger `s3_uploader`, for uploads whose log is off."""
+"""Records of the logger `s3_uploader`, for calls whose log is off."""
 
 import logging
 
@@ -25,7 +25,7 @@ class RecordConsumer:
     warnings and errors on stderr and nothing else.
 
     Args:
-        language: of the reasons.
+        language: language of the reasons, "zh" or "en".
     """
 
     def __init__(self, language: Language) -> None:

@@ -30,11 +30,11 @@ class FileOutcome:
         name: path below the uploaded directory, or the file's name.
         key: object key.
         size: bytes.
-        seconds: from taking the file up to its end.
+        seconds: from opening the file to its end.
         etag, parts, verified_by: of the committed object; "", 0 and "none" for a failure.
-        reused: bytes of `size` that an earlier upload had brought to the store.
+        reused: bytes of `size` that the store already had from an earlier upload.
         error: message code, "" for success; `params` are its parameters.
-        unknown: whether the object is committed could not be found out; `error` says why.
+        unknown: whether it could not be found out that the object is committed; `error` says why.
     """
 
     name: str
@@ -80,11 +80,11 @@ class UploadReport:
         success, failed, unknown: numbers of files: committed, not committed, and those of which
             it could not be found out (their outcome says how to check later).
         size: bytes committed.
-        reused: bytes of `size` that an earlier upload had brought to the store; the others were
+        reused: bytes of `size` that the store already had from earlier uploads; the others were
             sent now.
         seconds: wall-clock time of the upload.
-        files: the outcome of every file in order of completion; only those not committed where
-            the upload was asked not to keep the others.
+        files: the outcome of every file in order of completion; without `keep_files` only of
+            those that are not committed.
         skipped: names of links that were not followed because they lead back to their parents, or
             because `symlinks` leaves them out.
         linked: number of files found behind symbolic links; `outside` of those lie outside the

@@ -11,13 +11,13 @@ import anyio.lowlevel
 from s3_uploader.events import Event
 
 Consumer = Callable[[Event], Awaitable[None] | None]
-"""Called with each event in order, on the event loop; may be a coroutine function.
+"""A function that gets each event in order, on the event loop; it may be a coroutine function.
 
-A slow consumer slows the upload down (back-pressure). What it raises is logged and contained.
+A slow consumer slows the call down (back-pressure). An error that it raises is logged, no more.
 """
 
 CAPACITY = 1024
-"""Queue size at which `emit` blocks."""
+"""Queue size at which `emit` waits for the dispatcher."""
 
 _BATCH = 64
 """Events handed over before other tasks get their turn."""
@@ -26,10 +26,10 @@ _logger = logging.getLogger("s3_uploader")
 
 
 class Channel:
-    """Where workers put events.
+    """The queue into which workers put events.
 
-    A queue of our own and not a memory object stream: two events a file pass through it, and the
-    stream's checkpoint at every one cost as much as sending the file.
+    It is no memory object stream: two events a file pass through it, and the stream's checkpoint at
+    every one cost as much as sending the file.
     """
 
     def __init__(self) -> None:

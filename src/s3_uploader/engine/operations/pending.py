@@ -1,4 +1,4 @@
-"""List and abort interrupted multipart uploads; never anyone else's."""
+"""List and abort interrupted multipart uploads; never anyone else's unless told to."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ class PendingUpload:
     """A multipart upload that is neither completed nor aborted.
 
     Attributes:
-        key, upload_id: what the store knows it by.
-        ours: it is in the journal. Others' are listed only when asked for.
-        path: the file it is of, "" if not ours.
-        size: bytes of that file; `sent` of them are at the store, as far as is noted.
-        begun: seconds since 1970.
-        active: it is in progress now, in this process or another.
+        key, upload_id: how the store identifies it.
+        ours: whether it is in the journal. Others are listed only on request.
+        path: the local file, "" if it is not in the journal.
+        size: bytes of that file; `sent` of them are at the store, as far as the journal knows.
+        begun: start of the upload, in seconds since 1970.
+        active: whether a call is working on it now, in this process or another.
     """
 
     key: str
@@ -33,9 +33,9 @@ class PendingUpload:
 
 
 async def pending(call: Call, prefix: str, *, foreign: bool) -> list[PendingUpload]:
-    """List the open uploads whose key begins with `prefix`: ours, and with `foreign` the others'.
+    """List the open uploads whose key begins with `prefix`, newest first.
 
-    The newest first.
+    These are the journal's, and with `foreign` all others too.
 
     Raises:
         StoreError: the store cannot list, and `foreign` asks for what only it knows.
@@ -55,10 +55,10 @@ async def pending(call: Call, prefix: str, *, foreign: bool) -> list[PendingUplo
 
 
 async def abort_pending(call: Call, key: str, upload_id: str, *, force: bool) -> bool:
-    """Abort an open upload; return whether the store has let go of it.
+    """Abort an open upload; return whether the store has discarded it.
 
     Raises:
-        UploadFailedError: it is in progress, or not ours and `force` is not given.
+        UploadFailedError: it is in progress, or not in the journal and `force` is not given.
     """
     for record in await _records(call, key):
         if (record.key, record.upload_id) == (key, upload_id) and call.journal is not None:
@@ -83,7 +83,7 @@ async def _rows(call: Call, prefix: str) -> list[UploadRecord]:
 
 
 async def _find_lost(call: Call, prefix: str) -> None:
-    """Look, with one listing, for the uploads whose Create was lost; found, they have an id."""
+    """Look, with one listing, for the uploads whose Create was lost, and record their ids."""
     keys = {record.key for record in await _rows(call, prefix) if not record.upload_id}
     if not keys or call.journal is None:
         return
