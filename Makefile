@@ -25,7 +25,7 @@ help:
 	@echo "make test-unit   those that need no server, in seconds"
 	@echo "make test-long   the full matrices of faults, kills and cancellations: half an hour"
 	@echo "make test-stores   the suites of stores at S3 servers of seven makes, which it installs (npm needed)"
-	@echo "make check   ruff, ruff format, mypy"
+	@echo "make check   ruff, ruff format, mypy; pyright on code as users write it"
 	@echo "make bench-quick   compare with other tools in three minutes; make bench: hours, full sizes"
 	@echo "make bench-memory  peak memory with a 200 GiB file and a million files"
 	@echo "make clean   remove .venv and caches"
@@ -51,6 +51,7 @@ check: $(FOR_WORK)
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 bench: $(FOR_BENCH)
 	@$(BIN)/python -m benchmarks.run $(BENCH_ARGS)
