@@ -25,7 +25,7 @@ help:
 	@echo "make test-unit   those that need no server, in seconds"
 	@echo "make test-long   the full matrices of faults, kills and cancellations: half an hour"
 	@echo "make test-stores   the suites of stores at S3 servers of seven makes, which it installs (npm needed)"
-	@echo "make check   ruff, ruff format, mypy; pyright on code as users write it"
+	@echo "make check   ruff, ruff format, codespell, mypy; pyright on code as users write it"
 	@echo "make bench-quick   compare with other tools in three minutes; make bench: hours, full sizes"
 	@echo "make bench-memory  peak memory with a 200 GiB file and a million files"
 	@echo "make clean   remove .venv and caches"
@@ -50,6 +50,8 @@ test-stores: $(FOR_WORK) $(FOR_STORES)
 check: $(FOR_WORK)
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/codespell
+	@$(BIN)/validate-pyproject pyproject.toml >/dev/null
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/basedpyright --pythonpath $(BIN)/python
 
