@@ -96,8 +96,13 @@ def _override_environment(options: argparse.Namespace) -> None:
         "RUNPOD_DATACENTER": options.datacenter,
         "RUNPOD_VOLUME_ID": options.volume_id,
         "RUNPOD_S3_ENDPOINT_URL": options.endpoint_url,
+        # These win over RunPod's names; a region would win over the datacenter.
+        "S3_UPLOADER_BUCKET": options.volume_id,
+        "S3_UPLOADER_ENDPOINT_URL": options.endpoint_url,
     }
     os.environ.update({name: value for name, value in flags.items() if value})
+    if options.datacenter:
+        os.environ.pop("S3_UPLOADER_REGION", None)
 
 
 def _client(profile: Profile, config: UploadConfig) -> Any:

@@ -9,8 +9,15 @@ from typing import Any, Literal, get_args
 from s3_uploader.checksums import ALGORITHMS, CRC64NVME, Digests
 from s3_uploader.errors import ConfigError
 from s3_uploader.messages import Language
-from s3_uploader.plan import StoreLimits, limits_for
 from s3_uploader.profile import Profile
+from s3_uploader.providers import (
+    Limits,
+    Provider,
+    ProviderChoice,
+    Tuning,
+    provider_at,
+    provider_named,
+)
 from s3_uploader.sizes import GIB, KIB, MIB, TIB
 
 Integrity = Literal["auto", "md5", "crc64nvme", "off"]
@@ -68,6 +75,7 @@ def _journal(value: str) -> str:
 _PEM_FILE = _Setting(_path, "the path of a PEM file", lambda value: Path(value).is_file())
 
 _SETTINGS = {
+    "provider": _one_of(ProviderChoice),
     "max_requests": _at_least(1, int, "a whole number"),
     "part_size": _at_least(1, _size, "a size such as 64MiB"),
     "multipart_threshold": _at_least(0, _size, "a size such as 64MiB"),
@@ -100,12 +108,15 @@ _SETTINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadConfig:
-    """How to upload. None means: what suits the store (`s3_uploader.plan.StoreLimits`).
+    """How to upload. None means: what suits the store (`s3_uploader.providers`).
 
     Every field can also come from the environment as `S3_UPLOADER_<FIELD>` (upper case) and from
     the profile's section; an explicit value beats the environment, which beats the file.
 
     Attributes:
+        provider: what kind of store it is, which gives the limits below their defaults: "auto"
+            tells by the endpoint's host; "minio", "ceph" and "seaweedfs" have to be named, as has a
+            store behind a host name of your own. Default "auto".
         max_requests: requests in flight at once never exceeded, over all calls of one Uploader.
         part_size: bytes of a part; grows where the store's part limit demands it.
         multipart_threshold: files of more bytes than this are sent in parts.
@@ -115,8 +126,8 @@ class UploadConfig:
         integrity: "auto" compares MD5 with the ETag where the store's ETags are MD5 and falls
             back to the size elsewhere; "md5" demands the ETag proof; "crc64nvme" sends CRC-64/NVME
             with each body and demands that the store answers it, a fraction of MD5's CPU (extra
-            `crc`); "off" hashes nothing. Default "auto", which is "crc64nvme" on Amazon S3 where
-            the extra is installed.
+            `crc`); "off" hashes nothing. Default "auto", which is "crc64nvme" where the provider
+            is known to verify it, as Amazon S3 is, and the extra is installed.
         lane: "auto" sends bodies over connections of our own where it can; "boto" makes every
             call through aioboto3. Default "auto".
         max_attempts: attempts of one request, the first included. Default 10 (RunPod's advice).
@@ -148,6 +159,7 @@ class UploadConfig:
             is allowed; "config.needs_extra" names the extra a value needs.
     """
 
+    provider: ProviderChoice = "auto"
     max_requests: int | None = None
     part_size: int | None = None
     multipart_threshold: int | None = None
@@ -210,42 +222,59 @@ class UploadConfig:
         algorithm = ALGORITHMS.get(self.integrity)
         return Digests(md5=algorithm is None and self.integrity != "off", checksum=algorithm)
 
-    def decided(self, limits: StoreLimits) -> "UploadConfig":
-        """Return these settings with what "auto" means for a store of `limits`."""
-        if self.integrity == "auto" and limits.crc64nvme and CRC64NVME.installed:
+    def decided(self, provider: Provider) -> "UploadConfig":
+        """Return these settings with what "auto" means for a store of `provider`."""
+        known = provider.capabilities.crc64nvme
+        if self.integrity == "auto" and known and CRC64NVME.installed:
             return replace(self, integrity="crc64nvme")
         return self
 
-    def limits(self, endpoint_url: str) -> StoreLimits:
-        """Return the limits of the store at `endpoint_url`, with these settings applied.
+    def provider_at(self, endpoint_url: str) -> Provider:
+        """Return the provider of the store at `endpoint_url`, with these settings applied.
 
         Raises:
             ConfigError: part_size is outside what the store allows.
         """
-        limits = limits_for(endpoint_url)
-        max_part = self.max_part_size or limits.max_part
-        limits = replace(
-            limits,
-            max_parts=self.max_parts or limits.max_parts,
-            min_part=self.min_part_size or limits.min_part,
-            max_part=max_part,
-            max_put=min(limits.max_put, max_part) if self.max_part_size else limits.max_put,
-            part_size=self.part_size or min(limits.part_size, max_part),
-            max_requests=self.max_requests or limits.max_requests,
-            requests=min(limits.requests, self.max_requests or limits.requests),
-        )
-        if not limits.min_part <= limits.part_size <= limits.max_part:
+        auto = self.provider == "auto"
+        provider = provider_at(endpoint_url) if auto else provider_named(self.provider)
+        limits = self._limits(provider.limits)
+        tuning = self._tuning(provider.tuning, limits)
+        if not limits.min_part <= tuning.part_size <= limits.max_part:
             raise ConfigError(
                 "config.bad_value",
                 field="part_size",
-                value=limits.part_size,
+                value=tuning.part_size,
                 origin="part_size, min_part_size, max_part_size",
-                allowed=f"{limits.name} takes {limits.min_part} to {limits.max_part} bytes",
+                allowed=f"{provider.title} takes {limits.min_part} to {limits.max_part} bytes",
             )
+        return replace(provider, limits=limits, tuning=tuning)
+
+    def _limits(self, known: Limits) -> Limits:
+        max_part = self.max_part_size or known.max_part
+        max_parts = self.max_parts or known.max_parts
+        # Who raises these knows better than the provider's documentation what the store takes.
+        raised = max_part > known.max_part or max_parts > known.max_parts
+        return replace(
+            known,
+            max_parts=max_parts,
+            min_part=self.min_part_size or known.min_part,
+            max_part=max_part,
+            max_put=min(known.max_put, max_part) if self.max_part_size else known.max_put,
+            object_limit=None if raised else known.object_limit,
+        )
+
+    def _tuning(self, known: Tuning, limits: Limits) -> Tuning:
+        part_size = self.part_size or min(known.part_size, limits.max_part)
         threshold = self.multipart_threshold
         if threshold is None:
-            threshold = max(limits.multipart_threshold, limits.part_size)
-        return replace(limits, multipart_threshold=min(threshold, limits.max_put))
+            threshold = max(known.multipart_threshold, part_size)
+        max_requests = self.max_requests or known.max_requests
+        return Tuning(
+            part_size=part_size,
+            multipart_threshold=min(threshold, limits.max_put),
+            max_requests=max_requests,
+            requests=min(known.requests, max_requests),
+        )
 
 
 def _holds(setting: _Setting, value: Any) -> bool:

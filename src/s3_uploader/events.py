@@ -71,7 +71,7 @@ class CallStarted(CallEvent):
     endpoint: str
     region: str
     bucket: str
-    runpod: bool
+    provider: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,25 @@
 """Object keys from paths and prefixes, and what every store can hold."""
 
+from dataclasses import dataclass
+
 from s3_uploader.errors import InvalidKeyError
 
 MAX_KEY_BYTES = 1024
 """Longest object key, in bytes of UTF-8 (Amazon S3 User Guide, "Naming Amazon S3 objects")."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRules:
+    """What a store demands of a key beside what every store does. Lengths are bytes of UTF-8.
+
+    Attributes:
+        max_segment_bytes: longest segment between "/", None where only the whole is limited.
+    """
+
+    max_segment_bytes: int | None = None
+
+
+ANY_STORE = KeyRules()
 
 
 def join_key(*pieces: str) -> str:
@@ -17,12 +33,13 @@ def join_key(*pieces: str) -> str:
     return "/".join([*(head.rstrip("/") for head in heads if head.rstrip("/")), last])
 
 
-def check_key(key: str) -> str:
-    """Return `key` if every store can hold it.
+def check_key(key: str, rules: KeyRules = ANY_STORE) -> str:
+    """Return `key` if every store can hold it, and one with these `rules`.
 
     Raises:
         InvalidKeyError: empty, over 1,024 bytes, not UTF-8, NUL, or a segment that is empty,
-            '.' or '..' (RunPod maps keys to real paths; clients and proxies normalise such paths).
+            '.' or '..' (some stores map keys to real paths; clients and proxies normalise such
+            paths), or longer than the rules allow.
     """
     if not key:
         raise InvalidKeyError("key.empty")
@@ -39,7 +56,17 @@ def check_key(key: str) -> str:
             raise InvalidKeyError("key.empty_segment", key=key)
         if segment in {".", ".."}:
             raise InvalidKeyError("key.dot_segment", key=key, segment=segment)
+    limit = rules.max_segment_bytes
+    if limit is not None and length > limit:
+        _check_segments(key, limit)
     return key
+
+
+def _check_segments(key: str, limit: int) -> None:
+    for segment in key.split("/"):
+        length = len(segment.encode())
+        if length > limit:
+            raise InvalidKeyError("key.long_segment", key=key, length=length, limit=limit)
 
 
 def file_key(models_subdir: str, remote_key: str | None, file_name: str) -> str:

@@ -90,7 +90,7 @@ class Operation(Generic[T]):
                 endpoint=session.location.endpoint,
                 region=session.location.region,
                 bucket=session.location.bucket,
-                runpod=session.runpod,
+                provider=session.location.provider,
             )
             for code, params in session.warnings:
                 await reporter.emit(Warned, code=code, params=params)

@@ -18,17 +18,17 @@ from s3_uploader.engine.delivery.channel import Channel
 from s3_uploader.engine.journal import Journal
 from s3_uploader.engine.pacing.limiter import Limiter
 from s3_uploader.errors import Param, UploadFailedError
-from s3_uploader.plan import StoreLimits
 from s3_uploader.profile import Profile, load_profile
+from s3_uploader.providers import Tuning
 from s3_uploader.source import SmallFileReader
 from s3_uploader.store import ObjectStore
 from s3_uploader.store.open import open_store
 
 
-def _affordable(config: UploadConfig, limits: StoreLimits) -> UploadConfig:
+def _affordable(config: UploadConfig, tuning: Tuning) -> UploadConfig:
     """Return the settings with no more requests in flight than the process can afford."""
     allowed = requests_allowed()
-    if allowed >= (config.max_requests or limits.max_requests):
+    if allowed >= (config.max_requests or tuning.max_requests):
         return config
     return replace(config, max_requests=allowed)
 
@@ -38,11 +38,16 @@ def _journal(config: UploadConfig) -> Journal | None:
 
 
 class Location(NamedTuple):
-    """Where a store is."""
+    """Where a store is, and the name of its provider."""
 
     endpoint: str
     region: str
     bucket: str
+    provider: str
+
+
+def _location(store: ObjectStore) -> Location:
+    return Location(store.endpoint, store.region, store.bucket, store.provider.name)
 
 
 async def _ready(store: ObjectStore) -> ObjectStore:
@@ -61,23 +66,21 @@ class Session:
     def __init__(
         self,
         config: UploadConfig,
-        limits: StoreLimits,
+        tuning: Tuning,
         open_store: Callable[[AsyncExitStack], Awaitable[ObjectStore]],
         location: Location,
         warnings: Sequence[tuple[str, Mapping[str, Param]]],
         *,
-        runpod: bool,
         journal: Journal | None,
     ) -> None:
         self.numbers = itertools.count(1)
         self.config = config
-        self.limiter = Limiter(limits.requests, config.max_requests or limits.max_requests)
+        self.limiter = Limiter(tuning.requests, config.max_requests or tuning.max_requests)
         self.store_state = StoreState()
         self.journal = journal
         self.reader = SmallFileReader()
         self.location = location
         self.warnings = warnings
-        self.runpod = runpod
         self._stack = AsyncExitStack()
         if journal is not None:
             self._stack.push_async_callback(journal.close)
@@ -107,14 +110,13 @@ class Session:
 
     @classmethod
     def _of_store(cls, store: ObjectStore, config: UploadConfig | None) -> "Session":
-        config = _affordable(config or UploadConfig.load(), store.limits)
+        config = _affordable(config or UploadConfig.load(), store.provider.tuning)
         return cls(
             config,
-            store.limits,
+            store.provider.tuning,
             lambda _stack: _ready(store),
-            Location(store.endpoint, store.region, store.bucket),
+            _location(store),
             (),
-            runpod=False,
             # Only if the settings name one.
             journal=_journal(config) if config.journal else None,
         )
@@ -124,15 +126,14 @@ class Session:
         cls, profile: Profile, config: UploadConfig | None, reload: Callable[[], Profile] | None
     ) -> "Session":
         config = config or UploadConfig.load(profile)
-        limits = config.limits(profile.endpoint_url)
-        config = _affordable(config, limits)
+        provider = config.provider_at(profile.endpoint_url)
+        config = _affordable(config, provider.tuning)
         return cls(
             config,
-            limits,
+            provider.tuning,
             lambda stack: stack.enter_async_context(open_store(profile, config, reload=reload)),
-            Location(profile.endpoint_url, profile.region, profile.bucket),
+            Location(profile.endpoint_url, profile.region, profile.bucket, provider.name),
             profile.warnings,
-            runpod=profile.is_runpod,
             journal=_journal(config),
         )
 
@@ -147,8 +148,8 @@ class Session:
             if self._store is None:
                 store = self._store = await self._open_store(self._stack)
                 # An AWS profile's endpoint is known only now.
-                self.location = Location(store.endpoint, store.region, store.bucket)
-                self.config = self.config.decided(store.limits)
+                self.location = _location(store)
+                self.config = self.config.decided(store.provider)
                 self._stack.push_async_callback(self.reader.close)
         return self._store
 

@@ -93,7 +93,7 @@ async def test_nothing_new_starts_after_a_cancellation(tmp_path: Path) -> None:
             await asyncio.wait([task])
         assert task.cancelled()
         # What had its token already may be counted; the other files may not.
-        assert len(store.calls) <= at_cancel + TINY.requests
+        assert len(store.calls) <= at_cancel + TINY.tuning.requests
 
 
 async def test_a_second_cancellation_does_not_break_the_abort(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ async def test_one_calls_cancellation_does_not_touch_the_others(tmp_path: Path) 
             stuck.set()
             await asyncio.Event().wait()
 
-    store = HookedStore(MemoryStore(limits=TINY), hook)
+    store = HookedStore(MemoryStore(provider=TINY), hook)
     async with Uploader(store=store, config=_NOW) as uploader:
         task = asyncio.create_task(uploader.upload_file(tmp_path / "stuck", "stuck"))
         with anyio.fail_after(10):

@@ -11,10 +11,10 @@ import pytest
 
 from s3_uploader import UploadConfig, Uploader
 from s3_uploader.events import BytesSent, Event, FileStarted, FileUploaded, ScanFinished
-from s3_uploader.plan import StoreLimits
-from s3_uploader.sizes import MIB
+from s3_uploader.providers import GENERIC
+from s3_uploader.sizes import GIB, MIB
 from s3_uploader.testing import MemoryStore
-from s3_uploader.testing.hooked import TINY, HookedStore, Moment, fail_with
+from s3_uploader.testing.hooked import TINY, HookedStore, Moment, fail_with, tiny
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
@@ -37,10 +37,8 @@ async def test_a_file_of_any_size_arrives_whole(tmp_path: Path, size: int) -> No
 async def test_parts_grow_where_the_store_takes_few(tmp_path: Path) -> None:
     """aioboto3 sends parts of one size and fails at the end, past the store's part limit."""
     content = make_tree(tmp_path, {"f": 25_000})
-    limits = StoreLimits(
-        min_part=1, max_part=10**7, max_parts=4, part_size=1_000, multipart_threshold=1_000
-    )
-    store = HookedStore(MemoryStore(limits=limits))
+    provider = tiny(max_part=10**7, max_parts=4, max_put=5 * GIB, multipart_threshold=1_000)
+    store = HookedStore(MemoryStore(provider=provider))
     async with Uploader(store=store, config=_NOW) as uploader:
         outcome = await uploader.upload_file(tmp_path / "f", "k")
     assert outcome.ok
@@ -67,7 +65,7 @@ async def test_a_part_that_fails_for_good_ends_the_file_at_once(tmp_path: Path) 
     assert outcome.error == "store.rejected"
     assert store.memory.uploads == {}
     assert store.memory.objects == {}
-    assert store.count("UploadPart") <= TINY.requests
+    assert store.count("UploadPart") <= TINY.tuning.requests
 
 
 async def test_an_abort_that_fails_is_tried_again_and_never_hides_the_cause(
@@ -153,8 +151,8 @@ async def _upload_while(
             done = True
             act(tmp_path / "f")
 
-    limits = TINY if size < MIB else StoreLimits()
-    store = HookedStore(MemoryStore(limits=limits), hook)
+    provider = TINY if size < MIB else GENERIC
+    store = HookedStore(MemoryStore(provider=provider), hook)
     async with Uploader(store=store, config=_NOW) as uploader:
         with anyio.fail_after(20):
             outcome = await uploader.upload_file(tmp_path / "f", "k")
@@ -244,7 +242,7 @@ async def test_a_fatal_error_stops_the_rest_of_the_directory(tmp_path: Path) -> 
     async with Uploader(store=store, config=_NOW) as uploader:
         report = await uploader.upload_directory(tmp_path)
     assert (report.total, report.success, report.failed) == (100, 0, 100)
-    assert store.count("PutObject") <= TINY.requests
+    assert store.count("PutObject") <= TINY.tuning.requests
     codes = {outcome.error for outcome in report.failures}
     assert codes == {"store.signature", "upload.stopped"}
 

@@ -393,7 +393,7 @@ class Watcher:
 async def upload_twice(journal: str, folder: Path) -> Watcher:
     """Upload a file in parts and a directory with one Uploader; check the objects."""
     files = make_tree(folder, {"parts": 4_500, "more": 5_500, "small": 10})
-    store = MemoryStore(limits=TINY)
+    store = MemoryStore(provider=TINY)
     watcher = Watcher()
     config = UploadConfig(journal=journal)
     async with Uploader(store=store, config=config) as uploader:
@@ -490,7 +490,7 @@ async def test_a_store_that_is_given_has_no_journal_unless_named(
     tmp_path: Path, home: Path
 ) -> None:
     make_tree(tmp_path, {"f": 4_500})
-    async with Uploader(store=MemoryStore(limits=TINY), config=UploadConfig()) as uploader:
+    async with Uploader(store=MemoryStore(provider=TINY), config=UploadConfig()) as uploader:
         assert (await uploader.upload_file(tmp_path / "f")).ok
     assert below(home) == []
 
@@ -520,7 +520,7 @@ def test_python_without_sqlite_uploads_all_the_same(tmp_path: Path, path: Path) 
         "from s3_uploader.testing import MemoryStore\n"
         "async def main():\n"
         "    config = UploadConfig(journal=sys.argv[2])\n"
-        "    async with Uploader(store=MemoryStore(limits=TINY), config=config) as uploader:\n"
+        "    async with Uploader(store=MemoryStore(provider=TINY), config=config) as uploader:\n"
         "        print((await uploader.upload_file(sys.argv[1])).ok)\n"
         "asyncio.run(main())\n"
     )

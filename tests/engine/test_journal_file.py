@@ -146,7 +146,7 @@ async def test_what_is_no_journal_is_refused_once_and_untouched(
         if isinstance(event, Warned):
             warned.append(event)
 
-    store = MemoryStore(limits=TINY)
+    store = MemoryStore(provider=TINY)
     async with Uploader(store=store, config=UploadConfig(journal=str(path))) as uploader:
         for prefix in ("one", "two"):
             report = await uploader.upload_directory(tmp_path / "files", prefix, consumers=[watch])

@@ -51,7 +51,7 @@ class Liar(MemoryStore):
 
 async def test_our_token_does_not_overrule_an_etag_that_contradicts(tmp_path: Path) -> None:
     make_tree(tmp_path, {"f": 4_500})
-    async with Uploader(store=Liar(limits=TINY), config=_SOON) as uploader:
+    async with Uploader(store=Liar(provider=TINY), config=_SOON) as uploader:
         outcome = await uploader.upload_file(tmp_path / "f", "k")
     assert outcome.status == "failed"
     assert outcome.error.startswith("integrity.")
@@ -60,7 +60,7 @@ async def test_our_token_does_not_overrule_an_etag_that_contradicts(tmp_path: Pa
 async def test_nor_does_it_for_the_process_that_goes_on(tmp_path: Path) -> None:
     make_tree(tmp_path, {"f": 4_500})
     config = replace(_SOON, journal=str(tmp_path / "journal.db"))
-    store = HookedStore(Liar(limits=TINY))
+    store = HookedStore(Liar(provider=TINY))
 
     async def deaf(moment: Moment) -> None:
         if moment.operation in {"CompleteMultipartUpload", "HeadObject"} and moment.when == "after":
@@ -92,7 +92,7 @@ class Nameless(MemoryStore):
 
 async def test_an_upload_without_an_id_is_none(tmp_path: Path) -> None:
     make_tree(tmp_path, {"f": 4_500})
-    async with Uploader(store=Nameless(limits=TINY), config=_SOON) as uploader:
+    async with Uploader(store=Nameless(provider=TINY), config=_SOON) as uploader:
         outcome = await uploader.upload_file(tmp_path / "f", "k")
     assert (outcome.status, outcome.error) == ("failed", "store.not_s3")
 

@@ -83,7 +83,7 @@ async def sent(
     source: Source, hook: Hook = nothing, journal: Journal | None = None, **settings: object
 ) -> tuple[HookedStore, list[Event]]:
     """Upload a source to a store in memory, which takes at most 10,000 bytes a request."""
-    store = HookedStore(MemoryStore(limits=TINY), hook)
+    store = HookedStore(MemoryStore(provider=TINY), hook)
     events: list[Event] = []
     config = UploadConfig(backoff_base=0, **settings)  # type: ignore[arg-type]
     await source.open()
@@ -113,7 +113,7 @@ async def test_every_source_is_uploaded_and_proven(make: Make, size: int, integr
     (done,) = [event for event in events if isinstance(event, FileUploaded)]
     proof = {"auto": "etag-md5", "md5": "etag-md5", "crc64nvme": "crc64nvme", "off": "none"}
     assert (done.size, done.verified_by) == (size, proof[integrity])
-    assert done.parts == (1 if size <= TINY.multipart_threshold else 5)
+    assert done.parts == (1 if size <= TINY.tuning.multipart_threshold else 5)
 
 
 async def test_bytes_are_not_in_the_journal(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from s3_uploader import SourceError, Uploader
 from s3_uploader.checksums import CRC64NVME, Digests
 from s3_uploader.source import FileRange, SmallFileReader, open_regular, open_source
 from s3_uploader.testing import MemoryStore
-from s3_uploader.testing.hooked import TINY, HookedStore, Moment
+from s3_uploader.testing.hooked import HookedStore, Moment, tiny
 from trees import make_tree
 
 
@@ -236,10 +235,10 @@ async def test_swapped_after_the_walk_the_file_fails_and_the_others_do_not(
 
 def _roomy() -> MemoryStore:
     """A store whose limits tell the three kinds of upload apart."""
-    limits = replace(
-        TINY, multipart_threshold=500_000, part_size=200_000, max_part=300_000, max_put=500_000
+    provider = tiny(
+        multipart_threshold=500_000, part_size=200_000, max_part=300_000, max_put=500_000
     )
-    return MemoryStore(limits=limits)
+    return MemoryStore(provider=provider)
 
 
 @pytest.mark.anyio

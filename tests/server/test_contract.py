@@ -369,7 +369,9 @@ def test_the_log_prints_where_the_terminal_knows_no_chinese(
 # ---------------------------------------------------------------------- the log, folded by itself
 
 
-def _started(kind: CallKind, *, runpod: bool = False, target: str = "workspace/models/m") -> Event:
+def _started(
+    kind: CallKind, *, provider: str = "generic", target: str = "workspace/models/m"
+) -> Event:
     return CallStarted(
         call=1,
         at=0.0,
@@ -379,7 +381,7 @@ def _started(kind: CallKind, *, runpod: bool = False, target: str = "workspace/m
         endpoint="https://s3api-us-ca-2.runpod.io/",
         region="us-ca-2",
         bucket="vol",
-        runpod=runpod,
+        provider=provider,
     )
 
 
@@ -517,13 +519,13 @@ def test_on_runpod_the_log_says_where_a_pod_sees_the_files(kind: CallKind) -> No
     key = "workspace/models/m"
     file = FileStarted(call=1, at=0.0, file=0, name="m", key=key, size=1)
     scan = ScanFinished(call=1, at=0.0, files=1, size=1)
-    text = "\n".join(_fold(_started(kind, runpod=True), scan, file))
+    text = "\n".join(_fold(_started(kind, provider="runpod"), scan, file))
     assert f"/workspace/{key}" in text
     assert 'models_subdir="/models"' in text
     assert "/workspace/models" in text
     elsewhere = "\n".join(_fold(_started(kind), scan, file))
     assert "Pod" not in elsewhere
-    better = "\n".join(_fold(_started(kind, runpod=True, target="models/m"), scan))
+    better = "\n".join(_fold(_started(kind, provider="runpod", target="models/m"), scan))
     assert "models_subdir=" not in better
 
 

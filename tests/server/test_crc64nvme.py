@@ -19,7 +19,7 @@ from s3_uploader import ConfigError, SourceError, StoreError, UploadConfig, Uplo
 from s3_uploader.checksums import CRC64NVME, Checksum, Digests
 from s3_uploader.consumers import FileOutcome
 from s3_uploader.events import Event, RequestRetried
-from s3_uploader.plan import limits_for
+from s3_uploader.providers import Capabilities
 from s3_uploader.sizes import MIB
 from s3_uploader.source import FileRange, open_source
 from s3_uploader.store import BytesBody, CompletedPart, PutOptions
@@ -241,7 +241,7 @@ async def test_a_store_that_knows_no_checksum_is_a_failure_that_says_what_to_set
 
 async def test_parts_damaged_at_the_store_are_not_published(tmp_path: Path) -> None:
     path, _ = _file(tmp_path, 3_000)
-    memory = MemoryStore(limits=TINY)
+    memory = MemoryStore(provider=TINY)
 
     async def damage(moment: Moment) -> None:
         if (moment.when, moment.operation) == ("before", "CompleteMultipartUpload"):
@@ -388,19 +388,13 @@ async def test_auto_takes_the_checksum_where_the_store_is_known_to_verify_it(
 ) -> None:
     path, data = _file(tmp_path, size)
     store = HookedStore()
-    store.limits = replace(TINY, crc64nvme=True)
+    store.provider = replace(TINY, capabilities=Capabilities(crc64nvme=True))
     for verified in ("crc64nvme", "etag-md5"):
         async with Uploader(store=store, config=UploadConfig()) as uploader:
             outcome = await uploader.upload_file(path, "k")
         assert (outcome.verified_by, store.memory.objects["k"]) == (verified, data)
         # The second time it is not installed.
         monkeypatch.setitem(sys.modules, "awscrt", None)
-
-
-def test_amazon_s3_is_known_to_verify_it() -> None:
-    assert limits_for("https://s3.eu-west-1.amazonaws.com").crc64nvme
-    assert not limits_for("https://amazonaws.com.example.org").crc64nvme
-    assert not limits_for("https://s3api-us-ca-2.runpod.io").crc64nvme
 
 
 def test_the_setting_without_its_library_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ from s3_uploader.testing import (
     MemoryStore,
     StartFaultProxy,
 )
-from s3_uploader.testing.hooked import TINY, Hook, HookedStore, Moment, fail_with, nothing
+from s3_uploader.testing.hooked import TINY, Hook, HookedStore, Moment, fail_with, nothing, tiny
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
@@ -366,7 +366,7 @@ async def test_an_upload_in_parts_the_store_no_longer_takes_is_not_gone_on_with(
     scene: Scene,
 ) -> None:
     await scene.interrupt()
-    scene.store.limits = replace(TINY, max_part=900, part_size=900)
+    scene.store.provider = tiny(max_part=900, part_size=900)
     scene.check(await scene.upload())
     assert scene.store.count("AbortMultipartUpload") == 1
     assert scene.reused() == []
@@ -374,7 +374,7 @@ async def test_an_upload_in_parts_the_store_no_longer_takes_is_not_gone_on_with(
 
 async def test_a_part_size_that_was_set_since_does_not_matter(scene: Scene) -> None:
     await scene.interrupt()
-    scene.store.limits = replace(TINY, part_size=700)
+    scene.store.provider = tiny(part_size=700)
     outcome = await scene.upload()
     scene.check(outcome)
     assert outcome.parts == 5
@@ -478,7 +478,7 @@ async def test_of_opaque_etags_the_journals_own_md5_tells(
     tmp_path: Path, integrity: str, *, resumes: bool
 ) -> None:
     """Without one, as integrity="off" leaves it, nothing tells: the part is sent again."""
-    scene = Scene(tmp_path, HookedStore(Opaque(limits=TINY)), integrity=integrity)
+    scene = Scene(tmp_path, HookedStore(Opaque(provider=TINY)), integrity=integrity)
     await scene.interrupt()
     outcome = await scene.upload()
     scene.check(outcome)
@@ -487,7 +487,7 @@ async def test_of_opaque_etags_the_journals_own_md5_tells(
 
 
 async def test_an_opaque_part_that_another_has_replaced_is_sent_again(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, HookedStore(Opaque(limits=TINY)))
+    scene = Scene(tmp_path, HookedStore(Opaque(provider=TINY)))
     await scene.interrupt()
     (upload,) = scene.store.memory.uploads.values()
     upload.parts[1] = bytes(1_000)
@@ -496,7 +496,7 @@ async def test_an_opaque_part_that_another_has_replaced_is_sent_again(tmp_path: 
 
 
 async def test_an_opaque_part_of_which_the_file_has_changed_is_sent_again(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, HookedStore(Opaque(limits=TINY)))
+    scene = Scene(tmp_path, HookedStore(Opaque(provider=TINY)))
     await scene.interrupt()
     status = scene.path.stat()
     with scene.path.open("r+b") as file:
@@ -837,10 +837,10 @@ def test_two_processes_upload_the_same_key(
 @pytest.mark.parametrize(
     ("store", "part_size", "skipped"),
     [
-        (MemoryStore(limits=TINY), 1_000, True),
-        (Opaque(limits=TINY), 1_000, False),
+        (MemoryStore(provider=TINY), 1_000, True),
+        (Opaque(provider=TINY), 1_000, False),
         # The size of its parts, which nothing notes, is another one now.
-        (MemoryStore(limits=TINY), 700, False),
+        (MemoryStore(provider=TINY), 700, False),
     ],
     ids=["md5", "opaque", "other parts"],
 )
@@ -851,7 +851,7 @@ async def test_committed_file_with_other_numbers_is_skipped_if_its_etag_proves_i
     root = tmp_path / "root"
     made = make_tree(root, {"parts": _SIZE, "put": 1_900, "refused": 4_000})
     hooked = HookedStore(store, fail_with(403, "X", operation="UploadPart", key="refused"))
-    hooked.limits = replace(TINY, multipart_threshold=1_950, part_size=part_size)
+    hooked.provider = tiny(multipart_threshold=1_950, part_size=part_size)
     config = UploadConfig(journal=str(tmp_path / "journal.db"), max_attempts=1)
     async with Uploader(store=hooked, config=config) as uploader:
         report = await uploader.upload_directory(root)
@@ -859,7 +859,7 @@ async def test_committed_file_with_other_numbers_is_skipped_if_its_etag_proves_i
         hooked.hook = nothing
         hooked.calls.clear()
         _replaced(root / "parts")
-        hooked.limits = replace(hooked.limits, part_size=1_000)
+        hooked.provider = tiny(multipart_threshold=1_950, part_size=1_000)
         report = await uploader.upload_directory(root)
     report.raise_for_failures()
     assert store.objects == made

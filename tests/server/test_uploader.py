@@ -176,7 +176,7 @@ async def test_two_uploaders_do_not_share_their_limits(tmp_path: Path) -> None:
         await asyncio.Event().wait()
 
     config = UploadConfig(max_requests=1)
-    stuck = HookedStore(MemoryStore(limits=TINY), hook)
+    stuck = HookedStore(MemoryStore(provider=TINY), hook)
     async with Uploader(store=stuck, config=config) as one, Uploader(store=MemoryStore()) as two:
         task = asyncio.create_task(one.upload_file(tmp_path / "f"))
         with anyio.fail_after(10):

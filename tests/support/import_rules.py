@@ -28,11 +28,11 @@ ORDER = (
     "allowance",
     "signals",
     # Pure values: what to send, where to, how.
-    "plan",
     "providers.*",
+    "plan",
     "checksums.*",
     "ini",
-    "profile",
+    "profile.*",
     "config",
     # What a store is; then what a local file is; then the ways to a store.
     "store.options",
@@ -78,9 +78,9 @@ ORDER = (
 """Every room; a module imports from its own and from those before it."""
 
 _LEAVES = ("messages.*", "errors", "sizes", "events")
-_VALUES = ("keys", "plan", "providers.*", "checksums.*", "profile", "config")
+_VALUES = ("keys", "plan", "providers.*", "checksums.*", "profile.*", "config")
 ONLY = {
-    "consumers.*": (*_LEAVES, "consumers.*"),
+    "consumers.*": (*_LEAVES, "providers.*", "consumers.*"),
     "testing.*": (*_LEAVES, *_VALUES, "store*", "source.*", "testing.*"),
 }
 """Rooms beside the road, which the order alone would let import too much."""

@@ -60,7 +60,7 @@ def test_a_web_server_s_404_to_a_write_names_the_endpoint(operation: str) -> Non
 
 @pytest.mark.parametrize("s3_code", ["SignatureDoesNotMatch", "InvalidAccessKeyId", ""])
 def test_a_rest_key_is_named_as_the_cause_of_any_403(s3_code: str) -> None:
-    request = Request("PutObject", "k", "b", "http://e", 1, rest_key=True)
+    request = Request("PutObject", "k", "b", "http://e", 1, foreign_secret=True)
     error = error_from_response(request, 403, s3_code, "")
     assert error.code == "store.rest_key"
     assert "rpa_" in str(error)

@@ -131,7 +131,6 @@ _MAX_FILE = 320
 _MAX_FUNCTION = 45
 _TOO_LONG = {
     "messages.en",
-    "profile.load_profile",
 }
 """What is longer and waits to be taken apart; nothing is added here."""
 

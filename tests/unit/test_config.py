@@ -1,17 +1,20 @@
 """UploadConfig: where each field can come from, and what a bad value is told."""
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from s3_uploader import ConfigError, Profile, UploadConfig
-from s3_uploader.sizes import GIB, MIB
+from s3_uploader.providers import GENERIC, RUNPOD, Tuning
+from s3_uploader.sizes import GIB, MIB, TIB
 
 _RUNPOD_URL = "https://s3api-us-ca-2.runpod.io/"
 
 _GOOD: dict[str, tuple[str, Any]] = {
+    "provider": ("minio", "minio"),
     "max_requests": ("7", 7),
     "part_size": ("64MiB", 64 * MIB),
     "multipart_threshold": ("0", 0),
@@ -34,6 +37,7 @@ _GOOD: dict[str, tuple[str, Any]] = {
     "lang": ("en", "en"),
 }
 _BAD = {
+    "provider": ["s3", "RunPod", "127.0.0.1"],
     "max_requests": ["0", "-1", "four", "1.5"],
     "part_size": ["0", "big", "8 XB", "-1MiB", "nan", "inf"],
     "multipart_threshold": ["-1", "x"],
@@ -180,39 +184,75 @@ def test_the_config_is_frozen() -> None:
         UploadConfig().max_attempts = 2  # type: ignore[misc]
 
 
-# ---------------------------------------------------------------------------------------- limits
+# -------------------------------------------------------------------------------------- provider
 
 
-def test_without_settings_the_stores_own_limits_hold() -> None:
-    limits = UploadConfig().limits(_RUNPOD_URL)
-    assert (limits.requests, limits.max_requests) == (4, 8)
-    assert limits.part_size == limits.multipart_threshold == 64 * MIB
-    assert UploadConfig().limits("http://127.0.0.1:1").requests == 16
+_ELSEWHERE = "http://127.0.0.1:1"
 
 
-def test_settings_replace_the_stores_limits() -> None:
+def test_without_settings_the_providers_own_values_hold() -> None:
+    assert UploadConfig().provider_at(_RUNPOD_URL) == RUNPOD
+    assert UploadConfig().provider_at(_ELSEWHERE) == GENERIC
+
+
+def test_settings_replace_the_providers_values() -> None:
     config = UploadConfig(
         max_requests=2, part_size=6 * MIB, multipart_threshold=7 * MIB, max_parts=9
     )
-    limits = config.limits("http://127.0.0.1:1")
-    assert (limits.requests, limits.max_requests, limits.max_parts) == (2, 2, 9)
-    assert (limits.part_size, limits.multipart_threshold) == (6 * MIB, 7 * MIB)
+    provider = config.provider_at(_ELSEWHERE)
+    assert provider.limits == replace(GENERIC.limits, max_parts=9)
+    assert provider.tuning == Tuning(
+        requests=2, max_requests=2, part_size=6 * MIB, multipart_threshold=7 * MIB
+    )
 
 
 def test_a_part_size_above_the_threshold_raises_the_threshold() -> None:
-    limits = UploadConfig(part_size=32 * MIB).limits("http://127.0.0.1:1")
-    assert limits.multipart_threshold == 32 * MIB
+    tuning = UploadConfig(part_size=32 * MIB).provider_at(_ELSEWHERE).tuning
+    assert tuning.multipart_threshold == 32 * MIB
 
 
 def test_a_threshold_above_the_largest_put_is_cut_to_it() -> None:
-    limits = UploadConfig(multipart_threshold=GIB).limits(_RUNPOD_URL)
-    assert limits.multipart_threshold == 95 * MIB
+    tuning = UploadConfig(multipart_threshold=GIB).provider_at(_RUNPOD_URL).tuning
+    assert tuning.multipart_threshold == 95 * MIB
 
 
 def test_max_part_size_bounds_single_puts_and_parts() -> None:
-    limits = UploadConfig(max_part_size=6 * MIB).limits("http://127.0.0.1:1")
-    assert (limits.max_part, limits.max_put) == (6 * MIB, 6 * MIB)
-    assert (limits.part_size, limits.multipart_threshold) == (6 * MIB, 6 * MIB)
+    provider = UploadConfig(max_part_size=6 * MIB).provider_at(_ELSEWHERE)
+    assert (provider.limits.max_part, provider.limits.max_put) == (6 * MIB, 6 * MIB)
+    assert provider.tuning.part_size == provider.tuning.multipart_threshold == 6 * MIB
+
+
+def test_a_provider_that_is_named_beats_the_host() -> None:
+    assert UploadConfig(provider="runpod").provider_at(_ELSEWHERE) == RUNPOD
+    assert UploadConfig(provider="generic").provider_at(_RUNPOD_URL) == GENERIC
+    named = UploadConfig(provider="scaleway", max_requests=3).provider_at(_ELSEWHERE)
+    assert (named.limits.max_parts, named.tuning.max_requests) == (1_000, 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "limit"),
+    [
+        ({}, 5 * TIB),
+        ({"max_parts": 5_000}, 5 * TIB),
+        ({"max_part_size": GIB}, 5 * TIB),
+        ({"max_parts": 100}, 500 * GIB),
+        ({"max_parts": 20_000}, 20_000 * 5 * GIB),
+        ({"max_part_size": 6 * GIB}, 10_000 * 6 * GIB),
+    ],
+)
+def test_raising_what_parts_may_be_raises_the_largest_object(
+    settings: dict[str, Any], limit: int
+) -> None:
+    """The message of a file that is too large says to raise them, and that has to help."""
+    config = UploadConfig(provider="gcs", **settings)
+    assert config.provider_at(_ELSEWHERE).limits.max_object == limit
+
+
+@pytest.mark.parametrize("url", ["https://s3.eu-west-1.amazonaws.com", _RUNPOD_URL, _ELSEWHERE])
+def test_auto_is_the_checksum_where_the_provider_verifies_it(url: str) -> None:
+    config = UploadConfig()
+    decided = config.decided(config.provider_at(url)).integrity
+    assert decided == ("crc64nvme" if "amazonaws" in url else "auto")
 
 
 @pytest.mark.parametrize(
@@ -226,4 +266,4 @@ def test_a_part_size_the_store_does_not_take_names_the_store_and_its_range(
     config: UploadConfig, url: str, store: str
 ) -> None:
     with pytest.raises(ConfigError, match=f"part_size.*{store} takes"):
-        config.limits(url)
+        config.provider_at(url)

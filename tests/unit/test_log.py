@@ -34,7 +34,7 @@ def _started(kind: CallKind) -> CallStarted:
         endpoint="http://h",
         region="r",
         bucket="b",
-        runpod=False,
+        provider="generic",
     )
 
 

@@ -30,7 +30,7 @@ _STARTED = CallStarted(
     endpoint="http://h",
     region="r",
     bucket="b",
-    runpod=False,
+    provider="generic",
 )
 
 

@@ -5,19 +5,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3_uploader import InvalidKeyError, SourceError
-from s3_uploader.keys import MAX_KEY_BYTES, check_key, directory_prefix, file_key, join_key
-from s3_uploader.plan import GENERIC, RUNPOD, SCALEWAY, StoreLimits, limits_for, plan_parts
+from s3_uploader.keys import (
+    MAX_KEY_BYTES,
+    KeyRules,
+    check_key,
+    directory_prefix,
+    file_key,
+    join_key,
+)
+from s3_uploader.plan import plan_parts
+from s3_uploader.providers import Limits
 from s3_uploader.sizes import GIB, MIB
 
 limits_strategy = st.builds(
-    StoreLimits,
+    Limits,
     max_part=st.integers(1, 6 * GIB),
     max_parts=st.integers(1, 12_000),
+    object_limit=st.none() | st.integers(1, 70_000 * GIB),
 )
 
 
 @st.composite
-def planned(draw: st.DrawFn) -> tuple[int, int, StoreLimits]:
+def planned(draw: st.DrawFn) -> tuple[int, int, Limits]:
     limits = draw(limits_strategy)
     part_size = draw(st.integers(1, limits.max_part))
     # Near the corners, and anywhere between.
@@ -33,7 +42,7 @@ def planned(draw: st.DrawFn) -> tuple[int, int, StoreLimits]:
 
 
 @given(planned())
-def test_parts_keep_to_the_limits_and_cover_the_size(case: tuple[int, int, StoreLimits]) -> None:
+def test_parts_keep_to_the_limits_and_cover_the_size(case: tuple[int, int, Limits]) -> None:
     size, part_size, limits = case
     plan = plan_parts(size, part_size, limits)
     assert 1 <= plan.count <= limits.max_parts
@@ -46,7 +55,7 @@ def test_parts_keep_to_the_limits_and_cover_the_size(case: tuple[int, int, Store
 def test_parts_are_equal_contiguous_and_only_the_last_is_shorter(
     size: int, part_size: int, max_parts: int
 ) -> None:
-    plan = plan_parts(size, part_size, StoreLimits(max_part=10**9, max_parts=max_parts))
+    plan = plan_parts(size, part_size, Limits(max_part=10**9, max_parts=max_parts))
     parts = list(plan)
     assert len(parts) == plan.count
     assert [part.number for part in parts] == list(range(1, plan.count + 1))
@@ -61,7 +70,7 @@ def test_parts_are_equal_contiguous_and_only_the_last_is_shorter(
 
 @given(planned())
 def test_the_part_size_grows_only_if_the_part_count_demands_it(
-    case: tuple[int, int, StoreLimits],
+    case: tuple[int, int, Limits],
 ) -> None:
     size, part_size, limits = case
     plan = plan_parts(size, part_size, limits)
@@ -73,7 +82,7 @@ def test_the_part_size_grows_only_if_the_part_count_demands_it(
 
 @given(limits_strategy, st.integers(1, 10**6))
 def test_a_file_over_the_store_limit_is_refused_with_both_numbers(
-    limits: StoreLimits, over: int
+    limits: Limits, over: int
 ) -> None:
     with pytest.raises(SourceError) as caught:
         plan_parts(limits.max_object + over, 1, limits)
@@ -84,23 +93,9 @@ def test_a_file_over_the_store_limit_is_refused_with_both_numbers(
 
 def test_a_file_aioboto3_fails_on_gets_at_most_ten_thousand_parts() -> None:
     """aioboto3 keeps 8 MiB parts, and fails at the end of any file over 78 GiB."""
-    plan = plan_parts(79 * GIB, 8 * MIB, GENERIC)
+    plan = plan_parts(79 * GIB, 8 * MIB, Limits())
     assert plan.count <= 10_000
     assert plan.part_size == 9 * MIB
-
-
-@pytest.mark.parametrize(
-    ("url", "limits"),
-    [
-        ("https://s3api-us-ca-2.runpod.io/", RUNPOD),
-        ("https://s3.fr-par.scw.cloud", SCALEWAY),
-        ("https://runpod.io.example.org/", GENERIC),
-        ("http://127.0.0.1:9000", GENERIC),
-        ("", GENERIC),
-    ],
-)
-def test_the_store_is_told_by_its_host_name(url: str, limits: StoreLimits) -> None:
-    assert limits_for(url) is limits
 
 
 # ------------------------------------------------------------------------------------------ keys
@@ -172,6 +167,17 @@ def test_each_bad_key_has_its_own_code(key: str, code: str) -> None:
 def test_the_longest_key_is_measured_in_bytes() -> None:
     assert check_key("é" * 512)
     assert check_key("a" * 1024)
+
+
+def test_a_store_may_limit_the_names_between_slashes() -> None:
+    rules = KeyRules(max_segment_bytes=4)
+    for key in ("abcd", "éé/éé/a", "a/b/c/d/e"):
+        assert check_key(key, rules) == key
+    for key in ("abcde", "a/ééé", "abcde/a"):
+        assert check_key(key) == key
+        with pytest.raises(InvalidKeyError, match="4") as caught:
+            check_key(key, rules)
+        assert caught.value.code == "key.long_segment"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from s3_uploader import ConfigError, Profile, load_profile
+from s3_uploader.providers import RUNPOD, provider_at
 from s3_uploader.testing import LocalS3Server
 
 _SECRET = "rps_5ecr%t%(value)s/+="
@@ -46,7 +47,7 @@ def test_the_file_gives_a_runpod_profile(home: Path) -> None:
     assert profile.endpoint_url == "https://s3api-us-ca-2.runpod.io/"
     assert (profile.region, profile.bucket) == ("us-ca-2", "vol1")
     assert (profile.access_key, profile.secret_key) == ("user_1", _SECRET)
-    assert profile.is_runpod
+    assert provider_at(profile.endpoint_url) is RUNPOD
     assert profile.warnings == ()
 
 
@@ -92,7 +93,6 @@ def test_an_endpoint_replaces_the_datacenter(home: Path) -> None:
     _write(home, values | {"endpoint_url": "http://127.0.0.1:9000", "region": "here"})
     profile = load_profile()
     assert (profile.endpoint_url, profile.region) == ("http://127.0.0.1:9000", "here")
-    assert not profile.is_runpod
     replaced = load_profile(environ={"RUNPOD_S3_ENDPOINT_URL": "https://other/"})
     assert replaced.endpoint_url == "https://other/"
 
@@ -283,7 +283,7 @@ def test_an_aws_profile_may_stand_in_the_config_file_of_awss_variables(tmp_path:
 
 def test_an_aws_profile_needs_a_bucket_from_the_environment(home: Path) -> None:
     _write_aws(home, "corporate")
-    with pytest.raises(ConfigError, match="RUNPOD_VOLUME_ID") as caught:
+    with pytest.raises(ConfigError, match="S3_UPLOADER_BUCKET") as caught:
         load_profile("corporate")
     assert caught.value.code == "config.aws_no_bucket"
 

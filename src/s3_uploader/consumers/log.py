@@ -25,11 +25,11 @@ from s3_uploader.events import (
     Warned,
 )
 from s3_uploader.messages import Language, text
+from s3_uploader.providers import provider_named
 
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 _STEP = 1024
 _QUARTERS = 4
-_POD_ROOT = "/workspace"
 _FAILURES: Mapping[CallKind, str] = {
     "verify_file": "log.failed_verify",
     "verify_directory": "log.failed_verify",
@@ -262,14 +262,17 @@ class LogConsumer:
         self._say(code, endpoint=started.endpoint, region=started.region, bucket=started.bucket)
 
     def _pod_path(self, started: CallStarted, key: str) -> None:
-        """Say where a pod sees the key: RunPod mounts the volume's root as /workspace."""
-        if not started.runpod:
+        """Say where a pod sees the key, and how to avoid a folder of the mount's own name."""
+        provider = provider_named(started.provider)
+        path = provider.where_seen(key)
+        if not path:
             return
-        self._say("log.pod_path", path=f"{_POD_ROOT}/{key}")
-        inner = key.removeprefix("workspace/")
-        if inner != key:
-            subdir = "/" + inner.split("/")[0]
-            self._say("log.pod_hint", subdir=subdir, better=f"{_POD_ROOT}{subdir}")
+        self._say("log.pod_path", path=path)
+        if f"/{key}".startswith(f"{provider.mount}/"):
+            folder = f"/{key}".removeprefix(f"{provider.mount}/").split("/")[0]
+            where = {"store": provider.title, "mount": provider.mount}
+            better = provider.where_seen(folder)
+            self._say("log.pod_hint", subdir=f"/{folder}", better=better, **where)
         self._write("")
 
     def _retried(self, event: RequestRetried) -> None:

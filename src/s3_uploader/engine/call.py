@@ -14,7 +14,7 @@ from s3_uploader.engine.journal.history import DirectoryRun
 from s3_uploader.engine.pacing.limiter import Limiter
 from s3_uploader.errors import IntegrityError, Param, StoreError
 from s3_uploader.events import Event, Warned
-from s3_uploader.plan import StoreLimits
+from s3_uploader.providers import Limits, Tuning
 from s3_uploader.shortage import shortage_of
 from s3_uploader.source import SmallFileReader
 from s3_uploader.store import Body, ObjectStore
@@ -58,16 +58,23 @@ class StoreState:
         self._etags_differ |= etag != self.named_etag
         return self._etags_differ
 
-    def limits(self, known: StoreLimits) -> StoreLimits:
+    def limits(self, known: Limits) -> Limits:
         """Return the limits with what was learned since."""
+        largest = self.max_body
+        if largest is None:
+            return known
+        return replace(
+            known, max_part=min(known.max_part, largest), max_put=min(known.max_put, largest)
+        )
+
+    def tuning(self, known: Tuning) -> Tuning:
+        """Return the tuning with what was learned since."""
         largest = self.max_body
         if largest is None:
             return known
         return replace(
             known,
             part_size=min(known.part_size, largest),
-            max_part=min(known.max_part, largest),
-            max_put=min(known.max_put, largest),
             multipart_threshold=min(known.multipart_threshold, largest),
         )
 
@@ -101,9 +108,14 @@ class Call:
         self.digests = self.config.digests
 
     @property
-    def limits(self) -> StoreLimits:
+    def limits(self) -> Limits:
         """What the store takes, as far as is known by now."""
-        return self.store_state.limits(self.store.limits)
+        return self.store_state.limits(self.store.provider.limits)
+
+    @property
+    def tuning(self) -> Tuning:
+        """What suits the store, as far as is known by now."""
+        return self.store_state.tuning(self.store.provider.tuning)
 
     def place(self, key: str) -> Place:
         """Return where the object of this key is."""

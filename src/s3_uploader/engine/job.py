@@ -100,7 +100,7 @@ class FileJob:
         A file has retries for each of its requests, and for all together.
         """
         call = self.call
-        allowed = retries_of(self.size, call.limits.part_size, call.config.max_attempts)
+        allowed = retries_of(self.size, call.tuning.part_size, call.config.max_attempts)
         if self._retried >= allowed:
             return None
         policy = RetryPolicy.of(call.config)

@@ -9,7 +9,7 @@ TEXTS = {
     "log.target": "📍 Target path: {key}\n   Full S3 path: {url}\n",
     "log.pod_path": "💡 In a pod this is {path}",
     "log.pod_hint": (
-        "   RunPod mounts the volume's root as /workspace; "
+        "   {store} mounts the volume's root as {mount}; "
         'models_subdir="{subdir}" puts it under {better}'
     ),
     "log.start_file": "📤 Uploading...",
@@ -135,6 +135,10 @@ TEXTS = {
     "key.too_long": (
         "The object key '{key}' is {length} bytes in UTF-8; S3 allows {limit}. Shorten the path."
     ),
+    "key.long_segment": (
+        "A name in the object key '{key}' is {length} bytes in UTF-8; this store allows {limit} "
+        "between two '/'. Shorten it."
+    ),
     "key.not_utf8": "The name '{key}' is not valid UTF-8, so S3 cannot hold it. Rename the file.",
     # Sizes.
     "plan.too_large": (
@@ -147,7 +151,16 @@ TEXTS = {
         "No S3 configuration: '{path}' does not exist and the environment is incomplete. "
         "Create it with a section [{profile}] holding aws_access_key_id, aws_secret_access_key, "
         "datacenter and volume_id, or set RUNPOD_S3_ACCESS_KEY, RUNPOD_S3_SECRET_KEY, "
-        "RUNPOD_DATACENTER and RUNPOD_VOLUME_ID."
+        "RUNPOD_DATACENTER and RUNPOD_VOLUME_ID. For a store that is not RunPod's, set "
+        "S3_UPLOADER_ACCESS_KEY, S3_UPLOADER_SECRET_KEY, S3_UPLOADER_BUCKET and "
+        "S3_UPLOADER_ENDPOINT_URL."
+    ),
+    "config.incomplete": (
+        "No S3 configuration: '{path}' does not exist and the environment is incomplete. "
+        "Set {variables}, or create the file with a section [{profile}] holding {fields}."
+    ),
+    "config.contradiction": (
+        "{unused} and {used} say different things; {used} is used. Remove what is not meant."
     ),
     "config.unknown_profile": (
         "No profile '{profile}' in '{path}', nor an AWS profile of that name. "
@@ -167,7 +180,7 @@ TEXTS = {
     ),
     "config.unreadable": "'{path}' cannot be read: {reason}.",
     "config.aws_no_bucket": (
-        "The AWS profile '{profile}' names no bucket. Set RUNPOD_VOLUME_ID to the bucket's name."
+        "The AWS profile '{profile}' names no bucket. Set {variable} to the bucket's name."
     ),
     "config.bad_value": "{field} = '{value}' (from {origin}) is not allowed: {allowed}.",
     "config.ca_unreadable": (
@@ -215,8 +228,8 @@ TEXTS = {
     # The store's answers.
     "store.access_denied": (
         "Access to s3://{bucket}/{key} was refused ({status} {s3_code}). Check that this key pair "
-        "may read and write there, that volume and datacenter match, and that no proxy or firewall "
-        "on the way refuses."
+        "may read and write there, that bucket (volume) and region (datacenter) match, and that no "
+        "proxy or firewall on the way refuses."
     ),
     "store.signature": (
         "The store rejected the signature ({status} SignatureDoesNotMatch). Check "
@@ -264,8 +277,8 @@ TEXTS = {
         "try again."
     ),
     "store.no_bucket": (
-        "The store at {endpoint} knows no bucket or volume '{bucket}'. Check the volume id and "
-        "that it is in this datacenter."
+        "The store at {endpoint} knows no bucket or volume '{bucket}'. Check its name (the "
+        "volume id) and that it is in this region (datacenter)."
     ),
     "store.too_large": (
         "A body of {size} bytes was refused as too large ({status} {s3_code}). Set a smaller "
@@ -321,7 +334,7 @@ TEXTS = {
         "No usable AWS credentials, or no region, were found ({detail}). Check the AWS profile, or "
         "give the keys in a profile of your own."
     ),
-    "store.bad_bucket": "'{bucket}' is not a valid bucket name or volume id. Check volume_id.",
+    "store.bad_bucket": "'{bucket}' is not a valid bucket name or volume id. Check bucket (volume_id).",
     "store.unexpected": "{operation} of '{key}' failed unexpectedly: {detail}",
     # What this process lacks.
     "process.descriptors": (

@@ -9,7 +9,7 @@ TEXTS = {
     "log.target": "📍 目标路径: {key}\n   完整 S3 路径: {url}\n",
     "log.pod_path": "💡 Pod 内路径: {path}",
     "log.pod_hint": (
-        '   RunPod 把卷的根目录挂载为 /workspace；models_subdir="{subdir}" 会放在 {better} 下'
+        '   {store} 把卷的根目录挂载为 {mount}；models_subdir="{subdir}" 会放在 {better} 下'
     ),
     "log.start_file": "📤 开始上传...",
     "log.start_directory": "📤 开始上传 {files} 个文件...\n",
@@ -86,6 +86,9 @@ TEXTS = {
     "key.dot_segment": "对象键 '{key}' 含有 '{segment}' 段，不同存储对它的解释不同。请去掉它。",
     "key.nul": "对象键 '{key}' 含有 NUL 字符。请去掉它。",
     "key.too_long": "对象键 '{key}' 的 UTF-8 长度为 {length} 字节，S3 最多允许 {limit}。请缩短路径。",
+    "key.long_segment": (
+        "对象键 '{key}' 中有一段名称的 UTF-8 长度为 {length} 字节，该存储最多允许两个 '/' 之间 {limit} 字节。请缩短它。"
+    ),
     "key.not_utf8": "名称 '{key}' 不是有效的 UTF-8，S3 无法保存。请重命名文件。",
     # 大小
     "plan.too_large": (
@@ -97,6 +100,15 @@ TEXTS = {
         "没有 S3 配置：'{path}' 不存在，环境变量也不完整。请创建该文件，在 [{profile}] 节中写入 "
         "aws_access_key_id、aws_secret_access_key、datacenter 和 volume_id，或设置 "
         "RUNPOD_S3_ACCESS_KEY、RUNPOD_S3_SECRET_KEY、RUNPOD_DATACENTER 和 RUNPOD_VOLUME_ID。"
+        "如果存储不是 RunPod 的，请设置 S3_UPLOADER_ACCESS_KEY、S3_UPLOADER_SECRET_KEY、"
+        "S3_UPLOADER_BUCKET 和 S3_UPLOADER_ENDPOINT_URL。"
+    ),
+    "config.incomplete": (
+        "没有 S3 配置：'{path}' 不存在，环境变量也不完整。"
+        "请设置 {variables}，或创建该文件，在 [{profile}] 节中写入 {fields}。"
+    ),
+    "config.contradiction": (
+        "{unused} 与 {used} 的内容互相矛盾；将使用 {used}。请删除不需要的一方。"
     ),
     "config.unknown_profile": (
         "'{path}' 中没有 profile '{profile}'，也没有同名的 AWS profile。现有的 profile：{known}。"
@@ -113,7 +125,7 @@ TEXTS = {
     ),
     "config.unreadable": "无法读取 '{path}'：{reason}。",
     "config.aws_no_bucket": (
-        "AWS profile '{profile}' 没有指定存储桶。请把 RUNPOD_VOLUME_ID 设为存储桶名称。"
+        "AWS profile '{profile}' 没有指定存储桶。请把 {variable} 设为存储桶名称。"
     ),
     "config.bad_value": "{field} = '{value}'（来自 {origin}）无效：{allowed}。",
     "config.ca_unreadable": (
@@ -154,7 +166,7 @@ TEXTS = {
     ),
     # 存储的回答
     "store.access_denied": (
-        "对 s3://{bucket}/{key} 的访问被拒绝（{status} {s3_code}）。请检查该密钥是否有读写权限，Volume ID 和 datacenter "
+        "对 s3://{bucket}/{key} 的访问被拒绝（{status} {s3_code}）。请检查该密钥是否有读写权限，存储桶（Volume ID）和区域（datacenter）"
         "是否匹配，以及途中是否有代理或防火墙拒绝。"
     ),
     "store.signature": (
@@ -192,7 +204,7 @@ TEXTS = {
     ),
     "store.clock_skew": "存储认为本机时钟不准（RequestTimeTooSkewed）。请校准时钟后重试。",
     "store.expired_token": "存储表示会话令牌已过期（{s3_code}）。请更新凭证后重试。",
-    "store.no_bucket": "{endpoint} 的存储没有存储桶（卷）'{bucket}'。请检查 Volume ID，以及它是否在该 datacenter。",
+    "store.no_bucket": "{endpoint} 的存储没有存储桶（卷）'{bucket}'。请检查存储桶（Volume ID），以及它是否在该区域（datacenter）。",
     "store.too_large": (
         "{size} 字节的请求体被拒绝（过大，{status} {s3_code}）。请设置更小的 part_size（S3_UPLOADER_PART_SIZE）。"
     ),
@@ -225,7 +237,7 @@ TEXTS = {
     "store.timeout": "{endpoint} 在 '{key}' 的 {operation} 过程中没有及时响应（{detail}）。",
     "store.reset": "与 {endpoint} 的连接在 '{key}' 的 {operation} 过程中失败（{detail}）。",
     "store.no_credentials": "找不到可用的 AWS 凭证或区域（{detail}）。请检查 AWS profile，或在自己的 profile 中写入密钥。",
-    "store.bad_bucket": "'{bucket}' 不是有效的存储桶名称或 Volume ID。请检查 volume_id。",
+    "store.bad_bucket": "'{bucket}' 不是有效的存储桶名称或 Volume ID。请检查 bucket（volume_id）。",
     "store.unexpected": "'{key}' 的 {operation} 意外失败：{detail}",
     # 本进程缺少的资源
     "process.descriptors": (

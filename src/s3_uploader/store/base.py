@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from s3_uploader.checksums import Checksum
 from s3_uploader.events import Lane
-from s3_uploader.plan import StoreLimits
+from s3_uploader.providers import Provider
 from s3_uploader.store.options import PutOptions
 
 
@@ -183,8 +183,8 @@ class ObjectStore(Protocol):
         ...
 
     @property
-    def limits(self) -> StoreLimits:
-        """What the store accepts."""
+    def provider(self) -> Provider:
+        """What kind of store it is, with the settings applied: what it accepts, what suits it."""
         ...
 
     @property

@@ -50,7 +50,7 @@ class Request(NamedTuple):
         key: the object key, "" for none.
         bucket, endpoint: where.
         size: bytes of the body.
-        rest_key: the secret in use looks like a RunPod REST API key.
+        foreign_secret: the secret in use looks like one that its provider issues for another API.
         trusted: the store has accepted these credentials before, so what it refuses now is this
             request and not all of them.
     """
@@ -60,7 +60,7 @@ class Request(NamedTuple):
     bucket: str
     endpoint: str
     size: int = 0
-    rest_key: bool = False
+    foreign_secret: bool = False
     trusted: bool = False
 
 
@@ -128,7 +128,7 @@ def _seconds_until(retry_after: str) -> float | None:
 def _forbidden(request: Request, status: int, s3_code: str) -> StoreError:
     if request.trusted and s3_code == "SignatureDoesNotMatch":
         return StoreError("store.signature_of_key", status=status, s3_code=s3_code, key=request.key)
-    if request.rest_key and not request.trusted:
+    if request.foreign_secret and not request.trusted:
         return StoreError("store.rest_key", status=status, s3_code=s3_code, fatal=True)
     code = _FORBIDDEN.get(s3_code)
     if code:

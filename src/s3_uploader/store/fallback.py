@@ -39,7 +39,7 @@ class FallbackStore:
         self.bucket = first.bucket
         self.endpoint = first.endpoint
         self.region = first.region
-        self.limits = first.limits
+        self.provider = first.provider
         self._first = first
         self._second = second
         self._moved: ObjectStore | None = None

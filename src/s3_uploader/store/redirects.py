@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from s3_uploader.errors import StoreError
+from s3_uploader.providers import BY_DOMAIN
 from s3_uploader.store.errors import Request
 from s3_uploader.store.sigv4 import quote_path
 
@@ -21,15 +22,8 @@ MAX_HOPS = 3
 _SHORT_LABEL = 3
 """Letters that the last label but one has at most where names are registered below it: co.uk."""
 
-_PROVIDERS = (
-    ".amazonaws.com",
-    ".amazonaws.com.cn",
-    ".runpod.io",
-    ".r2.cloudflarestorage.com",
-    ".backblazeb2.com",
-    ".scw.cloud",
-    ".wasabisys.com",
-    ".digitaloceanspaces.com",
+_PROVIDERS = tuple(
+    f".{domain}" for domain in (*BY_DOMAIN, "wasabisys.com", "digitaloceanspaces.com")
 )
 """Domains whose hosts are one provider's, whatever their depth."""
 

@@ -10,12 +10,12 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from s3_uploader.checksums import Checksum
 from s3_uploader.events import Lane
-from s3_uploader.plan import StoreLimits
+from s3_uploader.providers import Limits, Provider, Tuning
 from s3_uploader.store import (
     Body,
     BytesBody,
@@ -31,18 +31,22 @@ from s3_uploader.store import (
 from s3_uploader.store.errors import Request
 from s3_uploader.testing.memory import MemoryStore
 
-TINY = StoreLimits(
-    name="Tiny",
-    min_part=1,
-    max_part=10_000,
-    max_parts=50,
-    max_put=10_000,
-    multipart_threshold=2_000,
-    part_size=1_000,
-    requests=4,
-    max_requests=8,
+TINY = Provider(
+    name="tiny",
+    title="Tiny",
+    limits=Limits(min_part=1, max_part=10_000, max_parts=50, max_put=10_000),
+    tuning=Tuning(multipart_threshold=2_000, part_size=1_000, requests=4, max_requests=8),
 )
-"""Limits that make a file of a few kilobytes a multipart upload of several parts."""
+"""A store that makes a file of a few kilobytes a multipart upload of several parts."""
+
+
+def tiny(**changes: int) -> Provider:
+    """Return TINY with other limits, or another tuning."""
+    limits = {name: size for name, size in changes.items() if hasattr(TINY.limits, name)}
+    tuning = {name: size for name, size in changes.items() if name not in limits}
+    return replace(
+        TINY, limits=replace(TINY.limits, **limits), tuning=replace(TINY.tuning, **tuning)
+    )
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class HookedStore:
     """
 
     def __init__(self, inner: ObjectStore | None = None, hook: Hook = nothing) -> None:
-        self.inner = inner or MemoryStore(limits=TINY)
+        self.inner = inner or MemoryStore(provider=TINY)
         self.hook = hook
         self.calls: list[Moment] = []
         self.in_flight = 0
@@ -86,7 +90,7 @@ class HookedStore:
         self.bucket = self.inner.bucket
         self.endpoint = self.inner.endpoint
         self.region = self.inner.region
-        self.limits: StoreLimits = self.inner.limits
+        self.provider: Provider = self.inner.provider
         self.lane: Lane = self.inner.lane
 
     @property

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from s3_uploader.checksums import ALGORITHMS, Checksum
 from s3_uploader.errors import StoreError
 from s3_uploader.events import Lane
-from s3_uploader.plan import GENERIC, StoreLimits
+from s3_uploader.providers import GENERIC, Provider
 from s3_uploader.store import (
     Body,
     CompletedPart,
@@ -48,16 +48,16 @@ class MemoryStore:
 
     Args:
         bucket: name shown in messages.
-        limits: what the store accepts.
+        provider: what kind of store it is; its limits are kept.
     """
 
     lane: Lane = "memory"
     endpoint = "memory://"
     region = "memory"
 
-    def __init__(self, bucket: str = "memory", limits: StoreLimits = GENERIC) -> None:
+    def __init__(self, bucket: str = "memory", provider: Provider = GENERIC) -> None:
         self.bucket = bucket
-        self.limits = limits
+        self.provider = provider
         self.uploads: dict[str, _Upload] = {}
         self._objects: dict[str, _Object] = {}
         self._ids = itertools.count(1)
@@ -101,7 +101,7 @@ class MemoryStore:
             data = upload.parts.get(part.number)
             if data is None or _md5(data).hexdigest() != part.etag.strip('"'):
                 raise self._error("CompleteMultipartUpload", key, 400, "InvalidPart")
-            if len(data) < self.limits.min_part and part is not parts[-1]:
+            if len(data) < self.provider.limits.min_part and part is not parts[-1]:
                 raise self._error("CompleteMultipartUpload", key, 400, "EntityTooSmall")
         digests = b"".join(_md5(upload.parts[number]).digest() for number in numbers)
         etag = f"{_md5(digests).hexdigest()}-{len(parts)}"
@@ -149,7 +149,8 @@ class MemoryStore:
 
     async def _receive(self, operation: str, key: str, body: Body) -> bytes:
         data = b"".join([chunk async for chunk in body.chunks()])
-        largest = self.limits.max_put if operation == "PutObject" else self.limits.max_part
+        limits = self.provider.limits
+        largest = limits.max_put if operation == "PutObject" else limits.max_part
         if len(data) > largest:
             raise self._error(operation, key, 413, "EntityTooLarge", len(data))
         if body.checksum is not None and _of_same_kind(data, body.checksum) != body.checksum:

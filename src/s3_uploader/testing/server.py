@@ -18,7 +18,7 @@ import anyio
 from anyio import to_thread
 
 from s3_uploader.errors import ServerError
-from s3_uploader.profile import DEFAULT_PROFILE, Profile
+from s3_uploader.profile import DEFAULT_PROFILE, VARIABLES, Profile
 from s3_uploader.testing.process import ServerProcess
 
 _HOST = "127.0.0.1"
@@ -88,8 +88,11 @@ class LocalS3Server:
         )
 
     def environ(self) -> dict[str, str]:
-        """Return the environment variables that make this server the default profile."""
-        values = {
+        """Return the environment variables that make this server the default profile.
+
+        They replace every other that says where to upload: those without a use are blank.
+        """
+        values = dict.fromkeys(VARIABLES, "") | {
             "RUNPOD_S3_ACCESS_KEY": self.access_key,
             "RUNPOD_S3_SECRET_KEY": self.secret_key,
             "RUNPOD_DATACENTER": self.datacenter,

@@ -23,7 +23,7 @@ async def upload_file(call: Call, path: str, key: str, *, content_type: str | No
     Raises:
         InvalidKeyError: `key` cannot be an object's.
     """
-    check_key(key)
+    check_key(key, call.store.provider.keys)
     call.content_type = content_type
     began = time.monotonic()
     job = FileJob(call, 0, os.path.basename(path), key, FileSource(path, call.reader))

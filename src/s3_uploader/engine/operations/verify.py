@@ -17,21 +17,11 @@ from s3_uploader.keys import check_key
 from s3_uploader.source import FileSource
 from s3_uploader.store import ObjectInfo
 
-_HEAD_ATTEMPTS = 3
-"""HEADs before an object is taken for missing: RunPod's denies existing ones for a while."""
-
 
 async def verify_file(call: Call, path: str, key: str) -> None:
     """Compare one file with the object at `key`; what was found is an event."""
     job = FileJob(call, 0, os.path.basename(path), key, FileSource(path, call.reader))
-    try:
-        check_key(key)
-        await job.source.open()
-    except S3UploaderError as error:
-        await _emit(job, "failed", error=error)
-        return
-    await call.emit(ScanFinished, files=1, size=job.size)
-    await _verify(job)
+    await _verify(job, alone=True)
 
 
 async def verify_directory(call: Call, root: str, prefix: str, symlinks: Symlinks) -> None:
@@ -55,10 +45,13 @@ async def verify_directory(call: Call, root: str, prefix: str, symlinks: Symlink
     await run_over(call, root, prefix, symlinks, verify)
 
 
-async def _verify(job: FileJob) -> None:
+async def _verify(job: FileJob, *, alone: bool = False) -> None:
+    """Compare one file with its object; one that is `alone` is the total of its call."""
     try:
-        check_key(job.key)
+        check_key(job.key, job.call.store.provider.keys)
         await job.source.open()
+        if alone:
+            await job.call.emit(ScanFinished, files=1, size=job.size)
         info = await _head(job)
         if info is None:
             await _check_bucket(job)
@@ -109,7 +102,8 @@ async def _head(job: FileJob) -> ObjectInfo | None:
         except StoreError as error:
             absent = error.code == "store.not_found"
             call.store_state.head_seen |= absent
-            if absent and looks >= min(_HEAD_ATTEMPTS, call.config.max_attempts):
+            enough = min(call.store.provider.quirks.absent_heads, call.config.max_attempts)
+            if absent and looks >= enough:
                 return None
             if absent or error.code == "store.access_denied":
                 raise error.as_retryable() from error

@@ -13,7 +13,7 @@ import anyio
 from s3_uploader.checksums import Checksum
 from s3_uploader.engine.job import FileJob
 from s3_uploader.engine.journal import SentPart
-from s3_uploader.engine.outcome.head import LOOKS, Content, Look, Published, budget, damaged, look
+from s3_uploader.engine.outcome.head import Content, Look, Published, budget, damaged, look
 from s3_uploader.engine.outcome.judge import (
     CONSUMED,
     Attempts,
@@ -29,10 +29,6 @@ from s3_uploader.sizes import GIB
 from s3_uploader.store import CompletedPart, Receipt
 
 _SHORTEST_POLL, _LONGEST_POLL = 0.05, 15.0
-_MERGE_SECONDS_PER_GIB = 2.0
-"""Before a Complete is repeated the store gets this long to end the first: RunPod merged 38 GB in
-7.5 minutes behind a 524."""
-
 _DAMAGED = frozenset({"BadDigest", "XAmzContentChecksumMismatch"})
 
 
@@ -157,7 +153,8 @@ class Completion:
     def _time_to_look(self, delay: float | None) -> float:
         """Return until when to look: as long as only HEAD can show it, else for a while."""
         if delay is not None and self._upload_state != "gone":
-            merging = _MERGE_SECONDS_PER_GIB * self.job.size / GIB
+            quirks = self.job.call.store.provider.quirks
+            merging = quirks.merge_seconds_per_gib * self.job.size / GIB
             return min(self._until, time.monotonic() + merging)
         return self._until if self._possible else 0.0
 
@@ -201,10 +198,11 @@ class Completion:
         if await content.is_whole(etag):
             return replace(named, by="whole")
         until = time.monotonic() + budget(job)
-        for pause in itertools.chain(LOOKS, itertools.repeat(LOOKS[-1])):
+        pauses = job.call.store.provider.quirks.mismatch_pauses
+        for pause in itertools.chain(pauses, itertools.repeat(pauses[-1])):
             seen = await look(job, content)
             step = judge_response(
-                seen.likeness, settled=pause == LOOKS[-1], time_left=time.monotonic() < until
+                seen.likeness, settled=pause == pauses[-1], time_left=time.monotonic() < until
             )
             if step == "committed" and seen.published is not None:
                 return replace(seen.published, checksums=checksums)

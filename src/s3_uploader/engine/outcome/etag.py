@@ -34,12 +34,12 @@ async def has_etag(job: FileJob, etag: str, *, guesses: int | None = None) -> bo
 
 def _part_sizes(job: FileJob, count: int) -> list[int]:
     """Return the part sizes to try for an object of so many parts, the likeliest first."""
-    size, limits = job.size, job.call.limits
+    size, call = job.size, job.call
     if not size or not count:
         return []
     exact = -(-size // count)
     sizes = (
-        plan_parts(size, limits.part_size, limits).part_size,
+        plan_parts(size, call.tuning.part_size, call.limits).part_size,
         *_USUAL_PART_SIZES,
         -(-exact // MIB) * MIB,
         exact,

@@ -20,9 +20,6 @@ from s3_uploader.sizes import GIB
 from s3_uploader.source import md5_of
 from s3_uploader.store import ObjectInfo
 
-LOOKS = (0.1, 0.3, 1.0)
-"""Seconds between the looks at an object that is not what the response to its upload says."""
-
 _BASE_SECONDS, _SECONDS_PER_GIB = 60.0, 30.0
 
 Basis = Literal["composite", "whole", "token", "response"]

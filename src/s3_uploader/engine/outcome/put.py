@@ -6,7 +6,7 @@ import anyio
 
 from s3_uploader.checksums import is_md5
 from s3_uploader.engine.job import FileJob
-from s3_uploader.engine.outcome.head import LOOKS, budget
+from s3_uploader.engine.outcome.head import budget
 from s3_uploader.engine.outcome.judge import Attempts, Likeness, judge_put
 from s3_uploader.errors import OutcomeUnknownError, StoreError
 from s3_uploader.store import ObjectInfo
@@ -21,8 +21,9 @@ async def resolve_put(job: FileJob, error: StoreError, attempts: Attempts, md5: 
         StoreError: `error`; it did not.
         OutcomeUnknownError: the store does not say what is there.
     """
+    quirks = job.call.store.provider.quirks
     until = time.monotonic() + budget(job)
-    pauses = iter(LOOKS if attempts.possible else ())
+    pauses = iter(quirks.mismatch_pauses if attempts.possible else ())
     pause: float | None = 0.0
     step = judge_put(attempts, None, last=False)
     cause: StoreError | None = None

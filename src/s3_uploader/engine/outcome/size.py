@@ -50,7 +50,7 @@ async def confirm_size(job: FileJob, content: Content, claim: Claim) -> Evidence
         try:
             info = await job.call.store.head_object(job.key)
         except StoreError as error:
-            # RunPod's HEAD denies existing objects for a while, with 403 or 404.
+            # A store's HEAD may deny existing objects for a while, with 403 or 404 (`Quirks`).
             raise error.as_retryable() from error
         size = job.size
         if info.size not in {None, size}:

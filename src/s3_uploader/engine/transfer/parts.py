@@ -46,9 +46,9 @@ async def put_parts(job: FileJob) -> StoredFile:
             if error.code != "store.no_such_upload":
                 raise
             # The upload vanished between ListParts and now: start over.
-    limits = job.call.limits
-    part_size = plan_parts(job.size, limits.part_size, limits).part_size
-    options = replace(put_options(job), checksum=job.call.digests.checksum)
+    call = job.call
+    part_size = plan_parts(job.size, call.tuning.part_size, call.limits).part_size
+    options = replace(put_options(job), checksum=call.digests.checksum)
     upload = await create(job, part_size, options)
     async with multipart_upload(job, upload):
         return await _send_and_publish(job, upload)

@@ -18,9 +18,6 @@ from s3_uploader.plan import PartPlan
 from s3_uploader.source import Fingerprint
 from s3_uploader.store import StoredPart, UploadInfo
 
-_LOOKS = (0.5, 1.0, 2.0, 4.0)
-"""Seconds between the looks for an object: RunPod's HEAD denies existing ones for a while."""
-
 _LISTINGS = 3
 """Attempts to list what the store holds: without it the journal has to do."""
 
@@ -132,7 +129,8 @@ async def _published(job: FileJob, upload: Upload) -> Published | None:
     if len(parts) != plan.count:
         return None
     composite = expected_etag([part.etag for part in parts])
-    return await find_object(job, Content(job, composite, upload.token), _LOOKS)
+    pauses = job.call.store.provider.quirks.denial_pauses
+    return await find_object(job, Content(job, composite, upload.token), pauses)
 
 
 async def _adopt(job: FileJob) -> Resumable | None:

@@ -62,7 +62,7 @@ async def _emit_failure(
 async def _store(job: FileJob) -> StoredFile:
     """Bring the file to the store: small ones at once, others as an interrupted run left them."""
     call = job.call
-    if job.size <= min(SMALL_FILE_LIMIT, call.limits.multipart_threshold):
+    if job.size <= min(SMALL_FILE_LIMIT, call.tuning.multipart_threshold):
         await job.emit(FileStarted)
         stored = await put_small(job)
         if stored is not None:
@@ -73,12 +73,12 @@ async def _store(job: FileJob) -> StoredFile:
     stored = await _already_committed(job)
     while stored is None:
         try:
-            in_parts = job.size > call.limits.multipart_threshold
+            in_parts = job.size > call.tuning.multipart_threshold
             stored = await (put_parts(job) if in_parts else put_open(job))
         except StoreError as error:
             if error.code != "store.too_large" or not _shrink_body_limit(call, error):
                 raise
-            size, part_size = int(error.params["size"]), call.limits.part_size
+            size, part_size = int(error.params["size"]), call.tuning.part_size
             await call.warn("upload.smaller_parts", size=size, key=job.key, part_size=part_size)
     if job.source.identity is not None:
         committed = CommittedFile(stored.etag, stored.parts, stored.verified_by)

@@ -71,7 +71,7 @@ def _problem(call: Call, entry: Entry, key: str) -> S3UploaderError | None:
     if isinstance(entry, Problem):
         return entry.error
     try:
-        check_key(key)
+        check_key(key, call.store.provider.keys)
     except InvalidKeyError as error:
         return error
     return S3UploaderError("upload.stopped") if call.stopped else None

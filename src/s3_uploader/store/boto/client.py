@@ -88,7 +88,7 @@ def _tls_context(session: Any, profile: Profile, config: UploadConfig) -> ssl.SS
 
 
 def _client_config(profile: Profile, config: UploadConfig, transport: Any) -> Any:
-    limits = config.limits(profile.endpoint_url)
+    tuning = config.provider_at(profile.endpoint_url).tuning
     return AioConfig(
         http_session_cls=transport,
         user_agent_extra=f"s3up/{__version__}",
@@ -106,7 +106,7 @@ def _client_config(profile: Profile, config: UploadConfig, transport: Any) -> An
         response_checksum_validation="when_required",
         connect_timeout=config.connect_timeout,
         read_timeout=config.response_timeout,
-        max_pool_connections=limits.max_requests + 4,
+        max_pool_connections=tuning.max_requests + 4,
         tcp_keepalive=True,
     )
 

@@ -18,8 +18,8 @@ from s3_uploader.checksums.md5 import content_md5
 from s3_uploader.config import UploadConfig
 from s3_uploader.errors import StoreError
 from s3_uploader.events import Lane
-from s3_uploader.plan import StoreLimits
 from s3_uploader.profile import Profile
+from s3_uploader.providers import Provider, is_foreign_secret
 from s3_uploader.store import results
 from s3_uploader.store.base import (
     Body,
@@ -73,12 +73,12 @@ class BotoStore:
         self._request_timeout = (
             config.connect_timeout + config.stall_timeout + config.response_timeout
         )
-        self._rest_key = profile.secret_key.startswith("rpa_")
+        self._foreign_secret = is_foreign_secret(profile.secret_key)
         self._trusted = False
         self.bucket = profile.bucket
         self.endpoint = client.meta.endpoint_url
         self.region = client.meta.region_name
-        self.limits: StoreLimits = config.limits(self.endpoint)
+        self.provider: Provider = config.provider_at(self.endpoint)
 
     async def put_object(self, key: str, body: Body, options: PutOptions) -> Receipt:
         """Store `body` with one request."""
@@ -222,7 +222,7 @@ class BotoStore:
             self.bucket,
             self.endpoint,
             size,
-            rest_key=self._rest_key,
+            foreign_secret=self._foreign_secret,
             trusted=self._trusted,
         )
 

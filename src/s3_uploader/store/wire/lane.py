@@ -12,6 +12,7 @@ from s3_uploader.checksums.md5 import content_md5
 from s3_uploader.config import UploadConfig
 from s3_uploader.errors import StoreError
 from s3_uploader.events import Lane
+from s3_uploader.providers import is_foreign_secret
 from s3_uploader.store import results
 from s3_uploader.store.base import (
     Body,
@@ -96,7 +97,7 @@ class WireStore:
         self.bucket = identity.bucket
         self.endpoint = identity.endpoint
         self.region = identity.region
-        self.limits = config.limits(self.endpoint)
+        self.provider = config.provider_at(self.endpoint)
         self._context = context
         self._config = config
         parts = urlsplit(self.endpoint)
@@ -134,7 +135,7 @@ class WireStore:
             headers["x-amz-checksum-type"] = FULL_OBJECT
         head = _RequestHead("CreateMultipartUpload", "POST", key, "uploads=", headers)
         # The parts' connections open while the store makes the upload: far away, a round trip less.
-        self._route.large.open_ahead(self.limits.requests)
+        self._route.large.open_ahead(self.provider.tuning.requests)
         return await self._request(head, results.upload_id)
 
     async def complete_multipart_upload(
@@ -266,7 +267,7 @@ class WireStore:
         return True
 
     def _route_to(self, target: Target) -> Route:
-        return Route(target, self._context, self._config, self.limits.max_requests)
+        return Route(target, self._context, self._config, self.provider.tuning.max_requests)
 
     def _describe(
         self, operation: str, key: str, size: int = 0, credentials: Credentials | None = None
@@ -277,7 +278,7 @@ class WireStore:
             self.bucket,
             self.endpoint,
             size,
-            rest_key=credentials is not None and credentials.secret_key.startswith("rpa_"),
+            foreign_secret=credentials is not None and is_foreign_secret(credentials.secret_key),
             trusted=credentials is not None and credentials == self._trusted,
         )
 

@@ -1,0 +1,5 @@
+"""A store about which nothing is known but that it speaks S3."""
+
+from s3_uploader.providers.base import Provider
+
+GENERIC = Provider(name="generic")
