@@ -1,6 +1,6 @@
 """The null sink in a process of its own: `with Sink() as sink: ... sink.stats()`.
 
-By hand: `python -m benchmarks.sink --etag opaque --port 9000` (all options of sink.c).
+By hand: `python -m benchmarks.sink --etag opaque --port 9000`; its options are in sink/main.c.
 """
 
 import http.client
@@ -41,7 +41,7 @@ class SinkStats:
 
     Attributes:
         requests: S3 requests of all kinds; `operations` has them by kind.
-        errors: requests answered with an error.
+        errors: requests whose response was an error.
         body_bytes: bytes of object data received, without any framing.
         objects, object_bytes: objects that exist now.
         commits: PutObject and CompleteMultipartUpload that succeeded; more than `objects` if
@@ -71,24 +71,36 @@ class Sink:
     """A running sink on a free loopback port; a context manager.
 
     Args:
-        etag: "md5" gives the ETags of Amazon S3, which costs the sink CPU; "opaque" gives ETags
-            that are no MD5.
+        etag: "md5" gives the ETags of Amazon S3, which costs the sink CPU and needs libcrypto;
+            "opaque" gives ETags that are no MD5.
         line: the line to imitate; None is as fast as the machine.
+        libcrypto: the library's file; None looks where the system has it.
 
     Attributes:
         url: the endpoint.
+
+    Raises:
+        ServerError: on entering: it does not start, for want of libcrypto for instance.
     """
 
-    def __init__(self, etag: Literal["md5", "opaque"] = "md5", line: Line | None = None) -> None:
-        self._options = ["--etag", etag, *(line.options() if line else [])]
+    def __init__(
+        self,
+        etag: Literal["md5", "opaque"] = "md5",
+        line: Line | None = None,
+        *,
+        libcrypto: str | None = None,
+    ) -> None:
+        self._options = [f"--etag={etag}", *(line.options() if line else [])]
+        if libcrypto is not None:
+            self._options.append(f"--libcrypto={libcrypto}")
         self._stack = ExitStack()
         self.url = ""
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             process = stack.enter_context(ServerProcess([built("sink"), *self._options]))
-            # Its first words are the endpoint.
-            process.wait_until(lambda: process.output.endswith("\n"))
+            # Its first line is the endpoint; anything else is why it ends.
+            process.wait_until(lambda: _is_endpoint(process.output))
             self.url = process.output.strip()
             self._stack = stack.pop_all()
         return self
@@ -116,6 +128,10 @@ class Sink:
             return connection.getresponse().read()
         finally:
             connection.close()
+
+
+def _is_endpoint(output: str) -> bool:
+    return output.startswith("http://") and output.endswith("\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,313 @@
+/* What is remembered: objects by the hash of their name, open uploads with their parts. */
+#include "sink.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ------------------------------------------------------------------------------------- digests */
+
+/* What is used of libcrypto, as <openssl/evp.h> declares it from OpenSSL 1.1 on. It is loaded, not
+ * linked: a machine whose Python has ssl mostly has the library, but seldom its headers, and with
+ * opaque ETags the sink does without it. */
+static struct {
+    void *(*context_new)(void);
+    void (*context_free)(void *context);
+    const void *(*md5)(void);
+    int (*init)(void *context, const void *type, void *engine);
+    int (*update)(void *context, const void *data, size_t length);
+    int (*final)(void *context, unsigned char *digest, unsigned *length);
+    int (*encode_base64)(unsigned char *out, const unsigned char *data, int length);
+} evp;
+
+static void *open_library(const char *file)
+{
+    static const char *const names[] = {"libcrypto.so.3", "libcrypto.so.4", "libcrypto.so.1.1",
+                                        "libcrypto.so"};
+    void *library = NULL;
+    if (file)
+        return dlopen(file, RTLD_NOW);
+    for (size_t i = 0; !library && i < sizeof names / sizeof *names; i++)
+        library = dlopen(names[i], RTLD_NOW);
+    return library;
+}
+
+static bool find_functions(void *library)
+{
+    const struct {
+        const char *name;
+        void *into;
+    } functions[] = {
+        {"EVP_MD_CTX_new", &evp.context_new}, {"EVP_MD_CTX_free", &evp.context_free},
+        {"EVP_md5", &evp.md5},                {"EVP_DigestInit_ex", &evp.init},
+        {"EVP_DigestUpdate", &evp.update},    {"EVP_DigestFinal_ex", &evp.final},
+        {"EVP_EncodeBlock", &evp.encode_base64},
+    };
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        void *found = dlsym(library, functions[i].name);
+        if (!found)
+            return false;
+        memcpy(functions[i].into, &found, sizeof found);
+    }
+    return true;
+}
+
+void load_md5(const char *file)
+{
+    void *library = open_library(file);
+    void *md5 = library && find_functions(library) ? md5_new() : NULL;
+    if (!md5) {
+        fprintf(stderr, "sink: --etag md5 needs the MD5 of libcrypto (OpenSSL 1.1 or newer), and "
+                        "%s: install it, name its file with --libcrypto, or use --etag opaque\n",
+                !library ? "it cannot be loaded" : "it has none or refuses it");
+        exit(1);
+    }
+    md5_free(md5);
+}
+
+void *md5_new(void)
+{
+    void *md5 = evp.context_new();
+    if (md5 && evp.init(md5, evp.md5(), NULL))
+        return md5;
+    evp.context_free(md5);
+    return NULL;
+}
+
+void md5_free(void *md5)
+{
+    if (md5)
+        evp.context_free(md5);
+}
+
+/* Without a type the context keeps its own: OpenSSL 3 searches its providers for a type. */
+void md5_begin(void *md5) { evp.init(md5, NULL, NULL); }
+
+void md5_add(void *md5, const void *data, size_t length) { evp.update(md5, data, length); }
+
+void md5_end(void *md5, unsigned char *digest) { evp.final(md5, digest, NULL); }
+
+void md5_base64(char *out, const unsigned char *digest)
+{
+    evp.encode_base64((unsigned char *)out, digest, DIGEST);
+}
+
+void opaque_digest(unsigned char *digest)
+{
+    static _Atomic uint64_t counter = 1;
+    uint64_t n = counter++, mixed = n * 0x9e3779b97f4a7c15u;
+    memcpy(digest, &mixed, 8);
+    memcpy(digest + 8, &n, 8);
+}
+
+void write_etag(char *out, const unsigned char *digest, unsigned parts)
+{
+    static const char hex[] = "0123456789abcdef";
+    if (!options.md5)
+        out = stpcpy(out, "opaque-");
+    for (int i = 0; i < DIGEST; i++) {
+        *out++ = hex[digest[i] >> 4];
+        *out++ = hex[digest[i] & 15];
+    }
+    *out = 0;
+    if (parts)
+        sprintf(out, "-%u", parts);
+}
+
+/* ------------------------------------------------------------------------------------- objects */
+
+static pthread_mutex_t objects_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct object *objects; /* a hash table with open addressing */
+static size_t slots, used_slots;
+static uint64_t object_count, object_bytes;
+
+/* Hash a name with two FNV-1a lanes and a final mix: no cryptography needed, no collisions seen. */
+struct name name_of(const char *path)
+{
+    uint64_t a = 0xcbf29ce484222325u, b = 0x9e3779b97f4a7c15u;
+    for (; *path; path++) {
+        a = (a ^ (unsigned char)*path) * 0x100000001b3u;
+        b = (b + (unsigned char)*path) * 0xff51afd7ed558ccdu;
+        b ^= b >> 29;
+    }
+    a ^= a >> 32;
+    a *= 0xd6e8feb86659fd93u;
+    return (struct name){a ^ a >> 32, b | 1};
+}
+
+/* Find the slot of a name, or the empty one where it would be; `count` is a power of two. */
+static struct object *find(struct object *table, size_t count, struct name name)
+{
+    size_t i = name.a & (count - 1);
+    while (table[i].name.b && (table[i].name.a != name.a || table[i].name.b != name.b))
+        i = (i + 1) & (count - 1);
+    return &table[i];
+}
+
+/* Find an object that exists; NULL if there is none. The caller holds objects_lock. */
+static struct object *find_existing(struct name name)
+{
+    struct object *slot = slots ? find(objects, slots, name) : NULL;
+    return slot && slot->name.b && !slot->gone ? slot : NULL;
+}
+
+static void grow(void)
+{
+    size_t count = slots ? slots * 2 : 4096;
+    struct object *table = checked(calloc(count, sizeof *table));
+    used_slots = 0;
+    for (size_t i = 0; i < slots; i++)
+        if (objects[i].name.b && !objects[i].gone) {
+            *find(table, count, objects[i].name) = objects[i];
+            used_slots++;
+        }
+    free(objects);
+    objects = table;
+    slots = count;
+}
+
+void put_object(struct object object, const char *kept)
+{
+    object.kept = kept[0] ? checked(strdup(kept)) : NULL;
+    object.modified = (uint32_t)time(NULL);
+    pthread_mutex_lock(&objects_lock);
+    if ((used_slots + 1) * 3 > slots * 2)
+        grow();
+    struct object *slot = find(objects, slots, object.name);
+    if (!slot->name.b)
+        used_slots++;
+    if (slot->name.b && !slot->gone)
+        object_bytes -= slot->size;
+    else
+        object_count++;
+    free(slot->kept);
+    *slot = object;
+    object_bytes += object.size;
+    pthread_mutex_unlock(&objects_lock);
+    counts.commits++;
+    counts.committed_bytes += object.size;
+}
+
+bool look_up(struct name name, struct object *out, char *kept)
+{
+    pthread_mutex_lock(&objects_lock);
+    const struct object *found = find_existing(name);
+    if (found) {
+        *out = *found;
+        /* Copied while locked: the next PUT frees it. */
+        strcpy(kept, found->kept ? found->kept : "");
+        out->kept = NULL;
+    }
+    pthread_mutex_unlock(&objects_lock);
+    return found;
+}
+
+void delete_object(struct name name)
+{
+    pthread_mutex_lock(&objects_lock);
+    struct object *slot = find_existing(name);
+    if (slot) {
+        slot->gone = true;
+        free(slot->kept);
+        slot->kept = NULL;
+        object_count--;
+        object_bytes -= slot->size;
+    }
+    pthread_mutex_unlock(&objects_lock);
+}
+
+/* ----------------------------------------------------------------------------------- multipart */
+
+static pthread_mutex_t uploads_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct upload *uploads; /* few are open at once */
+static uint64_t upload_count;
+
+uint64_t open_upload(const char *path, const char *kept)
+{
+    static uint64_t last_id;
+    struct upload *u = checked(calloc(1, sizeof *u));
+    u->path = checked(strdup(path));
+    u->kept = checked(strdup(kept));
+    u->initiated = time(NULL);
+    pthread_mutex_lock(&uploads_lock);
+    uint64_t id = u->id = ++last_id;
+    u->next = uploads;
+    uploads = u;
+    upload_count++;
+    pthread_mutex_unlock(&uploads_lock);
+    return id;
+}
+
+struct upload *lock_upload(const char *id, const char *path)
+{
+    uint64_t number = strtoull(id, NULL, 16);
+    struct upload *u = lock_uploads();
+    while (u && u->id != number)
+        u = u->next;
+    return u && !strcmp(u->path, path) ? u : NULL;
+}
+
+struct upload *lock_uploads(void)
+{
+    pthread_mutex_lock(&uploads_lock);
+    return uploads;
+}
+
+void unlock_uploads(void) { pthread_mutex_unlock(&uploads_lock); }
+
+void set_part(struct upload *u, int number, uint64_t size, const unsigned char *digest)
+{
+    if (number >= u->capacity) {
+        int capacity = number + 64;
+        u->parts = checked(realloc(u->parts, (size_t)capacity * sizeof *u->parts));
+        memset(u->parts + u->capacity, 0, (size_t)(capacity - u->capacity) * sizeof *u->parts);
+        u->capacity = capacity;
+    }
+    u->parts[number].size = size;
+    u->parts[number].present = true;
+    memcpy(u->parts[number].digest, digest, DIGEST);
+}
+
+void close_upload(struct upload *u)
+{
+    struct upload **at = &uploads;
+    while (*at != u)
+        at = &(*at)->next;
+    *at = u->next;
+    upload_count--;
+    free(u->path);
+    free(u->kept);
+    free(u->parts);
+    free(u);
+}
+
+/* -------------------------------------------------------------------------------------- totals */
+
+struct totals store_totals(void)
+{
+    pthread_mutex_lock(&uploads_lock);
+    struct totals totals = {.open_uploads = upload_count};
+    pthread_mutex_unlock(&uploads_lock);
+    pthread_mutex_lock(&objects_lock);
+    totals.objects = object_count;
+    totals.object_bytes = object_bytes;
+    pthread_mutex_unlock(&objects_lock);
+    return totals;
+}
+
+void forget_everything(void)
+{
+    pthread_mutex_lock(&uploads_lock);
+    while (uploads)
+        close_upload(uploads);
+    pthread_mutex_unlock(&uploads_lock);
+    pthread_mutex_lock(&objects_lock);
+    for (size_t i = 0; i < slots; i++)
+        free(objects[i].kept);
+    free(objects);
+    objects = NULL;
+    slots = used_slots = 0;
+    object_count = object_bytes = 0;
+    pthread_mutex_unlock(&objects_lock);
+}
