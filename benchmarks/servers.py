@@ -1,4 +1,4 @@
-"""The servers a scenario runs against, and how each tells whether the work arrived."""
+"""The servers a scenario runs against, and how each shows whether the work arrived."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,6 +14,10 @@ from s3_uploader.testing import LocalS3Server
 
 REGION = "us-east-1"
 BUCKET = "bench"
+
+_MOST_BYTES = 3 * GIB
+_MOST_OBJECTS = 50_000
+"""What SeaweedFS may hold: with more, later runs would be slower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ class SinkServer:
 
 
 class SeaweedServer:
-    """SeaweedFS, started anew before it holds so much that later runs would be slower."""
+    """SeaweedFS, restarted before it holds more than `_MOST_BYTES` or `_MOST_OBJECTS`."""
 
     needs_signature = True
     slow = False
@@ -116,8 +120,9 @@ class SeaweedServer:
         self.access = Access("")
 
     def before(self, work: Work) -> None:
-        """Start a fresh server once it holds 3 GiB or 50,000 objects."""
-        if self._bytes + work.total > 3 * GIB or self._objects + len(work.sizes) > 50_000:
+        """Start a fresh server if this work would be too much for the one that runs."""
+        fits = self._bytes + work.total <= _MOST_BYTES
+        if not fits or self._objects + len(work.sizes) > _MOST_OBJECTS:
             self._stack.close()
             self._start()
         self._bytes += work.total

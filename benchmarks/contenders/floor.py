@@ -31,9 +31,9 @@ class Line:
         self._buffer = memoryview(bytearray(BUFFER))
 
     def ask(self, method: str, target: str, body: bytes = b"") -> bytes:
-        """Send a small request and return the answer, head and body."""
+        """Send a small request and return the response, head and body."""
         self._socket.sendall(self._head(method, target, len(body)) + body)
-        return self._answer()
+        return self._response()
 
     def put_small(self, item: Item) -> None:
         """Send a file of at most one buffer, head and body in one write."""
@@ -45,7 +45,7 @@ class Line:
         os.close(file)
         assert read == item.size
         self._socket.sendall(self._buffer[: start + read])
-        self._answer()
+        self._response()
 
     def put(self, target: str, file: int, offset: int, size: int) -> bytes:
         """Send a range of a file through the buffer."""
@@ -55,7 +55,7 @@ class Line:
             read = os.preadv(file, [self._buffer[: min(BUFFER, end - offset)]], offset)
             self._socket.sendall(self._buffer[:read])
             offset += read
-        return self._answer()
+        return self._response()
 
     def _head(self, method: str, target: str, length: int) -> bytes:
         return (
@@ -63,11 +63,11 @@ class Line:
             f"Host: sink\r\nContent-Length: {length}\r\n\r\n"
         ).encode()
 
-    def _answer(self) -> bytes:
-        answer = self._socket.recv(65536)
-        if not answer.startswith(b"HTTP/1.1 200"):
-            raise OSError(answer)
-        return answer
+    def _response(self) -> bytes:
+        response = self._socket.recv(65536)
+        if not response.startswith(b"HTTP/1.1 200"):
+            raise OSError(response)
+        return response
 
 
 def in_threads(count: int, job: Job, work: Iterator[Item]) -> None:
@@ -111,8 +111,8 @@ def send_large(job: Job, item: Item, count: int) -> None:
                 return
             number = start // PART + 1
             target = f"{key}?partNumber={number}&uploadId={upload}"
-            answer = line.put(target, file, start, min(PART, item.size - start))
-            etag = ETAG.search(answer)
+            response = line.put(target, file, start, min(PART, item.size - start))
+            etag = ETAG.search(response)
             assert etag is not None
             etags[number] = etag[1].decode()
 

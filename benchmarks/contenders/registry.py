@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution, version
 from importlib.util import find_spec
 from shutil import which
@@ -87,7 +88,7 @@ def _s5cmd(job: Job, _ca: str) -> list[str]:
 
 
 RCLONE = (
-    # Without its HEAD after each upload it still compares the MD5 with the answer's ETag, and
+    # Without its HEAD after each upload it still compares the MD5 with the response's ETag, and
     # without the MD5 in the metadata still sends a Content-MD5 with each part.
     *("--transfers", "16", "--no-check-dest", "--s3-no-check-bucket"),
     *("--s3-no-head", "--s3-disable-checksum"),
@@ -103,42 +104,29 @@ def _rclone(job: Job, ca: str) -> list[str]:
     return [program, "copy", "--config", "", *RCLONE, *trust, job.source, target]
 
 
-_OURS = "its defaults"
+_DEFAULTS = "its defaults"
+_project = partial(Contender, package="s3up", module="s3_uploader")
+_ours = partial(_project, command=_python("ours_sync"), ours=True)
 
 CONTENDERS = (
-    Contender(
+    _ours(
         name="ours",
-        command=_python("ours_sync"),
-        package="s3up",
-        module="s3_uploader",
-        ours=True,
-        settings=f"upload_directory / upload_file, verbose=False; {_OURS}; uvloop if installed",
+        settings=f"upload_directory / upload_file, verbose=False; {_DEFAULTS}; uvloop if installed",
     ),
-    Contender(
+    _ours(
         name="ours-async",
         command=_python("ours_async"),
-        package="s3up",
-        module="s3_uploader",
-        ours=True,
-        settings=f"Uploader on asyncio's own loop; {_OURS}",
+        settings=f"Uploader on asyncio's own loop; {_DEFAULTS}",
     ),
-    Contender(
+    _ours(
         name="ours-nohash",
-        command=_python("ours_sync"),
-        package="s3up",
-        module="s3_uploader",
         environ={"S3_UPLOADER_INTEGRITY": "off"},
-        ours=True,
         hashes=False,
         settings="as ours, S3_UPLOADER_INTEGRITY=off",
     ),
-    Contender(
+    _ours(
         name="ours-boto",
-        command=_python("ours_sync"),
-        package="s3up",
-        module="s3_uploader",
         environ={"S3_UPLOADER_LANE": "boto"},
-        ours=True,
         settings="as ours, S3_UPLOADER_LANE=boto",
     ),
     Contender(
@@ -190,11 +178,9 @@ CONTENDERS = (
         module="minio",
         settings="fput_object, 8 threads, its defaults: 5 MiB parts, 3 in flight per file",
     ),
-    Contender(
+    _project(
         name="floor",
         command=_python("floor"),
-        package="s3up",
-        module="s3_uploader",
         peer=False,
         hashes=False,
         signs=False,
