@@ -83,7 +83,7 @@ def at_other_stores(module: ModuleType, *names: str) -> dict[str, Any]:
     place of those that give them their servers.
     """
     tests = {
-        name: _without_servers(test)
+        name: without_servers(test)
         for name, test in vars(module).items()
         if name.startswith("test_") and (not names or name in names)
     }
@@ -96,9 +96,13 @@ def at_other_stores(module: ModuleType, *names: str) -> dict[str, Any]:
     return tests | fixtures | {fixture.__name__: fixture for fixture in servers}
 
 
-def _without_servers(test: Any) -> Any:
-    """Return a copy of a test that does not say at which servers it runs."""
-    copy: Any = FunctionType(test.__code__, test.__globals__, test.__name__, test.__defaults__)
+def without_servers(test: Any, **replaced: Any) -> Any:
+    """Return a copy of a test that does not say at which servers it runs.
+
+    `replaced`: names of its module that mean something else in the copy.
+    """
+    known = test.__globals__ | replaced if replaced else test.__globals__
+    copy: Any = FunctionType(test.__code__, known, test.__name__, test.__defaults__)
     copy.__dict__.update(test.__dict__)
     copy.__kwdefaults__ = test.__kwdefaults__
     copy.__annotations__ = test.__annotations__
