@@ -64,15 +64,12 @@ class Operation(Generic[T]):
             failure = expected_failure(error)
             if failure is None:
                 raise
-            await reporter.emit(
-                CallFailed, kind=self.kind, code=failure.code, params=failure.params
-            )
+        else:
             await reporter.emit(CallFinished, seconds=time.monotonic() - began)
-            if failure is error:
-                raise
-            raise failure from error
+            return result
+        await reporter.emit(CallFailed, kind=self.kind, code=failure.code, params=failure.params)
         await reporter.emit(CallFinished, seconds=time.monotonic() - began)
-        return result
+        raise failure
 
     async def _started(self, session: Session, reporter: "_Reporter") -> Call:
         """Open the store and report the start of the call, also where the store cannot be opened.

@@ -71,13 +71,12 @@ def run(
         failure = expected_failure(error)
         if failure is None:
             raise
-        # What only the end of the loop lacked does not undo what was done.
-        if not results:
-            consumer.report(kind, failure)
-            if failure is error:
-                raise
-            raise failure from error
-    return results[0]
+        if results:
+            return results[0]  # What only the end of the loop lacked does not undo what was done.
+    else:
+        return results[0]
+    consumer.report(kind, failure)
+    raise failure
 
 
 def run_in_loop(main: Callable[[], Awaitable[T]]) -> T:

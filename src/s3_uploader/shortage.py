@@ -49,8 +49,13 @@ def shortage_of(error: BaseException) -> ResourceError | None:
 
 
 def expected_failure(error: BaseException) -> S3UploaderError | None:
-    """Return the failure that `error` is or comes down to, None if it is a bug."""
-    return error if isinstance(error, S3UploaderError) else shortage_of(error)
+    """Return the failure that `error` is, or is the cause of; None if it is a bug."""
+    if isinstance(error, S3UploaderError):
+        return error
+    shortage = shortage_of(error)
+    if shortage is not None and shortage.__cause__ is None:
+        shortage.__cause__ = error
+    return shortage
 
 
 def _ending() -> bool:
