@@ -14,7 +14,7 @@ from s3_uploader import StoreError, Uploader
 from s3_uploader.checksums import Digests
 from s3_uploader.sizes import MIB
 from s3_uploader.source import FileRange, open_source
-from s3_uploader.store import BytesBody, CompletedPart, ObjectStore, PutOptions
+from s3_uploader.store import BytesBody, CompletedPart, ListedPage, ObjectStore, PutOptions
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
@@ -28,6 +28,11 @@ _PREFIXED_ERROR = b"<s3:Error xmlns:s3='u'><s3:Code>InternalError</s3:Code></s3:
 
 Call = Callable[[ObjectStore], Awaitable[Any]]
 
+
+async def _all_pages(store: ObjectStore) -> list[ListedPage]:
+    return [page async for page in store.list_objects("k")]
+
+
 CALLS: dict[str, Call] = {
     "PutObject": lambda store: store.put_object("k", BytesBody(b"x"), PutOptions("a/b")),
     "UploadPart": lambda store: store.upload_part("k", "id", 1, BytesBody(b"x")),
@@ -40,6 +45,8 @@ CALLS: dict[str, Call] = {
     "ListMultipartUploads": lambda store: store.list_multipart_uploads("k"),
     "HeadObject": lambda store: store.head_object("k"),
     "DeleteObject": lambda store: store.delete_object("k"),
+    "CopyObject": lambda store: store.copy_object("s", "k"),
+    "ListObjectsV2": _all_pages,
 }
 
 _FALSE = {

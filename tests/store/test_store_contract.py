@@ -2,8 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
@@ -18,6 +21,9 @@ from s3_uploader.testing import LocalS3Server
 pytestmark = pytest.mark.anyio
 
 _PART = 5 * MIB
+
+_ODD = ["模型/权重.bin", "with space.bin", "a+b", "50%", "100%25", "~'()*!&=?#;:@,$", 'q"t<>', "é"]
+"""Names that are written in another way in a URL, a header or a document."""
 
 
 def _md5(data: bytes) -> str:
@@ -89,8 +95,11 @@ async def _put(store: ObjectStore, key: str, body: Body) -> str:
     return receipt.etag
 
 
-async def _read(store: ObjectStore, key: str) -> bytes:
-    return b"".join([block async for block in store.get_object(key)])
+async def _read(
+    store: ObjectStore, key: str, *, offset: int = 0, size: int | None = None, etag: str = ""
+) -> bytes:
+    blocks = store.get_object(key, offset=offset, size=size, etag=etag)
+    return b"".join([block async for block in blocks])
 
 
 async def _create(store: ObjectStore, key: str) -> str:
@@ -138,10 +147,7 @@ async def test_a_second_put_replaces_the_object(store: ObjectStore, prefix: str)
     assert await _read(store, f"{prefix}/a") == b"new"
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["模型/权重.bin", "with space.bin", "a+b", "50%", "100%25", "~'()*!&=?#;:@,$", 'q"t<>', "é"],
-)
+@pytest.mark.parametrize("name", _ODD)
 async def test_a_key_arrives_as_it_is_spelled(store: ObjectStore, prefix: str, name: str) -> None:
     key = f"{prefix}/{name}"
     await _put(store, key, _body(name.encode()))
@@ -176,6 +182,135 @@ async def test_what_does_not_exist_is_not_found_and_deleting_it_is_no_error(
         assert not caught.value.retryable
         assert f"{prefix}/no" in str(caught.value)
     await store.delete_object(f"{prefix}/no")
+
+
+# ---------------------------------------------------------------------------------------- ranges
+
+
+async def test_a_range_of_an_object_is_read(store: ObjectStore, prefix: str) -> None:
+    data = os.urandom(3 * MIB + 5)
+    etag = await _put(store, f"{prefix}/a", _body(data))
+    for offset, size in ((0, 1), (0, len(data)), (7, 2 * MIB), (MIB, None), (len(data) - 1, 1)):
+        end = len(data) if size is None else offset + size
+        found = await _read(store, f"{prefix}/a", offset=offset, size=size, etag=etag)
+        assert found == data[offset:end]
+
+
+@pytest.mark.parametrize(("offset", "size"), [(0, 11), (5, 6), (10, None), (10, 1), (99, 1)])
+async def test_a_range_that_an_object_has_not_is_an_error(
+    store: ObjectStore, prefix: str, offset: int, size: int | None
+) -> None:
+    await _put(store, f"{prefix}/a", _body(b"0123456789"))
+    with pytest.raises(StoreError) as caught:
+        await _read(store, f"{prefix}/a", offset=offset, size=size)
+    assert caught.value.code in {"store.rejected", "store.bad_response"}
+    assert await _read(store, f"{prefix}/a") == b"0123456789"
+
+
+async def test_another_version_than_is_wanted_is_not_read(store: ObjectStore, prefix: str) -> None:
+    etag = await _put(store, f"{prefix}/a", _body(b"old"))
+    assert await _read(store, f"{prefix}/a", etag=etag) == b"old"
+    await _put(store, f"{prefix}/a", _body(b"new"))
+    for size in (None, 2):
+        with pytest.raises(StoreError) as caught:
+            await _read(store, f"{prefix}/a", size=size, etag=etag)
+        assert (caught.value.code, caught.value.retryable) == ("store.precondition", False)
+
+
+async def test_a_reader_may_stop_early(store: ObjectStore, prefix: str) -> None:
+    data = os.urandom(8 * MIB)
+    await _put(store, f"{prefix}/a", _body(data))
+    for _ in range(3):
+        async with aclosing(cast("AsyncGenerator[bytes]", store.get_object(f"{prefix}/a"))) as read:
+            async for block in read:
+                assert data.startswith(block)
+                break
+    assert await _read(store, f"{prefix}/a") == data
+
+
+# ------------------------------------------------------------------------------ copies, listings
+
+
+@pytest.mark.parametrize("name", _ODD)
+async def test_a_copy_is_the_object_at_another_key(
+    store: ObjectStore, prefix: str, name: str
+) -> None:
+    source, key = f"{prefix}/{name}", f"{prefix}/copy of {name}"
+    metadata = {"note": "two words"}
+    put = await store.put_object(source, _body(b"bytes"), PutOptions("text/plain", metadata))
+    receipt = await store.copy_object(source, key, etag=put.etag)
+    info = await store.head_object(key)
+    assert (receipt.etag, info.etag) == (put.etag, put.etag)
+    # rclone adds the modification time of its file.
+    assert metadata.items() <= info.metadata.items()
+    await store.delete_object(source)
+    assert await _read(store, key) == b"bytes"
+    await store.delete_object(key)
+    assert [page.objects async for page in store.list_objects(f"{prefix}/")] == [[]]
+
+
+async def test_a_copy_of_what_is_not_there_names_the_source(
+    store: ObjectStore, prefix: str
+) -> None:
+    with pytest.raises(StoreError) as caught:
+        await store.copy_object(f"{prefix}/no", f"{prefix}/copy")
+    assert (caught.value.code, caught.value.params["key"]) == ("store.not_found", f"{prefix}/no")
+
+
+async def test_a_copy_of_another_version_than_is_wanted_is_refused(
+    store: ObjectStore, lane: str, prefix: str
+) -> None:
+    etag = await _put(store, f"{prefix}/a", _body(b"old"))
+    await _put(store, f"{prefix}/a", _body(b"new"))
+    if lane in RCLONE_LANES:
+        copied = await store.copy_object(f"{prefix}/a", f"{prefix}/copy", etag=etag)
+        assert copied.etag == _md5(b"new")
+        pytest.skip("rclone does not compare the version, and says truly what it copied")
+    with pytest.raises(StoreError) as caught:
+        await store.copy_object(f"{prefix}/a", f"{prefix}/copy", etag=etag)
+    assert (caught.value.code, caught.value.params["key"]) == ("store.precondition", f"{prefix}/a")
+    with pytest.raises(StoreError, match="does not exist"):
+        await store.head_object(f"{prefix}/copy")
+
+
+async def test_objects_are_listed_as_they_are(store: ObjectStore, prefix: str) -> None:
+    before = time.time()
+    content = {f"{prefix}/a/{name}": name.encode() for name in _ODD}
+    for key, data in content.items():
+        await _put(store, key, _body(data))
+    await _put(store, f"{prefix}/ab", _body(b"of another prefix"))
+    pages = [page async for page in store.list_objects(f"{prefix}/a/")]
+    listed = {found.key: found for page in pages for found in page.objects}
+    assert sum(len(page.objects) for page in pages) == len(listed)
+    assert listed.keys() == content.keys()
+    assert not any(page.prefixes for page in pages)
+    for key, data in content.items():
+        assert (listed[key].size, listed[key].etag) == (len(data), _md5(data))
+        assert abs(listed[key].modified - before) < 60
+
+
+async def test_a_listing_begins_behind_a_key(store: ObjectStore, prefix: str) -> None:
+    for name in "abcd":
+        await _put(store, f"{prefix}/{name}", _body(b"x"))
+    pages = store.list_objects(f"{prefix}/", start_after=f"{prefix}/b")
+    keys = [found.key async for page in pages for found in page.objects]
+    assert keys == [f"{prefix}/c", f"{prefix}/d"]
+
+
+async def test_a_delimiter_rolls_keys_up(store: ObjectStore, prefix: str) -> None:
+    for name in ("a b/1", "a b/2/3", "c+d/4", "file"):
+        await _put(store, f"{prefix}/{name}", _body(b"x"))
+    pages = [page async for page in store.list_objects(f"{prefix}/", delimiter="/")]
+    assert [found.key for page in pages for found in page.objects] == [f"{prefix}/file"]
+    rolled_up = [found for page in pages for found in page.prefixes]
+    assert rolled_up == [f"{prefix}/a b/", f"{prefix}/c+d/"]
+    below = [page async for page in store.list_objects(f"{prefix}/a b/", delimiter="/")]
+    assert [found.key for page in below for found in page.objects] == [f"{prefix}/a b/1"]
+    assert [found for page in below for found in page.prefixes] == [f"{prefix}/a b/2/"]
+
+
+async def test_a_prefix_without_objects_lists_none(store: ObjectStore, prefix: str) -> None:
+    assert [page.objects async for page in store.list_objects(f"{prefix}/none")] == [[]]
 
 
 # ------------------------------------------------------------------------------------- multipart

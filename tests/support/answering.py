@@ -35,6 +35,10 @@ class Seen:
     def operation(self) -> str:
         """The S3 operation, as far as the tests tell them apart."""
         query = self.target.partition("?")[2]
+        if "x-amz-copy-source" in self.headers:
+            return "CopyObject"
+        if "list-type=2" in query:
+            return "ListObjectsV2"
         if "partNumber=" in query:
             return "UploadPart"
         if "uploads" in query:

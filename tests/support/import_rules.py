@@ -46,6 +46,7 @@ ORDER = (
     "store.redirects",
     "store.pages",
     "store.results",
+    "store.ranges",
     "store.proxy",
     "store.trust",
     "store.fallback",

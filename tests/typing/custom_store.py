@@ -15,8 +15,10 @@ class ForgetfulStore(MemoryStore):
             raise StoreError("store.not_found", key=key)
         return ObjectInfo(key=info.key, size=None, etag=info.etag, metadata={})
 
-    async def get_object(self, key: str) -> AsyncIterator[bytes]:
-        async for block in super().get_object(key):
+    async def get_object(
+        self, key: str, *, offset: int = 0, size: int | None = None, etag: str = ""
+    ) -> AsyncIterator[bytes]:
+        async for block in super().get_object(key, offset=offset, size=size, etag=etag):
             assert_type(block, bytes)
             yield block
 

@@ -1,6 +1,7 @@
 """Whatever a response holds, it is read as a value or is a StoreError: fuzzed from real ones."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3_uploader import StoreError
-from s3_uploader.store import results
+from s3_uploader.store import ListedObject, ListedPage, results
 from s3_uploader.store.errors import Request
 from s3_uploader.store.response import Response
 
@@ -29,6 +30,14 @@ _DOCUMENTS = [
         b"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated><NextKeyMarker>k</NextKeyMarker>"
         b"<NextUploadIdMarker>i</NextUploadIdMarker><Upload><Key>m</Key><UploadId>dd5a</UploadId>"
         b"<Initiated>2026-11-26T12:15:53.618Z</Initiated></Upload></ListMultipartUploadsResult>"
+    ),
+    b"<CopyObjectResult><LastModified>x</LastModified><ETag>78</ETag></CopyObjectResult>",
+    (
+        b"<ListBucketResult %b><Name>b</Name><Prefix>p/</Prefix><IsTruncated>true</IsTruncated>"
+        b"<Contents><Key>p/a+b%%20c</Key><ETag>&#34;781e5e&#34;</ETag><Size>10</Size><LastModified>"
+        b"2026-11-26T15:15:11Z</LastModified></Contents><CommonPrefixes><Prefix>p/%%C3%%A9/</Prefix>"
+        b"</CommonPrefixes><NextContinuationToken>p/a b</NextContinuationToken><EncodingType>url"
+        b"</EncodingType></ListBucketResult>" % _NS
     ),
     b"<Error><Code>SlowDown</Code><Message>Please &amp; thank you</Message></Error>",
     b"<html><body>Please sign in.</body></html>",
@@ -60,6 +69,8 @@ _READERS: list[Reader] = [
     results.object_info,
     results.parts_page,
     results.uploads_page,
+    results.copied,
+    partial(results.objects_page, prefix="p/"),
 ]
 
 
@@ -139,3 +150,65 @@ def test_an_error_is_read_however_its_document_is_written(body: bytes, code: str
     error = results.error_of(_REQUEST, Response(400, {}, body))
     assert error is not None
     assert error.s3_code == code
+
+
+def _page(contents: str, encoding: str = "url", prefix: str = "") -> ListedPage:
+    body = f"<ListBucketResult><EncodingType>{encoding}</EncodingType>{contents}</ListBucketResult>"
+    response = Response(200, {}, body.encode())
+    page, token = results.objects_page(_REQUEST, response, prefix=prefix)
+    assert token is None
+    return page
+
+
+@pytest.mark.parametrize(
+    ("shown", "encoding", "key"),
+    [
+        ("a+b", "url", "a b"),
+        ("a%20b", "url", "a b"),
+        ("a%2Bb", "url", "a+b"),
+        ("100%2525", "url", "100%25"),
+        ("%E6%A8%A1", "url", "模"),
+        ("a%01b", "url", "a\x01b"),
+        ("a+b%20&lt;", "", "a+b%20<"),
+        (" a ", "", " a "),
+    ],
+)
+def test_a_key_is_decoded_as_it_was_encoded(shown: str, encoding: str, key: str) -> None:
+    contents = (
+        f"<Contents><Key>{shown}</Key><Size>1</Size></Contents>"
+        f"<CommonPrefixes><Prefix>{shown}/</Prefix></CommonPrefixes>"
+    )
+    page = _page(contents, encoding)
+    assert page == ListedPage([ListedObject(key, 1)], [f"{key}/"])
+
+
+def test_what_a_listing_says_of_an_object_is_read() -> None:
+    contents = (
+        "<Contents><Key>k</Key><Size> 12 </Size><ETag>W/&quot;a&quot;</ETag>"
+        "<LastModified>1970-01-01T00:01:00.500Z</LastModified><Owner><ID>o</ID></Owner></Contents>"
+    )
+    assert _page(contents).objects == [ListedObject("k", 12, "a", 60.5)]
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        "<Contents><Size>1</Size></Contents>",
+        "<Contents><Key></Key><Size>1</Size></Contents>",
+        "<Contents><Key>p/a</Key></Contents>",
+        "<Contents><Key>p/a</Key><Size>-1</Size></Contents>",
+        "<Contents><Key>p/a</Key><Size>1</Size><ETag>a b</ETag></Contents>",
+        "<Contents><Key>p/%FF</Key><Size>1</Size></Contents>",
+        "<Contents><Key>q/a</Key><Size>1</Size></Contents>",
+        "<Contents><Key>P/a</Key><Size>1</Size></Contents>",
+        "<CommonPrefixes><Prefix>q/</Prefix></CommonPrefixes>",
+        "<CommonPrefixes/>",
+        "<IsTruncated>true</IsTruncated>",
+        "<IsTruncated>yes</IsTruncated>",
+    ],
+)
+def test_a_listing_of_anything_else_is_an_error(contents: str) -> None:
+    """A key that was not asked for might be taken for one to delete."""
+    with pytest.raises(StoreError) as caught:
+        _page(contents, prefix="p/")
+    assert caught.value.code == "store.bad_response"

@@ -195,6 +195,10 @@ TEXTS = {
         "{field} = {value} needs a library that is not installed. "
         "Install the extra: pip install 's3up[{extra}]'"
     ),
+    "config.needs_boto": (
+        "{why}: only aioboto3 can serve this, and it cannot be imported ({detail}). Run: pip install "
+        "aioboto3"
+    ),
     "config.bad_endpoint": (
         "endpoint_url = '{value}' (from {origin}) is not a URL like https://host/ or http://host:port/."
     ),

@@ -138,6 +138,9 @@ TEXTS = {
     "config.needs_extra": (
         "{field} = {value} 需要尚未安装的库。请安装: pip install 's3up[{extra}]'"
     ),
+    "config.needs_boto": (
+        "{why}：这只能由 aioboto3 完成，而它无法导入（{detail}）。请运行：pip install aioboto3"
+    ),
     "config.bad_endpoint": (
         "endpoint_url = '{value}'（来自 {origin}）不是形如 https://host/ 或 http://host:port/ 的地址。"
     ),

@@ -164,6 +164,36 @@ class UploadInfo:
     initiated: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object as ListObjectsV2 shows it.
+
+    Attributes:
+        size: bytes.
+        etag: without quotes, "" if it does not say.
+        modified: seconds since 1970 by the store's clock, 0 if it does not say.
+    """
+
+    key: str
+    size: int
+    etag: str = ""
+    modified: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPage:
+    """A page of a listing, usually of 1,000 objects and prefixes together.
+
+    Attributes:
+        objects: in the order of the store.
+        prefixes: what further keys begin with, up to and with the delimiter, each once; empty
+            without a delimiter.
+    """
+
+    objects: list[ListedObject]
+    prefixes: list[str]
+
+
 class ObjectStore(Protocol):
     """One bucket of an S3-compatible store."""
 
@@ -234,10 +264,55 @@ class ObjectStore(Protocol):
         """Return what the store says of an object; StoreError "store.not_found" if absent."""
         ...
 
-    def get_object(self, key: str) -> AsyncIterator[bytes]:
-        """Yield an object's bytes; StoreError "store.not_found" if absent."""
+    def get_object(
+        self, key: str, *, offset: int = 0, size: int | None = None, etag: str = ""
+    ) -> AsyncIterator[bytes]:
+        """Yield an object's bytes, in blocks of about 1 MiB; closing it early ends the request.
+
+        What is yielded to its end is all that was asked for.
+
+        Args:
+            key: object key.
+            offset: first byte.
+            size: bytes from there, at least 1; the object must have them. None for all.
+            etag: the version that is wanted, "" for any.
+
+        Raises:
+            StoreError: "store.not_found" if it is absent, "store.precondition" if it has another
+                ETag.
+        """
         ...
 
     async def delete_object(self, key: str) -> None:
         """Delete an object; one that is gone already is no error."""
+        ...
+
+    async def copy_object(self, source_key: str, key: str, *, etag: str = "") -> Receipt:
+        """Store a copy of an object of this bucket, with its metadata, by one request.
+
+        S3 copies 5 GiB at most like this. The ETag of the copy need not be that of the source.
+
+        Args:
+            source_key: key of the object to copy.
+            key: key of the copy.
+            etag: the version of the source that is wanted, "" for any. Not every store compares.
+
+        Raises:
+            StoreError: "store.not_found" if the source is absent, "store.precondition" if it has
+                another ETag.
+        """
+        ...
+
+    def list_objects(
+        self, prefix: str, *, start_after: str = "", delimiter: str = ""
+    ) -> AsyncIterator[ListedPage]:
+        """Yield the objects whose key begins with `prefix`, a page at a time, however many.
+
+        S3 lists in the order of the keys' UTF-8 bytes; some stores list in another.
+
+        Args:
+            prefix: "" for all.
+            start_after: only keys behind this one in the order of the store.
+            delimiter: keys that hold it behind the prefix are rolled up into `prefixes`.
+        """
         ...

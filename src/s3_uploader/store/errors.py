@@ -53,6 +53,7 @@ class Request(NamedTuple):
         foreign_secret: the secret in use looks like one that its provider issues for another API.
         trusted: the store has accepted these credentials before, so what it refuses now is this
             request and not all of them.
+        source: the key that CopyObject copies from: what is absent or of another version is that.
     """
 
     operation: str
@@ -62,6 +63,7 @@ class Request(NamedTuple):
     size: int = 0
     foreign_secret: bool = False
     trusted: bool = False
+    source: str = ""
 
 
 def error_from_response(
@@ -146,7 +148,7 @@ _WRITES = frozenset({"PutObject", "CreateMultipartUpload"})
 
 
 def _by_status(request: Request, status: int, s3_code: str) -> StoreError | None:
-    where: dict[str, Any] = {"bucket": request.bucket, "key": request.key}
+    where: dict[str, Any] = {"bucket": request.bucket, "key": request.source or request.key}
     if status == 507:
         return StoreError("store.full", status=status, s3_code=s3_code, fatal=True)
     if status == 413 or s3_code == "EntityTooLarge":

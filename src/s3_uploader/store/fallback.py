@@ -1,13 +1,16 @@
 """A store that serves what it can, and another one for the rest."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar, cast
 
 from s3_uploader.checksums import Checksum
+from s3_uploader.errors import StoreError
 from s3_uploader.events import Lane
 from s3_uploader.store.base import (
     Body,
     CompletedPart,
+    ListedPage,
     ObjectInfo,
     ObjectStore,
     Receipt,
@@ -20,22 +23,22 @@ T = TypeVar("T")
 
 
 class CannotServeError(Exception):
-    """A lane cannot make this call; with `for_good`, nor any later one that carries bytes."""
+    """A lane cannot make this call, nor any later one; `why` names what stands against it."""
 
-    def __init__(self, *, for_good: bool) -> None:
-        super().__init__()
-        self.for_good = for_good
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class FallbackStore:
-    """Asks `first`; what it cannot serve, `second` does, and all calls from then on if for good.
+    """Asks `first`, and `second` from the first call on that `first` cannot serve.
 
     Args:
         first: raises `CannotServeError` for what it cannot serve.
-        second: opens the other store, at the first need.
+        second: opens the other store, at the first need; it is told why.
     """
 
-    def __init__(self, first: ObjectStore, second: Callable[[], Awaitable[ObjectStore]]) -> None:
+    def __init__(self, first: ObjectStore, second: Callable[[str], Awaitable[ObjectStore]]) -> None:
         self.bucket = first.bucket
         self.endpoint = first.endpoint
         self.region = first.region
@@ -95,21 +98,54 @@ class FallbackStore:
         """As `ObjectStore`."""
         return await self._serve(lambda store: store.head_object(key))
 
-    async def get_object(self, key: str) -> AsyncIterator[bytes]:
+    def get_object(
+        self, key: str, *, offset: int = 0, size: int | None = None, etag: str = ""
+    ) -> AsyncIterator[bytes]:
         """As `ObjectStore`."""
-        store = self._moved or self._first
-        try:
-            async for block in store.get_object(key):
-                yield block
-        except CannotServeError:
-            # Raised before the first block, or nothing would have been wrong with it.
-            store = await self._second()
-            async for block in store.get_object(key):
-                yield block
+        return self._iterate(
+            "GetObject",
+            key,
+            lambda store: store.get_object(key, offset=offset, size=size, etag=etag),
+        )
 
     async def delete_object(self, key: str) -> None:
         """As `ObjectStore`."""
         await self._serve(lambda store: store.delete_object(key))
+
+    async def copy_object(self, source_key: str, key: str, *, etag: str = "") -> Receipt:
+        """As `ObjectStore`."""
+        return await self._serve(lambda store: store.copy_object(source_key, key, etag=etag))
+
+    def list_objects(
+        self, prefix: str, *, start_after: str = "", delimiter: str = ""
+    ) -> AsyncIterator[ListedPage]:
+        """As `ObjectStore`."""
+        return self._iterate(
+            "ListObjectsV2",
+            prefix,
+            lambda store: store.list_objects(prefix, start_after=start_after, delimiter=delimiter),
+        )
+
+    async def _iterate(
+        self, operation: str, key: str, call: Callable[[ObjectStore], AsyncIterator[T]]
+    ) -> AsyncGenerator[T]:
+        begun = False
+        try:
+            async with _closing(call(self._moved or self._first)) as items:
+                async for item in items:
+                    begun = True
+                    yield item
+        except CannotServeError as error:
+            store = await self._fall_back(error)
+            if begun:
+                # What has been yielded already would come again.
+                where: dict[str, Any] = {"operation": operation, "key": key, "detail": error.why}
+                raise StoreError("store.unexpected", retryable=True, **where) from error
+        else:
+            return
+        async with _closing(call(store)) as items:
+            async for item in items:
+                yield item
 
     async def _serve(self, call: Callable[[ObjectStore], Awaitable[T]]) -> T:
         try:
@@ -119,7 +155,10 @@ class FallbackStore:
         return await call(store)
 
     async def _fall_back(self, error: CannotServeError) -> ObjectStore:
-        store = await self._second()
-        if error.for_good:
-            self._moved = store
+        self._moved = store = await self._second(error.why)
         return store
+
+
+def _closing(items: AsyncIterator[T]) -> "aclosing[AsyncGenerator[T]]":
+    """Close an iterator with who iterates: a body that nobody reads any more holds a connection."""
+    return aclosing(cast("AsyncGenerator[T]", items))

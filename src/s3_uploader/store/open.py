@@ -10,7 +10,7 @@ import anyio
 
 from s3_uploader import to_thread
 from s3_uploader.config import UploadConfig
-from s3_uploader.errors import ConfigError
+from s3_uploader.errors import ConfigError, StoreError
 from s3_uploader.profile import Profile, check_endpoint
 from s3_uploader.store.base import ObjectStore
 from s3_uploader.store.errors import check_bucket
@@ -39,23 +39,25 @@ async def open_store(
     anew when its credentials have expired.
 
     Raises:
-        ConfigError: a setting is outside what the store allows, or the proxy is none for HTTP.
+        ConfigError: a setting is outside what the store allows, the proxy is none for HTTP, or
+            "config.needs_boto": only aioboto3 can serve, and it is not installed.
         StoreError: no usable credentials, or a bucket name no store can have.
     """
     check_bucket(profile.bucket)
     async with AsyncExitStack() as stack:
         control = _Control(profile, config, stack)
-        if _proxied(profile.endpoint_url) or config.lane == "boto":
-            yield await control()
+        why = "lane = boto" if config.lane == "boto" else _proxied(profile.endpoint_url)
+        if why:
+            yield await control(why)
             return
         identity = await _identity(profile, control, reload or (lambda: profile))
         # An AWS profile's endpoint is known only now.
         if identity is None or _proxied(identity.endpoint):
-            yield await control()
+            yield await control(_left_to_aws(profile))
             return
         wire = WireStore(identity, await _context(identity, control, config), config)
         stack.push_async_callback(wire.close)
-        yield FallbackStore(wire, control)
+        yield FallbackStore(wire, control.in_a_call)
 
 
 async def _context(
@@ -79,12 +81,13 @@ class _Control:
         self._lock = anyio.Lock()
         self.opened: BotoStore | None = None
 
-    async def __call__(self) -> "BotoStore":
+    async def __call__(self, why: str) -> "BotoStore":
+        """Return the lane; `why` names, in any language, what only aioboto3 can serve."""
         async with self._lock:
             store: BotoStore | None = self.opened
             if store is None:
                 # In a thread: importing aioboto3 takes longer than sending a small file.
-                boto = await to_thread.run_sync(import_module, "s3_uploader.store.boto.client")
+                boto = await to_thread.run_sync(_boto_client, why)
                 opening = boto.open_boto_store(self._profile, self._config)
                 opened: BotoStore = await self._stack.enter_async_context(opening)
                 # An AWS profile's own was not looked at before.
@@ -92,10 +95,25 @@ class _Control:
                 self.opened = store = opened
         return store
 
+    async def in_a_call(self, why: str) -> "BotoStore":
+        """Return the lane; what does not let it open is the failure of the call, and of all."""
+        try:
+            return await self(why)
+        except ConfigError as error:
+            params: dict[str, Any] = {**error.params}
+            raise StoreError(error.code, fatal=True, **params) from error
+
+
+def _boto_client(why: str) -> Any:
+    try:
+        return import_module("s3_uploader.store.boto.client")
+    except ImportError as error:
+        raise ConfigError("config.needs_boto", why=why, detail=str(error)) from error
+
 
 async def _identity(
     profile: Profile,
-    control: Callable[[], Awaitable["BotoStore"]],
+    control: Callable[[str], Awaitable["BotoStore"]],
     reload: Callable[[], Profile],
 ) -> Identity | None:
     """Return who signs for what: from the profile where it says all, else from aioboto3."""
@@ -104,7 +122,7 @@ async def _identity(
         return Identity(
             profile.bucket, profile.endpoint_url, profile.region, given.current, given.renew
         )
-    store = await control()
+    store = await control(_left_to_aws(profile))
     if store.credentials is None:
         return None
     from_aws = _FromAws(profile, store.credentials)
@@ -146,7 +164,7 @@ class _FromAws:
     async def renew(self, expired: Credentials) -> bool:
         """Look for credentials as a new process would."""
         if await self.current() == expired:
-            boto = await to_thread.run_sync(import_module, "s3_uploader.store.boto.client")
+            boto = await to_thread.run_sync(_boto_client, _left_to_aws(self._profile))
             provider = await boto.find_credentials(self._profile)
             if provider is None:
                 return False
@@ -162,8 +180,17 @@ def _pair(profile: Profile) -> Credentials:
     return Credentials(profile.access_key, profile.secret_key, profile.session_token)
 
 
-def _proxied(endpoint_url: str) -> bool:
+def _left_to_aws(profile: Profile) -> str:
+    """Return what a profile leaves to the AWS configuration, as messages name it."""
+    fields = ("endpoint_url", "region", "access_key", "secret_key")
+    blank = [name for name in fields if not getattr(profile, name)]
+    return f"aws_profile = {profile.aws_profile}" if profile.aws_profile else f"{blank[0]} = ''"
+
+
+def _proxied(endpoint_url: str) -> str:
+    """Return the proxy of an endpoint, as messages name it; "" for none."""
     proxy = proxy_for(endpoint_url)
-    if proxy is not None:
-        check_proxy(proxy)
-    return proxy is not None
+    if proxy is None:
+        return ""
+    check_proxy(proxy)
+    return f"{proxy.variable} = {proxy.url}"

@@ -1,11 +1,12 @@
 """Go through the pages of a listing, whichever lane fetches them, and never for ever."""
 
-from collections.abc import Awaitable, Callable
+import itertools
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from s3_uploader.errors import StoreError
-from s3_uploader.store.base import StoredPart, UploadInfo
+from s3_uploader.store.base import ListedPage, StoredPart, UploadInfo
 from s3_uploader.store.errors import Request
 
 T = TypeVar("T")
@@ -28,6 +29,9 @@ PartsPage = Page[StoredPart, int]
 UploadsPage = Page[UploadInfo, tuple[str, str]]
 """The marker is a key and an upload id."""
 
+ObjectsPage = tuple[ListedPage, str | None]
+"""A page of a bucket's objects and the token that asks for the next one, None on the last."""
+
 
 async def all_items(
     request: Request, fetch: Callable[[M | None], Awaitable[Page[T, M]]]
@@ -49,5 +53,37 @@ async def all_items(
             return items
         endless = len(seen) >= _MAX_PAGES or len(items) > _MAX_ITEMS
         if endless or marker in seen or not page.items:
-            raise StoreError("store.bad_listing", operation=request.operation, key=request.key)
+            raise _bad_listing(request)
         seen.add(marker)
+
+
+async def all_pages(
+    request: Request, fetch: Callable[[str | None], Awaitable[ObjectsPage]]
+) -> AsyncGenerator[ListedPage]:
+    """Yield the pages of objects that `fetch` returns for one token after the other.
+
+    A bucket may hold any number of keys, so their number tells nothing, and not every token is
+    remembered: each page is compared with one earlier page, taken anew at each power of two, which
+    meets every circle (Brent's algorithm).
+
+    Raises:
+        StoreError: "store.bad_listing": a token or the last key of a page comes again, or a page
+            promises more and holds nothing; and what `fetch` raises.
+    """
+    token: str | None = None
+    earlier = ("", "")
+    for number in itertools.count(1):
+        page, token = await fetch(token)
+        if token is not None:
+            last = page.objects[-1].key if page.objects else "".join(page.prefixes[-1:])
+            if not last or token == earlier[0] or last == earlier[1]:
+                raise _bad_listing(request)
+            if number.bit_count() == 1:
+                earlier = (token, last)
+        yield page
+        if token is None:
+            return
+
+
+def _bad_listing(request: Request) -> StoreError:
+    return StoreError("store.bad_listing", operation=request.operation, key=request.key)

@@ -9,13 +9,21 @@ Shared by every lane; without I/O.
 import html
 import re
 from datetime import UTC, datetime
+from urllib.parse import unquote_plus
 
 from s3_uploader.checksums import ALGORITHMS, Checksum
 from s3_uploader.errors import StoreError
-from s3_uploader.store.base import ObjectInfo, Receipt, StoredPart, UploadInfo
+from s3_uploader.store.base import (
+    ListedObject,
+    ListedPage,
+    ObjectInfo,
+    Receipt,
+    StoredPart,
+    UploadInfo,
+)
 from s3_uploader.store.document import Element
 from s3_uploader.store.errors import Request, error_from_response, http_time
-from s3_uploader.store.pages import Page, PartsPage, UploadsPage
+from s3_uploader.store.pages import ObjectsPage, Page, PartsPage, UploadsPage
 from s3_uploader.store.response import Response
 
 SUCCESS = range(200, 300)
@@ -103,9 +111,14 @@ def completed(request: Request, response: Response) -> Receipt:
     root = _root(request, response, "CompleteMultipartUpload")
     text = _required(request, response, root, "ETag", empty=True)
     etag = _etag(request, response, text) if text.strip() else ""
-    named = [(name, root.value(one.field)) for name, one in ALGORITHMS.items()]
-    checksums = tuple(Checksum(name, value) for name, value in named if value)
-    return Receipt(etag, _is_opaque(response), checksums)
+    return Receipt(etag, _is_opaque(response), _checksums(root))
+
+
+def copied(request: Request, response: Response) -> Receipt:
+    """Read the response to CopyObject; raises as `receipt`."""
+    root = _root(request, response, "CopyObject")
+    etag = _etag(request, response, _required(request, response, root, "ETag"))
+    return Receipt(etag, _is_opaque(response), _checksums(root))
 
 
 def removed(request: Request, response: Response) -> None:
@@ -174,7 +187,44 @@ def uploads_page(request: Request, response: Response) -> UploadsPage:
     return Page(uploads, (key, root.value("NextUploadIdMarker") or ""))
 
 
+def objects_page(request: Request, response: Response, *, prefix: str) -> ObjectsPage:
+    """Read a page of ListObjectsV2; raises as `receipt`, also for a key without the prefix."""
+    root = _root(request, response, "ListBucket")
+    # Keys are asked for in URL encoding, in which a space is a plus sign: XML cannot hold every
+    # character that a key can. Some stores send them as they are, and no EncodingType then.
+    encoded = root.value("EncodingType") == "url"
+
+    def key(parent: Element, name: str) -> str:
+        text = _required(request, response, parent, name)
+        try:
+            found = unquote_plus(text, errors="strict") if encoded else text
+        except UnicodeDecodeError:
+            raise bad_response(request, response, f"a {name} that is not UTF-8") from None
+        if not found.startswith(prefix):
+            raise bad_response(request, response, f"a {name} of another prefix")
+        return found
+
+    objects = [
+        ListedObject(
+            key(found, "Key"),
+            _number(request, response, "Size", found.value("Size") or ""),
+            _etag(request, response, etag) if (etag := found.value("ETag") or "").strip() else "",
+            _time(found.value("LastModified") or ""),
+        )
+        for found in root.all("Contents")
+    ]
+    page = ListedPage(objects, [key(found, "Prefix") for found in root.all("CommonPrefixes")])
+    if not _truncated(request, response, root):
+        return page, None
+    return page, _required(request, response, root, "NextContinuationToken")
+
+
 # ------------------------------------------------------------------------------------- pieces
+
+
+def _checksums(root: Element) -> tuple[Checksum, ...]:
+    named = [(name, root.value(one.field)) for name, one in ALGORITHMS.items()]
+    return tuple(Checksum(name, value) for name, value in named if value)
 
 
 def _code_and_message(response: Response, root: Element | None) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from s3_uploader.store import (
     Body,
     BytesBody,
     CompletedPart,
+    ListedPage,
     ObjectInfo,
     ObjectStore,
     PutOptions,
@@ -167,14 +168,26 @@ class HookedStore:
         async with self._hooked("HeadObject", key):
             return await self.inner.head_object(key)
 
-    async def get_object(self, key: str) -> AsyncIterator[bytes]:
+    def get_object(
+        self, key: str, *, offset: int = 0, size: int | None = None, etag: str = ""
+    ) -> AsyncIterator[bytes]:
         """As `ObjectStore`."""
-        async for block in self.inner.get_object(key):
-            yield block
+        return self.inner.get_object(key, offset=offset, size=size, etag=etag)
 
     async def delete_object(self, key: str) -> None:
         """As `ObjectStore`."""
         await self.inner.delete_object(key)
+
+    async def copy_object(self, source_key: str, key: str, *, etag: str = "") -> Receipt:
+        """As `ObjectStore`."""
+        async with self._hooked("CopyObject", key):
+            return await self.inner.copy_object(source_key, key, etag=etag)
+
+    def list_objects(
+        self, prefix: str, *, start_after: str = "", delimiter: str = ""
+    ) -> AsyncIterator[ListedPage]:
+        """As `ObjectStore`."""
+        return self.inner.list_objects(prefix, start_after=start_after, delimiter=delimiter)
 
 
 class _HookedBody:

@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from s3_uploader.checksums import ALGORITHMS, Checksum
@@ -13,6 +13,8 @@ from s3_uploader.providers import GENERIC, Provider
 from s3_uploader.store import (
     Body,
     CompletedPart,
+    ListedObject,
+    ListedPage,
     ObjectInfo,
     Receipt,
     StoredPart,
@@ -21,6 +23,9 @@ from s3_uploader.store import (
 )
 from s3_uploader.store.errors import Request
 from s3_uploader.store.options import PutOptions
+
+_PAGE = 1_000
+"""Objects and prefixes on a page of a listing, as S3 has them."""
 
 
 @dataclass(slots=True)
@@ -139,13 +144,53 @@ class MemoryStore:
         age = time.time() - stored.modified
         return ObjectInfo(key, len(stored.data), stored.etag, stored.metadata, age=age)
 
-    async def get_object(self, key: str) -> AsyncIterator[bytes]:
-        """Yield the bytes."""
-        yield self._object("GetObject", key).data
+    async def get_object(
+        self, key: str, *, offset: int = 0, size: int | None = None, etag: str = ""
+    ) -> AsyncIterator[bytes]:
+        """Yield the bytes, or a range of them."""
+        stored = self._version("GetObject", key, etag)
+        end = len(stored.data) if size is None else offset + size
+        if end > len(stored.data) or (offset and offset >= len(stored.data)):
+            raise self._error("GetObject", key, 416, "InvalidRange")
+        yield stored.data[offset:end]
 
     async def delete_object(self, key: str) -> None:
         """Delete an object."""
         self._objects.pop(key, None)
+
+    async def copy_object(self, source_key: str, key: str, *, etag: str = "") -> Receipt:
+        """Store a copy of an object, with the MD5 of all of it as its ETag."""
+        source = self._version("CopyObject", source_key, etag)
+        copy = _Object(source.data, _md5(source.data).hexdigest(), source.metadata)
+        self._objects[key] = copy
+        return Receipt(copy.etag)
+
+    async def list_objects(
+        self, prefix: str, *, start_after: str = "", delimiter: str = ""
+    ) -> AsyncIterator[ListedPage]:
+        """Yield the objects below `prefix`, in the order of their keys' bytes."""
+        entries = list(self._entries(prefix, start_after, delimiter))
+        for at in range(0, len(entries) or 1, _PAGE):
+            page = entries[at : at + _PAGE]
+            yield ListedPage(
+                [entry for entry in page if isinstance(entry, ListedObject)],
+                [entry for entry in page if isinstance(entry, str)],
+            )
+
+    def _entries(
+        self, prefix: str, start_after: str, delimiter: str
+    ) -> Iterator[ListedObject | str]:
+        """Yield the objects of a listing, and the prefixes that others of them share."""
+        last = ""
+        for key, stored in sorted(self._objects.items(), key=lambda item: item[0].encode()):
+            if not key.startswith(prefix) or key.encode() <= start_after.encode():
+                continue
+            end = key.find(delimiter, len(prefix)) if delimiter else -1
+            if end < 0:
+                yield ListedObject(key, len(stored.data), stored.etag, stored.modified)
+            elif (shared := key[: end + len(delimiter)]) != last:
+                last = shared
+                yield shared
 
     async def _receive(self, operation: str, key: str, body: Body) -> bytes:
         data = b"".join([chunk async for chunk in body.chunks()])
@@ -167,6 +212,12 @@ class MemoryStore:
         if key not in self._objects:
             raise self._error(operation, key, 404, "NoSuchKey")
         return self._objects[key]
+
+    def _version(self, operation: str, key: str, etag: str) -> _Object:
+        stored = self._object(operation, key)
+        if etag not in {"", stored.etag}:
+            raise self._error(operation, key, 412, "PreconditionFailed")
+        return stored
 
     def _error(
         self, operation: str, key: str, status: int, s3_code: str, size: int = 0

@@ -9,12 +9,12 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from anyio import create_task_group
 
-from s3_uploader.checksums import ALGORITHMS, Checksum
-from s3_uploader.checksums.md5 import content_md5
+from s3_uploader.checksums import Checksum
 from s3_uploader.config import UploadConfig
 from s3_uploader.errors import StoreError
 from s3_uploader.events import Lane
@@ -25,25 +25,26 @@ from s3_uploader.store.base import (
     Body,
     BytesBody,
     CompletedPart,
+    ListedPage,
     ObjectInfo,
     Receipt,
     StoredPart,
     UploadInfo,
 )
 from s3_uploader.store.boto.errors import RESPONSE, translated
+from s3_uploader.store.boto.fields import FULL, checksum_field, digests, given
 from s3_uploader.store.boto.payload import Payload
+from s3_uploader.store.boto.reading import ObjectReader
 from s3_uploader.store.errors import Request, error_from_os
-from s3_uploader.store.options import FULL_OBJECT, PutOptions
-from s3_uploader.store.pages import PartsPage, UploadsPage, all_items
+from s3_uploader.store.options import PutOptions
+from s3_uploader.store.pages import ObjectsPage, PartsPage, UploadsPage, all_items, all_pages
+from s3_uploader.store.ranges import Range
 from s3_uploader.store.response import Response
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
 
 T = TypeVar("T")
-
-_READ = 1024 * 1024
-_FULL = {"ChecksumType": FULL_OBJECT}
 
 
 class BotoStore:
@@ -93,7 +94,7 @@ class BotoStore:
                     ContentLength=body.size,
                     ContentType=options.content_type,
                     Metadata=options.metadata,
-                    **_digests(body),
+                    **digests(body),
                 ),
             )
 
@@ -103,7 +104,7 @@ class BotoStore:
         """Return the upload id of a new multipart upload."""
         extra: dict[str, Any] = {}
         if options.checksum is not None:
-            extra = {"ChecksumAlgorithm": options.checksum.s3_name} | _FULL
+            extra = {"ChecksumAlgorithm": options.checksum.s3_name} | FULL
         return await self._ask(
             self._request("CreateMultipartUpload", key),
             results.upload_id,
@@ -127,7 +128,7 @@ class BotoStore:
                     PartNumber=number,
                     Body=payload,
                     ContentLength=body.size,
-                    **_digests(body),
+                    **digests(body),
                 ),
             )
 
@@ -141,7 +142,7 @@ class BotoStore:
         checksum: Checksum | None = None,
     ) -> Receipt:
         """Publish the object."""
-        extra = _checksum(checksum) | _FULL if checksum is not None else {}
+        extra = checksum_field(checksum) | FULL if checksum is not None else {}
         listed = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
         return await self._ask(
             self._request("CompleteMultipartUpload", key),
@@ -181,11 +182,11 @@ class BotoStore:
         request = self._request("ListMultipartUploads", prefix)
 
         async def fetch(marker: tuple[str, str] | None) -> UploadsPage:
-            after = dict(zip(("KeyMarker", "UploadIdMarker"), marker or (), strict=False))
-            given = {name: value for name, value in after.items() if value}
+            key, upload_id = marker or ("", "")
+            after = given(KeyMarker=key, UploadIdMarker=upload_id)
             call = self._client.list_multipart_uploads
             # Keys as they are, as in the wire lane: botocore would ask for them percent-encoded.
-            return await self._ask(request, results.uploads_page, call, Prefix=prefix, **given)
+            return await self._ask(request, results.uploads_page, call, Prefix=prefix, **after)
 
         return await all_items(request, fetch)
 
@@ -194,26 +195,57 @@ class BotoStore:
         request = self._request("HeadObject", key)
         return await self._ask(request, results.object_info, self._client.head_object, Key=key)
 
-    async def get_object(self, key: str) -> AsyncIterator[bytes]:
-        """Yield an object's bytes."""
+    async def get_object(
+        self, key: str, *, offset: int = 0, size: int | None = None, etag: str = ""
+    ) -> AsyncIterator[bytes]:
+        """Yield an object's bytes, or a range of them."""
         request = self._request("GetObject", key)
+        wanted = Range(offset, size, etag)
+        fields = given(Range=wanted.header, IfMatch=wanted.if_match)
         with translated(request):
             async with asyncio.timeout(self._request_timeout):
-                answer = await self._client.get_object(Bucket=self.bucket, Key=key)
-            async with answer["Body"] as body:
-                results.receipt(request, answer[RESPONSE])
-                while True:
-                    # A deadline for each block: an object that drips must not be read for ever.
-                    async with asyncio.timeout(self._response_timeout):
-                        block = await _read_block(body.content)
-                    if not block:
-                        return
+                answer = await self._client.get_object(Bucket=self.bucket, Key=key, **fields)
+            async with answer["Body"]:
+                reader = ObjectReader(request, wanted, answer, self._response_timeout)
+                self._trusted = True
+                while block := await reader.read():
                     yield block
 
     async def delete_object(self, key: str) -> None:
         """Delete an object."""
         request = self._request("DeleteObject", key)
-        await self._ask(request, results.removed, self._client.delete_object, Key=key)
+        try:
+            await self._ask(request, results.removed, self._client.delete_object, Key=key)
+        except StoreError as error:
+            # Google's store says so of a key that is gone.
+            if error.s3_code != "NoSuchKey":
+                raise
+
+    async def copy_object(self, source_key: str, key: str, *, etag: str = "") -> Receipt:
+        """Store a copy of an object."""
+        return await self._ask(
+            self._request("CopyObject", key)._replace(source=source_key),
+            results.copied,
+            self._client.copy_object,
+            Key=key,
+            CopySource={"Bucket": self.bucket, "Key": source_key},
+            **given(CopySourceIfMatch=etag and f'"{etag}"'),
+        )
+
+    def list_objects(
+        self, prefix: str, *, start_after: str = "", delimiter: str = ""
+    ) -> AsyncIterator[ListedPage]:
+        """Yield the objects below `prefix`, a page at a time."""
+        request = self._request("ListObjectsV2", prefix)
+        fields = {"EncodingType": "url"} | given(Prefix=prefix, Delimiter=delimiter)
+        first = given(StartAfter=start_after)
+        read = partial(results.objects_page, prefix=prefix)
+
+        async def fetch(token: str | None) -> ObjectsPage:
+            place = first if token is None else {"ContinuationToken": token}
+            return await self._ask(request, read, self._client.list_objects_v2, **fields, **place)
+
+        return all_pages(request, fetch)
 
     def _request(self, operation: str, key: str, size: int = 0) -> Request:
         return Request(
@@ -275,22 +307,3 @@ class BotoStore:
         if not answers:
             raise error_from_os(request, TimeoutError("no byte moved"))
         return self._read(request, results.receipt, answers[0])
-
-
-async def _read_block(content: Any) -> bytes:
-    """Read a block of 1 MiB, or what is left of the stream."""
-    block = bytearray()
-    while len(block) < _READ and (piece := await content.read(_READ - len(block))):
-        block += piece
-    return bytes(block)
-
-
-def _digests(body: Body) -> dict[str, str]:
-    fields = {}
-    if body.content_md5:
-        fields["ContentMD5"] = content_md5(body.content_md5)
-    return fields | _checksum(body.checksum)
-
-
-def _checksum(checksum: Checksum | None) -> dict[str, str]:
-    return {} if checksum is None else {ALGORITHMS[checksum.algorithm].field: checksum.value}

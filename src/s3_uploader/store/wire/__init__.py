@@ -1,5 +1,6 @@
-"""The fast lane: the calls of an upload over our own connections."""
+"""The fast lane: every call over our own connections."""
 
-from s3_uploader.store.wire.lane import Identity, WireStore
+from s3_uploader.store.wire.lane import WireStore
+from s3_uploader.store.wire.requester import Identity
 
 __all__ = ["Identity", "WireStore"]

@@ -8,6 +8,7 @@ from s3_uploader.store.redirects import Target
 from s3_uploader.store.response import Response
 from s3_uploader.store.wire.dial import Origin
 from s3_uploader.store.wire.large import LargeSender
+from s3_uploader.store.wire.reading import Download
 from s3_uploader.store.wire.small import SmallSender
 
 
@@ -42,6 +43,14 @@ class Route:
         if isinstance(body, BytesBody):
             return await self._small.exchange(head, body.data)
         return await self.large.exchange(head, body)
+
+    async def download(self, head: bytes) -> Download:
+        """Send a request without a body and return its response, whose body is still to be read.
+
+        Raises:
+            OSError: as `exchange`.
+        """
+        return await self._small.download(head)
 
     async def close(self) -> None:
         """Close the connections and end the threads."""

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import cast
 
 from s3_uploader.store.response import Response
 from s3_uploader.store.wire.dial import Origin
 from s3_uploader.store.wire.parser import MalformedResponseError, ResponseParser
 from s3_uploader.store.wire.pool import Pool
+from s3_uploader.store.wire.reading import Download, StreamedBody
 
 _SWEEP_SECONDS = 0.5
 _JOIN_LIMIT = 64 * 1024
@@ -26,6 +28,7 @@ class SmallConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = ResponseParser()
         self._waiting: asyncio.Future[Response] | None = None
+        self._body: StreamedBody | None = None
         self._queued = 0
         self._moved = 0.0
         self._reused = False
@@ -38,24 +41,28 @@ class SmallConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Hand the response to the waiter."""
-        waiting = self._waiting
-        if waiting is None:
+        """Hand the response to the waiter, and what follows of it to who reads its body."""
+        waiting, body = self._waiting, self._body
+        if waiting is None and body is None:
             # Nothing was asked: the connection is of no more use.
             self.close()
             return
         try:
             response = self._parser.feed(data)
         except MalformedResponseError as error:
-            self._fail(ConnectionError(f"malformed response: {error}"))
+            self._malformed(error)
             return
-        if response is not None and not waiting.done():
+        if waiting is not None and response is not None and not waiting.done():
             waiting.set_result(response)
+        if body is not None:
+            body.add(self._parser.take(), complete=self._parser.complete)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who waits; a closing may also be what ends the response."""
+        """Tell who waits or reads; a closing may also be what ends the response."""
         self._transport = None
-        waiting = self._waiting
+        waiting, body = self._waiting, self._body
+        if body is not None and not body.complete:
+            body.fail(exc or ConnectionResetError("closed by the store"))
         if waiting is None or waiting.done():
             return
         response = self._parser.end()
@@ -79,8 +86,13 @@ class SmallConnection(asyncio.Protocol):
             self._transport.abort()
             self._transport = None
 
-    async def exchange(self, head: bytes, body: bytes) -> tuple[Response, bool]:
+    async def exchange(
+        self, head: bytes, body: bytes, into: StreamedBody | None = None
+    ) -> tuple[Response, bool]:
         """Send a request; return the response, and whether the connection can be used again.
+
+        Given `into`, the response to return is the head of a success, and its body goes there until
+        `finish` is called; any other response is whole even so.
 
         Raises:
             OSError: the connection broke, or `check` saw it stall (TimeoutError).
@@ -88,7 +100,8 @@ class SmallConnection(asyncio.Protocol):
         transport = self._transport
         if transport is None:
             raise StaleConnectionError("closed while idle")
-        self._parser.expect(bodiless=head.startswith(b"HEAD "))
+        self._parser.expect(bodiless=head.startswith(b"HEAD "), streamed=into is not None)
+        self._body = into
         self._waiting = asyncio.get_running_loop().create_future()
         self._moved = time.monotonic()
         self._queued = 0
@@ -110,6 +123,21 @@ class SmallConnection(asyncio.Protocol):
                 self.close()
         return response, response.keep_alive and not unsent
 
+    def finish(self) -> bool:
+        """Expect no more of a body; return whether the connection can be used again."""
+        body, self._body = self._body, None
+        return body is not None and body.finished and self.usable
+
+    def pause_reading(self) -> None:
+        """Leave what the peer sends in the socket."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Receive again what the peer sends."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
     def check(self, now: float, stall: float, response: float) -> None:
         """Fail the request if nothing was sent for `stall`, or no response came for `response`.
 
@@ -122,6 +150,16 @@ class SmallConnection(asyncio.Protocol):
             self._queued, self._moved = queued, now
         if now - self._moved > (stall if queued else response):
             self._fail(TimeoutError("no byte moved" if queued else "no whole response"))
+
+    def _malformed(self, error: MalformedResponseError) -> None:
+        if self._body is None or self._parser.head is None:
+            self._fail(ConnectionError(f"malformed response: {error}"))
+            return
+        # The head was a response: it is judged first.
+        self._body.fail(error)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(self._parser.head)
+        self.close()
 
     def _fail(self, error: OSError) -> None:
         if self._waiting is not None and not self._waiting.done():
@@ -161,6 +199,18 @@ class SmallSender:
                     raise
         return await self._use(await self._connect(), head, body)
 
+    async def download(self, head: bytes) -> Download:
+        """Send a request without a body and return its response, whose body is still to be read.
+
+        Raises:
+            OSError: as `exchange`.
+        """
+        kept = self._pool.take()
+        if kept is not None:
+            with suppress(StaleConnectionError):
+                return await self._download(kept, head)
+        return await self._download(await self._connect(), head)
+
     def close(self) -> None:
         """Close every connection."""
         if self._timer is not None:
@@ -181,6 +231,26 @@ class SmallSender:
         else:
             connection.close()
         return response
+
+    async def _download(self, connection: SmallConnection, head: bytes) -> Download:
+        body = StreamedBody(connection)
+        self._busy.add(connection)
+        self._watch()
+        try:
+            response, _ = await connection.exchange(head, b"", body)
+        except BaseException:
+            self._busy.discard(connection)
+            connection.close()
+            raise
+
+        def release() -> None:
+            self._busy.discard(connection)
+            if connection.finish() and response.keep_alive:
+                self._pool.release(connection)
+            else:
+                connection.close()
+
+        return Download(response, body, self._response, release)
 
     async def _connect(self) -> SmallConnection:
         origin = self._origin

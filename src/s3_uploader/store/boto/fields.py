@@ -1,0 +1,26 @@
+"""Parameters of botocore's calls, from our values."""
+
+from s3_uploader.checksums import ALGORITHMS, Checksum
+from s3_uploader.checksums.md5 import content_md5
+from s3_uploader.store.base import Body
+from s3_uploader.store.options import FULL_OBJECT
+
+FULL = {"ChecksumType": FULL_OBJECT}
+
+
+def given(**fields: str) -> dict[str, str]:
+    """Return the parameters that are not ""."""
+    return {name: value for name, value in fields.items() if value}
+
+
+def digests(body: Body) -> dict[str, str]:
+    """Return the parameters of what a request carries of its body's digests."""
+    fields = {}
+    if body.content_md5:
+        fields["ContentMD5"] = content_md5(body.content_md5)
+    return fields | checksum_field(body.checksum)
+
+
+def checksum_field(checksum: Checksum | None) -> dict[str, str]:
+    """Return the parameter of a checksum, none for None."""
+    return {} if checksum is None else {ALGORITHMS[checksum.algorithm].field: checksum.value}
