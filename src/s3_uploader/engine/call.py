@@ -136,6 +136,13 @@ class Call:
         self.store_state.warned.add(code)
         await self.emit(Warned, code=code, params=params)
 
+    async def warn_if_journal_broken(self) -> None:
+        """Warn, once per Uploader, if the journal cannot be used."""
+        journal = self.journal
+        if journal is not None and journal.error:
+            code = "journal.refused" if journal.refused else "journal.unavailable"
+            await self.warn(code, once=True, path=journal.path, reason=journal.error)
+
     async def attempt(self, attempt: Callable[[], Awaitable[T]], *, size: int | None = None) -> T:
         """Make one attempt under a token of the limiter, which learns how it went."""
         token = await self.limiter.acquire(size)

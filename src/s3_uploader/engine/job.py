@@ -1,8 +1,11 @@
 """One file of a call: its source, its key, and how requests for it are made."""
 
 import itertools
+import mimetypes
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import anyio
@@ -13,6 +16,7 @@ from s3_uploader.engine.pacing.retry import RetryPolicy, retries_of
 from s3_uploader.errors import IntegrityError, ResourceError, S3UploaderError, StoreError
 from s3_uploader.events import BytesSent, Event, PartReused, RequestRetried
 from s3_uploader.source import Source
+from s3_uploader.store import PutOptions
 
 T = TypeVar("T")
 
@@ -40,6 +44,11 @@ class FileJob:
     def size(self) -> int:
         """Bytes, as last measured."""
         return self.source.size
+
+    @property
+    def options(self) -> PutOptions:
+        """What the object is created with."""
+        return PutOptions(self.call.content_type or _type_of(os.path.splitext(self.name)[1]))
 
     @property
     def place(self) -> Place:
@@ -129,3 +138,8 @@ class FileJob:
             params=error.params,
         )
         await anyio.sleep(delay)
+
+
+@lru_cache(1024)
+def _type_of(suffix: str) -> str:
+    return mimetypes.guess_type(f"x{suffix}")[0] or "application/octet-stream"

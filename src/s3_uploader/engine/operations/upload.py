@@ -8,7 +8,6 @@ from s3_uploader.config import Symlinks
 from s3_uploader.engine.call import Call
 from s3_uploader.engine.job import FileJob
 from s3_uploader.engine.journal.history import DirectoryRun
-from s3_uploader.engine.transfer.multipart import warn_if_journal_broken
 from s3_uploader.engine.transfer.upload import fail, upload
 from s3_uploader.engine.work import run_over
 from s3_uploader.errors import ResourceError, S3UploaderError, SourceError
@@ -58,7 +57,7 @@ async def upload_directory(call: Call, root: str, prefix: str, symlinks: Symlink
 
     await run_over(call, root, prefix, symlinks, handle)
     await call.directory_run.clear()
-    await warn_if_journal_broken(call)
+    await call.warn_if_journal_broken()
 
 
 async def count_directory(root: str, symlinks: Symlinks) -> int:

@@ -14,7 +14,6 @@ from s3_uploader.engine.transfer.multipart import (
     abort,
     abort_lost,
     discard,
-    warn_if_journal_broken,
 )
 from s3_uploader.engine.upload import TOKEN, Upload
 from s3_uploader.errors import S3UploaderError, StoreError
@@ -94,7 +93,7 @@ class _Creation:
                 wanted.part_size,
                 wanted.algorithm.name if wanted.algorithm else "",
             )
-            await warn_if_journal_broken(job.call)
+            await job.call.warn_if_journal_broken()
 
     async def _create_once(self) -> Upload:
         store = self._job.call.store

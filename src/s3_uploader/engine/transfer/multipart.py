@@ -39,7 +39,7 @@ async def multipart_upload(job: FileJob, upload: Upload) -> AsyncGenerator[None]
     if job.journal is not None:
         with anyio.move_on_after(GRACE, shield=True):
             await job.journal.forget(upload.row)
-        await warn_if_journal_broken(job.call)
+        await job.call.warn_if_journal_broken()
         await abort_lost(job.call, job.key)
 
 
@@ -120,11 +120,3 @@ async def _is_gone(call: Call, key: str, upload_id: str) -> bool:
     except StoreError as error:
         return error.code == "store.no_such_upload"
     return False
-
-
-async def warn_if_journal_broken(call: Call) -> None:
-    """Warn once if the journal cannot be used."""
-    journal = call.journal
-    if journal is not None and journal.error:
-        code = "journal.refused" if journal.refused else "journal.unavailable"
-        await call.warn(code, once=True, path=journal.path, reason=journal.error)

@@ -12,7 +12,6 @@ from s3_uploader.engine.outcome import Completion, Content, PartsLostError, Publ
 from s3_uploader.engine.outcome.proof import prove
 from s3_uploader.engine.transfer.create import create
 from s3_uploader.engine.transfer.multipart import multipart_upload
-from s3_uploader.engine.transfer.put import put_options
 from s3_uploader.engine.transfer.resume import find_resumable
 from s3_uploader.engine.transfer.stored import StoredFile, weakest
 from s3_uploader.engine.upload import Upload
@@ -48,7 +47,7 @@ async def put_parts(job: FileJob) -> StoredFile:
             # The upload vanished between ListParts and now: start over.
     call = job.call
     part_size = plan_parts(job.size, call.tuning.part_size, call.limits).part_size
-    options = replace(put_options(job), checksum=call.digests.checksum)
+    options = replace(job.options, checksum=call.digests.checksum)
     upload = await create(job, part_size, options)
     async with multipart_upload(job, upload):
         return await _send_and_publish(job, upload)

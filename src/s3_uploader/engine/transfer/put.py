@@ -1,9 +1,7 @@
 """A file with one request, and what became of the request where no response says so."""
 
-import mimetypes
-import os
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 
 from s3_uploader.checksums.md5 import md5_of as md5_of_data
 from s3_uploader.engine.job import FileJob
@@ -12,15 +10,13 @@ from s3_uploader.engine.outcome.proof import prove
 from s3_uploader.engine.transfer.stored import StoredFile
 from s3_uploader.errors import OutcomeUnknownError, S3UploaderError, SourceError, StoreError
 from s3_uploader.source import md5_of
-from s3_uploader.store import Body, BytesBody, PutOptions
+from s3_uploader.store import Body, BytesBody
 
 SMALL_FILE_LIMIT = 256 * 1024
 """Files up to this many bytes are read whole, hashed and then sent, so a wrong body can be refused
 by Content-MD5 before it replaces an object. Larger ones are hashed while they are sent.
 
 They are also too small for the journal: asking whether one is there costs what sending it does."""
-
-_DEFAULT_TYPE = "application/octet-stream"
 
 
 async def put_small(job: FileJob) -> StoredFile | None:
@@ -74,16 +70,10 @@ async def put_open(job: FileJob) -> StoredFile:
     return StoredFile(etag, 1, "etag-md5")
 
 
-def put_options(job: FileJob) -> PutOptions:
-    """Return what the object is created with."""
-    content_type = job.call.content_type or _type_of(os.path.splitext(job.name)[1])
-    return PutOptions(content_type)
-
-
 async def _put(job: FileJob, body: Body, attempts: Attempts) -> StoredFile:
     call = job.call
     try:
-        receipt = await call.store.put_object(job.key, body, put_options(job))
+        receipt = await call.store.put_object(job.key, body, job.options)
     except StoreError as error:
         attempts.record(error)
         raise call.store_state.demanded(error, body) from error
@@ -97,8 +87,3 @@ def _after_attempts(job: FileJob, error: SourceError, attempts: Attempts) -> S3U
     if not attempts.possible:
         return error
     return OutcomeUnknownError("outcome.unknown", key=job.key, reason=str(error))
-
-
-@lru_cache(1024)
-def _type_of(suffix: str) -> str:
-    return mimetypes.guess_type(f"x{suffix}")[0] or _DEFAULT_TYPE

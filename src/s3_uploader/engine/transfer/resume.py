@@ -11,7 +11,7 @@ from s3_uploader.engine.journal import Journal, SentPart, UploadRecord
 from s3_uploader.engine.outcome import Content, Published
 from s3_uploader.engine.outcome import find as find_object
 from s3_uploader.engine.outcome.create import known_ids, look_for
-from s3_uploader.engine.transfer.multipart import GRACE, discard, warn_if_journal_broken
+from s3_uploader.engine.transfer.multipart import GRACE, discard
 from s3_uploader.engine.upload import Upload
 from s3_uploader.errors import S3UploaderError, StoreError
 from s3_uploader.plan import PartPlan
@@ -55,7 +55,7 @@ async def _of_journal(job: FileJob, journal: Journal, identity: Fingerprint) -> 
     claimed: list[UploadRecord] = []
     with anyio.move_on_after(GRACE, shield=True):
         claimed = await journal.claim(job.place)
-    await warn_if_journal_broken(job.call)
+    await job.call.warn_if_journal_broken()
     open_ones = [record for record in claimed if record.upload_id]
 
     def promise(record: UploadRecord) -> tuple[bool, int, int]:
