@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from s3_uploader.engine.outcome import Content
 from s3_uploader.events import Evidence
 
-_STRENGTH: tuple[Evidence, ...] = ("none", "size", "crc64nvme", "etag-md5")
+_STRENGTH = {"none": 0, "size": 1, "etag-md5": 3}
+_CHECKSUM_STRENGTH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +33,4 @@ class StoredFile:
 
 def weakest(evidence: Iterable[Evidence]) -> Evidence:
     """Return the weakest of several pieces of evidence."""
-    return min(evidence, key=_STRENGTH.index)
+    return min(evidence, key=lambda one: _STRENGTH.get(one, _CHECKSUM_STRENGTH))
