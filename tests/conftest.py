@@ -6,21 +6,28 @@ import os
 import tempfile
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import botocore.session
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
-from botocore.handlers import add_expect_header
 from hypothesis import settings
 
 from lanes import LANES, RCLONE_LANES, Server, open_lane
-from presigned import Client, Connect
 from rclone_server import RcloneServer, rclone_server
 from s3_uploader.store import ObjectStore
 from s3_uploader.testing import FaultProxy, LocalS3Server
+
+if TYPE_CHECKING:
+    from presigned import Client, Connect
+
+_WITH_BOTO = find_spec("aioboto3") is not None
+_clients = import_module("bucket_client" if _WITH_BOTO else "plain_client")
+
+# What is about the boto lane alone, or takes botocore for its witness or its client.
+_OF_BOTO = ("boto_*", "proxy", "sigv4", "faults", "response_faults", "*stores")
+collect_ignore_glob = [] if _WITH_BOTO else [f"*test_{name}.py" for name in _OF_BOTO]
 
 settings.register_profile("suite", deadline=None, database=None, derandomize=True)
 settings.load_profile("suite")
@@ -31,8 +38,11 @@ _SERVERS = {"server", "rclone"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep servers out of the rooms that `make test-unit` runs: they take seconds to start."""
+    """Keep servers out of `make test-unit`, and the boto lane out where aioboto3 is missing."""
     for item in items:
+        called = getattr(item, "callspec", None)
+        if not _WITH_BOTO and called and str(called.params.get("lane", "")).startswith("boto"):
+            item.add_marker(pytest.mark.skip(reason="the boto lane: aioboto3 is not installed"))
         if isinstance(item, pytest.Function) and item.path.parent.name in _WITHOUT_SERVERS:
             asked = _SERVERS & set(item.fixturenames)
             if asked:
@@ -84,20 +94,12 @@ def prefix() -> str:
 
 
 class Bucket:
-    """The server's bucket, seen through botocore's own synchronous client."""
+    """The server's bucket, seen through a synchronous client: botocore's own, where it is."""
 
     def __init__(self, server: Server) -> None:
         self.name = server.bucket
-        self.client: Any = botocore.session.get_session().create_client(
-            "s3",
-            endpoint_url=server.http_url,
-            region_name=server.profile().region,
-            aws_access_key_id=server.access_key,
-            aws_secret_access_key=server.secret_key,
-            config=Config(s3={"addressing_style": "path"}),
-        )
-        # With an empty body it stalls the connection for 60 s.
-        self.client.meta.events.unregister("before-call.s3", add_expect_header)
+        keys = (server.access_key, server.secret_key)
+        self.client: Any = _clients.bucket_client(server.http_url, server.profile().region, *keys)
 
     def get(self, key: str) -> bytes:
         body = self.client.get_object(Bucket=self.name, Key=key)["Body"]
@@ -110,7 +112,7 @@ class Bucket:
     def exists(self, key: str) -> bool:
         try:
             self.head(key)
-        except ClientError:
+        except _clients.ClientError:
             return False
         return True
 
@@ -174,16 +176,23 @@ async def store(lane: str, lane_server: Server) -> AsyncGenerator[ObjectStore]:
 
 
 @pytest.fixture(scope="session")
+def boto() -> None:
+    """For tests of what the boto lane does for another: skipped without aioboto3."""
+    pytest.importorskip("aioboto3")
+
+
+@pytest.fixture(scope="session")
 def session() -> Any:
-    return botocore.session.get_session()
+    return pytest.importorskip("botocore.session").get_session()
 
 
 @pytest.fixture
-def client_of(server: LocalS3Server, session: Any) -> Iterator[Connect]:
-    made = []
+def client_of(server: LocalS3Server, session: Any) -> Iterator["Connect"]:
+    presigned = import_module("presigned")
+    made: list[Client] = []
 
-    def make(proxy: FaultProxy) -> Client:
-        made.append(Client(server, proxy.url, session))
+    def make(proxy: FaultProxy) -> "Client":
+        made.append(presigned.Client(server, proxy.url, session))
         return made[-1]
 
     yield make

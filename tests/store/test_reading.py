@@ -363,6 +363,7 @@ async def test_a_redirect_is_followed_and_its_range_asked_for_there() -> None:
 # ------------------------------------------------------------------------------------- fallback
 
 
+@pytest.mark.usefixtures("boto")
 async def test_a_region_that_the_store_corrects_is_read_from_by_the_boto_lane() -> None:
     async def answer(seen: Seen, writer: asyncio.StreamWriter) -> None:
         moved = b"<Error><Code>AuthorizationHeaderMalformed</Code></Error>"

@@ -158,6 +158,7 @@ async def test_the_same_host_is_followed_and_signed_for_anew(status: int) -> Non
     assert first.headers["authorization"] != server.seen[0].headers["authorization"]
 
 
+@pytest.mark.usefixtures("boto")
 async def test_the_boto_lane_names_the_endpoint_to_set() -> None:
     async with (
         answering(_accept) as other,

@@ -535,10 +535,11 @@ async def test_a_wrong_md5_is_refused_before_it_replaces_an_object(
         assert await _read(store, f"{prefix}/k") == b"old"
 
 
+@pytest.mark.parametrize("lane", ["boto-https", "wire-https"])
 async def test_an_untrusted_certificate_is_fatal_and_names_the_way_out(
-    server: LocalS3Server,
+    lane: str, server: LocalS3Server
 ) -> None:
-    async with open_lane("boto-https", server, config=UploadConfig()) as store:
+    async with open_lane(lane, server, config=UploadConfig()) as store:
         error = await _error_of_put(store, _body(b"x"))
     assert (error.code, error.fatal, error.retryable) == ("store.tls", True, False)
     assert "S3_UPLOADER_CA_BUNDLE" in str(error)

@@ -97,6 +97,7 @@ async def test_a_certificate_for_the_name_is_accepted(authority: Authority, lane
 
 
 @pytest.mark.parametrize("lane", ["wire", "boto"])
+@pytest.mark.usefixtures("boto")
 async def test_the_bundle_of_an_aws_profile_is_trusted_for_it(
     authority: Authority, home: Path, lane: str
 ) -> None:
@@ -146,6 +147,7 @@ async def _proxy() -> AsyncGenerator[str]:
 
 
 @pytest.mark.parametrize(("name", "accepted"), [(_FOREIGN, False), (_OURS, True)])
+@pytest.mark.usefixtures("boto")
 async def test_the_name_is_verified_through_a_proxy(
     authority: Authority, monkeypatch: pytest.MonkeyPatch, name: str, *, accepted: bool
 ) -> None:

@@ -297,6 +297,7 @@ def test_a_cancellation_while_tls_begins_does_not_wait_for_the_server() -> None:
         ),
     ],
 )
+@pytest.mark.usefixtures("boto")
 async def test_a_region_that_the_store_corrects_is_followed_by_the_boto_lane(answer: bytes) -> None:
     """The request goes again through aioboto3, and so does every later body."""
     agents = []
@@ -318,6 +319,7 @@ async def test_a_region_that_the_store_corrects_is_followed_by_the_boto_lane(ans
     assert all("boto" in agent and agent.endswith(ours) for agent in agents[1:])
 
 
+@pytest.mark.usefixtures("boto")
 async def test_it_steps_aside_for_a_proxy(
     server: LocalS3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
