@@ -306,7 +306,7 @@ async def test_an_object_removed_between_head_and_get_is_not_called_different(
     faults = [Fault("HeadObject", WrongETag("opaque")), Fault("GetObject", Answer(404))]
     async with site(server, bucket, *faults) as opened:
         found = await verify(opened, tmp_path / "f", prefix)
-    assert found.result in {"missing", "failed"}
+    assert (found.result, found.code) == ("failed", "store.not_found")
 
 
 @pytest.mark.anyio
