@@ -61,16 +61,16 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty home directory, and no variable that configures an upload."""
     for name in os.environ:
         if name.startswith(("RUNPOD_", "S3_UPLOADER_", "AWS_", "XDG_")):
             monkeypatch.delenv(name)
-    folder = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("HOME", str(folder))
     # Without this, botocore asks the metadata service of a cloud machine.
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    return folder
+    with tempfile.TemporaryDirectory(prefix="s3-uploader-home-") as folder:
+        monkeypatch.setenv("HOME", folder)
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")
@@ -87,10 +87,28 @@ def configured(server: LocalS3Server, monkeypatch: pytest.MonkeyPatch) -> LocalS
     return server
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _models_read_once() -> Iterator[None]:
+    """Let all sessions of botocore share a loader: half of opening the boto lane is its reading."""
+    with pytest.MonkeyPatch.context() as patch:
+        if _WITH_BOTO:
+            loader = import_module("botocore.loaders").create_loader()
+            patch.setattr("botocore.session.create_loader", lambda _path: loader)
+        yield
+
+
+_to_empty: list["Bucket"] = []
+
+
 @pytest.fixture
-def prefix() -> str:
+def prefix() -> Iterator[str]:
     """A key prefix no other test uses."""
-    return f"test-{next(_numbers)}"
+    number = next(_numbers)
+    yield f"test-{number}"
+    if number % 50 == 0:
+        # What tests leave comes to gigabytes.
+        for bucket in _to_empty:
+            bucket.empty()
 
 
 class Bucket:
@@ -128,6 +146,11 @@ class Bucket:
         items = [item for page in pages for item in page.get("Contents", [])]
         return {item["Key"].removeprefix(f"{prefix}/"): item["ETag"].strip('"') for item in items}
 
+    def empty(self) -> None:
+        """Make the bucket anew: SeaweedFS deletes one with all that is in it, at once."""
+        self.client.delete_bucket(Bucket=self.name)
+        self.client.create_bucket(Bucket=self.name)
+
     def open_uploads(self, prefix: str = "") -> list[str]:
         answer = self.client.list_multipart_uploads(Bucket=self.name, Prefix=prefix)
         return [upload["Key"] for upload in answer.get("Uploads", [])]
@@ -138,7 +161,9 @@ def bucket(server: LocalS3Server) -> Iterator[Bucket]:
     view = Bucket(server)
     # Its connection stays open: opened now, it is none that a test's own client has left.
     view.open_uploads()
+    _to_empty.append(view)
     yield view
+    _to_empty.remove(view)
     view.client.close()
 
 
