@@ -13,7 +13,7 @@ import pytest
 from s3_uploader.sizes import MIB
 from s3_uploader.testing import LocalS3Server
 
-_PROGRAM = Path(__file__).with_name("without_boto.py")
+_PROGRAM = Path(__file__).parents[1] / "support" / "without_boto.py"
 
 
 def _run(server: LocalS3Server, *arguments: str, **environ: str) -> Any:

@@ -89,6 +89,12 @@ class PlainClient:
                 return
             query["continuation-token"] = page.value("NextContinuationToken") or ""
 
+    def delete_bucket(self, **given: Any) -> None:
+        self._ask("DELETE", given)
+
+    def create_bucket(self, **given: Any) -> None:
+        self._ask("PUT", given)
+
     def close(self) -> None:
         """Do nothing: no connection is kept."""
 
