@@ -455,7 +455,7 @@ class _Idle:
     """A connection to keep; `usable` as told."""
 
     def __init__(self, *, born: float, usable: bool = True) -> None:
-        self.born = self.used = born
+        self.opened_at = self.used_at = born
         self.usable = usable
         self.closed = False
 
@@ -470,13 +470,13 @@ def test_a_pool_gives_the_last_used_and_drops_what_is_old_or_dead() -> None:
     aged = _Idle(born=now - AGE_LIMIT - 1)
     for connection in (fresh, last, aged, dead):
         pool.release(connection)
-    assert pool.take() is last
+    assert pool.acquire() is last
     assert (dead.closed, aged.closed) == (True, True)
     pool.release(last)
-    last.used -= IDLE_LIMIT + 1
-    assert pool.take() is fresh
+    last.used_at -= IDLE_LIMIT + 1
+    assert pool.acquire() is fresh
     assert last.closed
-    assert pool.take() is None
+    assert pool.acquire() is None
 
 
 async def test_nothing_keeps_the_event_loop_for_twenty_milliseconds(

@@ -1,4 +1,4 @@
-"""Decide, without I/O, what an HTTP answer of a store means. Shared by every lane."""
+"""Decide, without I/O, what a store's HTTP response means. Shared by every lane."""
 
 import re
 import socket
@@ -69,9 +69,9 @@ class Request(NamedTuple):
 def error_from_response(
     request: Request, status: int, s3_code: str, detail: str, retry_after: str = ""
 ) -> StoreError:
-    """Return the error that an answer with `status` and `<Code>` `s3_code` stands for.
+    """Return the error that a response with `status` and `<Code>` `s3_code` stands for.
 
-    `detail` is the answer's `<Message>`, `retry_after` its Retry-After header; "" for none.
+    `detail` is the response's `<Message>`, `retry_after` its Retry-After header; "" for none.
     """
     error = _error(request, status, s3_code, detail)
     error.retry_after = _seconds_until(retry_after)
@@ -108,7 +108,7 @@ def _error(request: Request, status: int, s3_code: str, detail: str) -> StoreErr
 
 def http_time(value: str) -> float | None:
     """Return the seconds since 1970 of an HTTP date, None if it is none."""
-    # Imported here: few answers carry a date that matters, and email is slow to import.
+    # Imported here: few responses carry a date that matters, and email is slow to import.
     parse = import_module("email.utils").parsedate_to_datetime
     try:
         return float(parse(value).timestamp())
@@ -156,7 +156,7 @@ def _by_status(request: Request, status: int, s3_code: str) -> StoreError | None
     if status == 412:
         return StoreError("store.precondition", status=status, s3_code=s3_code, **where)
     if status == 404 and not s3_code and request.operation in _WRITES and not request.trusted:
-        # To a write no store says so without naming what is missing; a web server does.
+        # No store returns 404 to a write without naming what is missing; a web server does.
         return StoreError("store.not_s3", status=status, fatal=True, endpoint=request.endpoint)
     if status == 404 and s3_code in {"NoSuchKey", "NotFound", "404", ""}:
         return StoreError("store.not_found", status=status, s3_code=s3_code, **where)

@@ -35,7 +35,7 @@ class FallbackStore:
 
     Args:
         first: raises `CannotServeError` for what it cannot serve.
-        second: opens the other store, at the first need; it is told why.
+        second: opens the other store, at the first need; gets the reason.
     """
 
     def __init__(self, first: ObjectStore, second: Callable[[str], Awaitable[ObjectStore]]) -> None:
@@ -160,5 +160,5 @@ class FallbackStore:
 
 
 def _closing(items: AsyncIterator[T]) -> "aclosing[AsyncGenerator[T]]":
-    """Close an iterator with who iterates: a body that nobody reads any more holds a connection."""
+    """Close an iterator together with its consumer: an abandoned body holds a connection."""
     return aclosing(cast("AsyncGenerator[T]", items))

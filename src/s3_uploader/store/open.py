@@ -18,7 +18,7 @@ from s3_uploader.store.fallback import FallbackStore
 from s3_uploader.store.proxy import check_proxy, proxy_for
 from s3_uploader.store.sigv4 import Credentials
 from s3_uploader.store.trust import tls_context
-from s3_uploader.store.wire import Identity, WireStore
+from s3_uploader.store.wire import SigningContext, WireStore
 
 if TYPE_CHECKING:
     from s3_uploader.store.boto.store import BotoStore
@@ -35,8 +35,8 @@ async def open_store(
 
     The wire lane serves unless `config.lane` says otherwise, a proxy is configured for the
     endpoint (`store.proxy`), or the requests are not to be signed. aioboto3 is then imported at
-    the first call that needs it: a directory of small files never does. `reload` gives the profile
-    anew when its credentials have expired.
+    the first call that needs it: a directory of small files never does. `reload` re-reads the
+    profile when its credentials have expired.
 
     Raises:
         ConfigError: a setting is outside what the store allows, the proxy is none for HTTP, or
@@ -45,33 +45,33 @@ async def open_store(
     """
     check_bucket(profile.bucket)
     async with AsyncExitStack() as stack:
-        control = _Control(profile, config, stack)
+        lazy_boto = _LazyBotoStore(profile, config, stack)
         why = "lane = boto" if config.lane == "boto" else _proxied(profile.endpoint_url)
         if why:
-            yield await control(why)
+            yield await lazy_boto(why)
             return
-        identity = await _identity(profile, control, reload or (lambda: profile))
+        signing = await _signing_context(profile, lazy_boto, reload or (lambda: profile))
         # An AWS profile's endpoint is known only now.
-        if identity is None or _proxied(identity.endpoint):
-            yield await control(_left_to_aws(profile))
+        if signing is None or _proxied(signing.endpoint):
+            yield await lazy_boto(_left_to_aws(profile))
             return
-        wire = WireStore(identity, await _context(identity, control, config), config)
+        wire = WireStore(signing, await _context(signing, lazy_boto, config), config)
         stack.push_async_callback(wire.close)
-        yield FallbackStore(wire, control.in_a_call)
+        yield FallbackStore(wire, lazy_boto.in_a_call)
 
 
 async def _context(
-    identity: Identity, control: "_Control", config: UploadConfig
+    signing: SigningContext, lazy_boto: "_LazyBotoStore", config: UploadConfig
 ) -> ssl.SSLContext | None:
     """Return what the wire lane trusts: what the boto lane does, where an AWS profile says it."""
-    if not identity.endpoint.startswith("https:"):
+    if not signing.endpoint.startswith("https:"):
         return None
-    if control.opened is not None:
-        return control.opened.tls
+    if lazy_boto.opened is not None:
+        return lazy_boto.opened.tls
     return await to_thread.run_sync(tls_context, config)
 
 
-class _Control:
+class _LazyBotoStore:
     """Opens the boto lane once, at the first call; `opened` is None until then."""
 
     def __init__(self, profile: Profile, config: UploadConfig, stack: AsyncExitStack) -> None:
@@ -111,47 +111,49 @@ def _boto_client(why: str) -> Any:
         raise ConfigError("config.needs_boto", why=why, detail=str(error)) from error
 
 
-async def _identity(
+async def _signing_context(
     profile: Profile,
-    control: Callable[[str], Awaitable["BotoStore"]],
+    lazy_boto: Callable[[str], Awaitable["BotoStore"]],
     reload: Callable[[], Profile],
-) -> Identity | None:
+) -> SigningContext | None:
     """Return who signs for what: from the profile where it says all, else from aioboto3."""
     if profile.access_key and profile.secret_key and profile.endpoint_url and profile.region:
-        given = _Given(_pair(profile), reload)
-        return Identity(
+        given = _StaticCredentials(_key_pair(profile), reload)
+        return SigningContext(
             profile.bucket, profile.endpoint_url, profile.region, given.current, given.renew
         )
-    store = await control(_left_to_aws(profile))
+    store = await lazy_boto(_left_to_aws(profile))
     if store.credentials is None:
         return None
-    from_aws = _FromAws(profile, store.credentials)
-    return Identity(profile.bucket, store.endpoint, store.region, from_aws.current, from_aws.renew)
+    from_aws = _AwsCredentials(profile, store.credentials)
+    return SigningContext(
+        profile.bucket, store.endpoint, store.region, from_aws.current, from_aws.renew
+    )
 
 
-class _Given:
-    """The profile's own key pair; once it has expired, what its file or environment says then."""
+class _StaticCredentials:
+    """The profile's own key pair; once it has expired, what its file or environment holds then."""
 
     def __init__(self, pair: Credentials, reload: Callable[[], Profile]) -> None:
-        self._pair = pair
+        self._key_pair = pair
         self._reload = reload
 
     async def current(self) -> Credentials:
         """Return what to sign with."""
-        return self._pair
+        return self._key_pair
 
     async def renew(self, expired: Credentials) -> bool:
         """Read the profile again."""
-        if self._pair == expired:
+        if self._key_pair == expired:
             with suppress(ConfigError):
-                pair = _pair(await to_thread.run_sync(self._reload))
+                pair = _key_pair(await to_thread.run_sync(self._reload))
                 if pair.access_key and pair.secret_key:
-                    self._pair = pair
-        return self._pair != expired
+                    self._key_pair = pair
+        return self._key_pair != expired
 
 
-class _FromAws:
-    """What aioboto3 finds: refreshed by it in time, and looked for anew once expired."""
+class _AwsCredentials:
+    """What aioboto3 finds: refreshed by it in time, and searched for again once expired."""
 
     def __init__(self, profile: Profile, provider: Any) -> None:
         self._profile = profile
@@ -176,7 +178,7 @@ class _FromAws:
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token or "")
 
 
-def _pair(profile: Profile) -> Credentials:
+def _key_pair(profile: Profile) -> Credentials:
     return Credentials(profile.access_key, profile.secret_key, profile.session_token)
 
 

@@ -17,7 +17,7 @@ class PutOptions:
         content_type: Content-Type of the object.
         metadata: user metadata; names in lower case, without "x-amz-meta-".
         checksum: the algorithm whose checksum each part will carry, None for none. A body that is
-            sent with one request brings its own.
+            sent with one request carries its own.
     """
 
     content_type: str = "application/octet-stream"

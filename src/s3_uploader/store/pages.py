@@ -62,8 +62,8 @@ async def all_pages(
 ) -> AsyncGenerator[ListedPage]:
     """Yield the pages of objects that `fetch` returns for one token after the other.
 
-    A bucket may hold any number of keys, so their number tells nothing, and not every token is
-    remembered: each page is compared with one earlier page, taken anew at each power of two, which
+    A bucket may hold any number of keys, so their number says nothing, and not every token is
+    remembered: each page is compared with one earlier page, replaced at each power of two, which
     meets every circle (Brent's algorithm).
 
     Raises:

@@ -1,4 +1,4 @@
-"""Ask for a range of an object, and decide, without I/O, whether a response brings exactly that.
+"""Ask for a range of an object, and decide, without I/O, whether a response carries exactly that.
 
 A store or a proxy that ignores Range or If-Match sends other bytes with a success. Shared by every
 lane.
@@ -45,11 +45,11 @@ class Range:
         return f'"{self.etag}"' if self.etag else ""
 
     def announced(self, request: Request, response: Response) -> int | None:
-        """Return the bytes the body of a success must have, None where only its chunks tell.
+        """Return the bytes the body of a success must have, None where only its chunks show.
 
         Raises:
-            StoreError: "store.bad_response": the response brings another range, does not say how
-                long its body is, or has no ETag; "store.precondition": it brings another version.
+            StoreError: "store.bad_response": the response carries another range, does not say how
+                long its body is, or has no ETag; "store.precondition": it carries another version.
         """
         if response.status not in {_OK, _PARTIAL}:
             raise results.bad_response(request, response, f"{response.status} instead of 200")

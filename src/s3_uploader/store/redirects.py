@@ -109,7 +109,7 @@ def _printable(location: str) -> str:
 
 
 def _related(host: str, other: str) -> bool:
-    """Whether two hosts are of the same registered domain, as far as their names tell.
+    """Whether two hosts are of the same registered domain, as far as their names show.
 
     Without a list of public suffixes, the domain above the first label is taken; one of two short
     labels, such as co.uk, is where others register too.

@@ -60,7 +60,7 @@ def bad_response(request: Request, response: Response | None, detail: str) -> St
 def error_of(request: Request, response: Response) -> StoreError | None:
     """Return the error a response stands for, None if it claims success.
 
-    S3 may begin a 200 and end it with an error: then the document's root says so.
+    S3 may begin a 200 and end it with an error: then the document's root is Error.
     """
     succeeded = response.status in SUCCESS
     if succeeded and not response.body:
@@ -230,7 +230,7 @@ def _checksums(root: Element) -> tuple[Checksum, ...]:
 def _code_and_message(response: Response, root: Element | None) -> tuple[str, str]:
     if root is not None and root.name == "Error":
         return (root.value("Code") or "").strip(), root.value("Message") or ""
-    # Cut short, or with a key in it that is not escaped: an error all the same.
+    # Cut short, or with a key in it that is not escaped: an error anyway.
     return _loosely(response.body, b"Code").strip(), _loosely(response.body, b"Message")
 
 

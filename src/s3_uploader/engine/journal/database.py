@@ -167,7 +167,7 @@ class Database:
             self._release(row)
 
     def release(self, row: int) -> None:
-        """Leave an upload to whoever resumes it."""
+        """Release an upload for the next process to resume."""
         self._release(row)
 
     def claim(self, place: Place, *, lost: bool = False) -> list[UploadRecord]:
@@ -280,7 +280,7 @@ class Database:
 
 
 def _scripts(version: int) -> list[str]:
-    """Return what brings a file of `version` up to date, 0 being an empty file."""
+    """Return the scripts that bring a file of `version` up to date; 0 is an empty file."""
     return [MIGRATIONS[old] for old in range(version, VERSION)] if version else [SCHEMA]
 
 

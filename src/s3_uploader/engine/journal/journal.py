@@ -74,7 +74,7 @@ class Journal:
         await self._call("forget", row)
 
     async def release(self, row: int) -> None:
-        """Leave an upload to whoever resumes it."""
+        """Release an upload for the next process to resume."""
         await self._call("release", row)
 
     async def claim(self, place: Place) -> list[UploadRecord]:
@@ -90,7 +90,7 @@ class Journal:
         return await self._call("claim_row", row) is True
 
     async def uploads(self, endpoint: str, bucket: str, prefix: str) -> list[UploadRecord]:
-        """Return the uploads of a bucket whose key begins with `prefix`, whoever works on them."""
+        """Return the uploads of a bucket whose key begins with `prefix`, held or not."""
         return await self._call("uploads", endpoint, bucket, prefix) or []
 
     async def interrupted(self, run: RunKey) -> bool:

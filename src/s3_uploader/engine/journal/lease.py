@@ -1,8 +1,8 @@
 """Which process holds which row, so that no two uploads resume the same one.
 
 Byte n of a lock file is locked for row n. The system frees it when the process ends, however it
-ends; within the process a set says so. One descriptor serves all rows: closing a second one of the
-same file would free the first one's locks (POSIX, `fcntl`), so it stays open.
+ends; within the process a set records it. One descriptor serves all rows: closing a second one of
+the same file would free the first one's locks (POSIX, `fcntl`), so it stays open.
 """
 
 import fcntl

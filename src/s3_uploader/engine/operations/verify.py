@@ -136,7 +136,7 @@ async def _compare(job: FileJob, info: ObjectInfo) -> Evidence | None:
     """Return what proves that file and object hold the same bytes, None if they do not."""
     if await has_etag(job, info.etag):
         return "etag-md5"
-    # An encrypted object's ETag, or parts of unknown sizes: only the bytes themselves can tell.
+    # An encrypted object's ETag, or parts of unknown sizes: only the bytes themselves can decide.
     return await job.request("GetObject", lambda: _same_bytes(job))
 
 

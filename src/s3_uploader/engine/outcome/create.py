@@ -139,7 +139,7 @@ async def _see(call: Call, lost: list[UploadRecord], listed: list[UploadInfo] | 
     try:
         if listed is None:
             listed = await call.store.list_multipart_uploads(key)
-        # Asked after the listing: whoever's upload is in it has a row by now.
+        # Asked after the listing: each upload in it that is ours has a row by now.
         known = await known_ids(call, key, but=rows)
         if "" in known or (call.journal is not None and call.journal.error):
             return unclear

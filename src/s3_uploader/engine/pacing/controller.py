@@ -22,14 +22,14 @@ FAR_SECONDS, FAR_GROWTH = 0.02, 16
 by as much at once, for every round costs a round trip."""
 
 NO_RESPONSE_SECONDS = 0.04
-"""Small bodies without a response for this long bring that growth before their responses do. Twice
+"""Small bodies without a response for this long cause that growth before their responses do. Twice
 as long, because a busy machine is slow to respond too."""
 
 NEAR_START = 8
 """Large bodies in flight to begin with where the store responds sooner than that."""
 
 STARTUP_GAIN = 1.2
-"""Goodput must rise by this factor for a doubling to go on; a full success would be 2."""
+"""Goodput must rise by this factor for doubling to continue; a full success would be 2."""
 
 PROBE_GAIN = 1.05
 """Goodput must rise by this factor for a probe to be kept: more than the usual noise."""
@@ -88,7 +88,7 @@ class Controller:
     def no_response_yet(self) -> None:
         """Record that small bodies sent `NO_RESPONSE_SECONDS` ago have no response: it is far away.
 
-        The growth that their responses would bring need not wait for them.
+        The growth that their responses would cause need not wait for them.
         """
         if self.unmeasured:
             self.limit = min(FAR_GROWTH * self._stable, self._ceiling)

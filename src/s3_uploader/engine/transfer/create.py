@@ -1,4 +1,4 @@
-"""Create a multipart upload, recorded in the journal before the store hears of it."""
+"""Create a multipart upload, recorded in the journal before the request is sent."""
 
 import secrets
 from collections.abc import Awaitable, Callable
@@ -24,7 +24,7 @@ async def create(job: FileJob, part_size: int, options: PutOptions) -> Upload:
     """Create a multipart upload for parts of `part_size` bytes.
 
     Shielded from cancellation for at most `GRACE` seconds: cancelled between the store's acceptance
-    and its response, it would leave an upload nobody knows the id of.
+    and its response, it would leave an upload whose id is unknown.
 
     Raises:
         StoreError: the upload could not be created.

@@ -16,7 +16,7 @@ class StoredFile:
 
     Attributes:
         etag, parts, verified_by: of its object.
-        reused: bytes that an earlier upload had brought to the store.
+        reused: bytes that an earlier upload had sent.
         claimed: nothing but the store's response says that it does.
         content: distinguishes its object from others, where it was sent in parts.
         md5: the same, where it was not.

@@ -1,4 +1,4 @@
-"""Translate what botocore and aiohttp raise into errors of ours, at this seam only."""
+"""Translate what botocore and aiohttp raise into our errors, at this seam only."""
 
 import asyncio
 import os
@@ -61,8 +61,8 @@ def translated(request: Request) -> Iterator[None]:
     except (S3UploaderError, asyncio.CancelledError):
         raise
     except botocore_errors.ClientError as error:
-        answer = cast("dict[str, Any]", error.response)
-        raise _from_response(request, answer[RESPONSE]) from error
+        result = cast("dict[str, Any]", error.response)
+        raise _from_response(request, result[RESPONSE]) from error
     except RedirectedError as error:
         raise _redirected(request, error.response) from error
     except botocore_errors.ConfigParseError as error:

@@ -15,7 +15,7 @@ class Payload:
     """A body in the shape aiohttp streams, with its error kept and its progress watched.
 
     The body is read in the caller's task group and handed over: aiohttp cancels its own tasks in
-    ways that no shield holds off, and an answer can come before a body's pass has ended.
+    ways that no shield holds off, and a response can come before a body's pass has ended.
     """
 
     def __init__(self, body: Body, stall: float, response: float) -> None:

@@ -18,7 +18,7 @@ class ObjectReader:
     Args:
         request: what was asked, for messages.
         wanted: the range and version of it.
-        answer: what the client returned.
+        result: what the client returned.
         seconds: within which each block must have come.
 
     Raises:
@@ -26,12 +26,12 @@ class ObjectReader:
     """
 
     def __init__(
-        self, request: Request, wanted: Range, answer: Mapping[str, Any], seconds: float
+        self, request: Request, wanted: Range, result: Mapping[str, Any], seconds: float
     ) -> None:
         self._request = request
-        self._response: Response = answer[RESPONSE]
+        self._response: Response = result[RESPONSE]
         self._announced = wanted.announced(request, self._response)
-        self._content = answer["Body"].content
+        self._content = result["Body"].content
         self._seconds = seconds
         self._received = 0
 

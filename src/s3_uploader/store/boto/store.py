@@ -204,9 +204,9 @@ class BotoStore:
         fields = given(Range=wanted.header, IfMatch=wanted.if_match)
         with translated(request):
             async with asyncio.timeout(self._request_timeout):
-                answer = await self._client.get_object(Bucket=self.bucket, Key=key, **fields)
-            async with answer["Body"]:
-                reader = ObjectReader(request, wanted, answer, self._response_timeout)
+                result = await self._client.get_object(Bucket=self.bucket, Key=key, **fields)
+            async with result["Body"]:
+                reader = ObjectReader(request, wanted, result, self._response_timeout)
                 self._trusted = True
                 while block := await reader.read():
                     yield block
@@ -217,7 +217,7 @@ class BotoStore:
         try:
             await self._ask(request, results.removed, self._client.delete_object, Key=key)
         except StoreError as error:
-            # Google's store says so of a key that is gone.
+            # Google's store returns it for a key that is gone.
             if error.s3_code != "NoSuchKey":
                 raise
 
@@ -268,13 +268,13 @@ class BotoStore:
         """Make a call whose body is in memory, within one deadline for all of it."""
         with translated(request):
             async with asyncio.timeout(self._request_timeout):
-                answer = await call(Bucket=self.bucket, **fields)
-        return self._read(request, read, answer)
+                result = await call(Bucket=self.bucket, **fields)
+        return self._read(request, read, result)
 
     def _read(
-        self, request: Request, read: Callable[[Request, Response], T], answer: Mapping[str, Any]
+        self, request: Request, read: Callable[[Request, Response], T], returned: Mapping[str, Any]
     ) -> T:
-        response: Response = answer[RESPONSE]
+        response: Response = returned[RESPONSE]
         refusal = results.error_of(request, response)
         if refusal is not None:
             raise refusal
@@ -287,7 +287,7 @@ class BotoStore:
         request = self._request(operation, key, body.size)
         if isinstance(body, BytesBody):
             return await self._ask(request, results.receipt, lambda **_: call(body.data))
-        answers: list[Any] = []
+        returned: list[Any] = []
         failures: list[StoreError] = []
         payload = Payload(body, self._stall_timeout, self._response_timeout)
         with closing(payload):
@@ -296,7 +296,7 @@ class BotoStore:
                 tasks.start_soon(payload.pump)
                 try:
                     with translated(request):
-                        answers.append(await call(payload))
+                        returned.append(await call(payload))
                 except StoreError as error:
                     failures.append(error)
                     tasks.cancel_scope.cancel()
@@ -304,6 +304,6 @@ class BotoStore:
         for cause in (payload.error, *failures):
             if cause is not None:
                 raise cause
-        if not answers:
+        if not returned:
             raise error_from_os(request, TimeoutError("no byte moved"))
-        return self._read(request, results.receipt, answers[0])
+        return self._read(request, results.receipt, returned[0])

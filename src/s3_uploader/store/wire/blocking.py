@@ -43,7 +43,7 @@ class LargeConnection:
     """A blocking connection. Its methods run in a worker thread, except `cancel` and `close`."""
 
     def __init__(self, raw: socket.socket, origin: Origin, stall: float, response: float) -> None:
-        self.born = self.used = time.monotonic()
+        self.opened_at = self.used_at = time.monotonic()
         self._raw = raw
         self._socket = raw
         self._origin = origin
@@ -93,7 +93,7 @@ class LargeConnection:
             early = self._send_request(head, body, buffer)
         except (ConnectionError, ssl.SSLError) as error:
             self._raise_if_stale(reused=reused)
-            return self._last_words(error), False
+            return self._final_response(error), False
         try:
             response = self._receive(early)
         except ConnectionError:
@@ -134,8 +134,8 @@ class LargeConnection:
 
     def _send_request(self, head: bytes, body: Body, buffer: memoryview) -> bytes:
         """Send head and body; return what the store says before it has them all, or b""."""
-        # Never blocked in a send: only so is an early response noticed, and a stall told from a
-        # slow store that still reads.
+        # Never blocked in a send: only so is an early response noticed, and a stall distinguished
+        # from a slow store that still reads.
         self._socket.settimeout(0)
         if Kernel.sendfile and isinstance(body, FileBody) and self._origin.context is None:
             return self._send_spans(head, body, buffer)
@@ -264,7 +264,7 @@ class LargeConnection:
             raise ConnectionResetError("closed by the store")
         return response
 
-    def _last_words(self, error: OSError) -> Response:
+    def _final_response(self, error: OSError) -> Response:
         """Return the response of a store that stopped reading, or raise why sending failed."""
         if self._cancelled:
             raise error

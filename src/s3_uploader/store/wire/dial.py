@@ -56,7 +56,7 @@ def _addresses(host: str, port: int) -> list[AddrInfo]:
     try:
         return list(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except socket.gaierror:
-        # The C library calls a host unknown also where it cannot open the files that tell.
+        # The C library calls a host unknown also where it cannot open the files that name it.
         os.close(os.open(os.devnull, os.O_RDONLY))
         raise
 
@@ -78,11 +78,11 @@ async def _writable(sock: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
 
-    def tell() -> None:
+    def notify() -> None:
         if not ready.done():
             ready.set_result(None)
 
-    loop.add_writer(sock, tell)
+    loop.add_writer(sock, notify)
     try:
         await ready
     finally:

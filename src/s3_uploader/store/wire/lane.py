@@ -25,7 +25,7 @@ from s3_uploader.store.options import FULL_OBJECT, PutOptions
 from s3_uploader.store.pages import ObjectsPage, PartsPage, UploadsPage, all_items, all_pages
 from s3_uploader.store.ranges import Range
 from s3_uploader.store.sigv4 import canonical_query, quote_path
-from s3_uploader.store.wire.requester import Identity, Requester, RequestHead
+from s3_uploader.store.wire.requester import Requester, RequestHead, SigningContext
 
 
 class WireStore:
@@ -34,7 +34,7 @@ class WireStore:
     A region that the store corrects is aioboto3's to follow: `CannotServeError`.
 
     Args:
-        identity: bucket, endpoint, region, credentials.
+        signing: bucket, endpoint, region, credentials.
         context: TLS, None for plain http.
         config: settings.
     """
@@ -42,14 +42,14 @@ class WireStore:
     lane: Lane = "wire"
 
     def __init__(
-        self, identity: Identity, context: ssl.SSLContext | None, config: UploadConfig
+        self, signing: SigningContext, context: ssl.SSLContext | None, config: UploadConfig
     ) -> None:
-        self.bucket = identity.bucket
-        self.endpoint = identity.endpoint
-        self.region = identity.region
+        self.bucket = signing.bucket
+        self.endpoint = signing.endpoint
+        self.region = signing.region
         self.provider = config.provider_at(self.endpoint)
         max_requests = self.provider.tuning.max_requests
-        self._requests = Requester(identity, context, config, max_requests)
+        self._requests = Requester(signing, context, config, max_requests)
 
     async def close(self) -> None:
         """Close the connections and end the threads."""
@@ -76,7 +76,7 @@ class WireStore:
             headers["x-amz-checksum-type"] = FULL_OBJECT
         head = RequestHead("CreateMultipartUpload", "POST", key, "uploads=", headers)
         # The parts' connections open while the store makes the upload: far away, a round trip less.
-        self._requests.route.large.open_ahead(self.provider.tuning.requests)
+        self._requests.route.large.preconnect(self.provider.tuning.requests)
         return await self._requests.request(head, results.upload_id)
 
     async def complete_multipart_upload(
@@ -98,7 +98,7 @@ class WireStore:
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Discard an upload."""
-        self._requests.route.large.drop_ahead()
+        self._requests.route.large.cancel_preconnects()
         query = canonical_query([("uploadId", upload_id)])
         head = RequestHead("AbortMultipartUpload", "DELETE", key, query, {})
         try:
@@ -152,7 +152,7 @@ class WireStore:
         try:
             await self._requests.request(head, results.removed)
         except StoreError as error:
-            # Google's store says so of a key that is gone.
+            # Google's store returns it for a key that is gone.
             if error.s3_code != "NoSuchKey":
                 raise
 

@@ -50,7 +50,7 @@ class LargeSender:
             OSError: connecting failed, the connection broke, or nothing moved for too long.
             SourceError: from the body.
         """
-        kept = self._pool.take()
+        kept = self._pool.acquire()
         if kept is not None:
             try:
                 return await self._use(kept, head, body)
@@ -60,13 +60,13 @@ class LargeSender:
         fresh = LargeConnection(raw, self._origin, self._stall, self._response)
         return await self._use(fresh, head, body)
 
-    def open_ahead(self, wanted: int) -> None:
+    def preconnect(self, wanted: int) -> None:
         """Begin to open connections, so that there are `wanted` with those in use and idle."""
         for _ in range(wanted - self._busy - len(self._pool) - len(self._dials)):
             self._dials.append(asyncio.create_task(self._origin.dial()))
 
-    def drop_ahead(self) -> None:
-        """Give up what `open_ahead` began and nothing has taken: no more parts are to be sent."""
+    def cancel_preconnects(self) -> None:
+        """Give up what `preconnect` began and nothing has taken: no more parts are to be sent."""
         while self._dials:
             dial = self._dials.popleft()
             dial.cancel()
@@ -75,7 +75,7 @@ class LargeSender:
     async def _dialled(self) -> socket.socket:
         while self._dials:
             ahead = self._dials.popleft()
-            # One that has failed by now tells how it was then.
+            # One that has failed by now describes an earlier state of the store.
             if not (ahead.done() and ahead.exception()):
                 return await ahead
         return await self._origin.dial()
@@ -83,7 +83,7 @@ class LargeSender:
     async def close(self) -> None:
         """Close every connection and end the threads."""
         dials = list(self._dials)
-        self.drop_ahead()
+        self.cancel_preconnects()
         await asyncio.gather(*dials, return_exceptions=True)
         self._pool.close()
         await self._executor.close()
@@ -96,7 +96,7 @@ class LargeSender:
         try:
             response, reusable = await asyncio.shield(work)
         except asyncio.CancelledError:
-            self.drop_ahead()
+            self.cancel_preconnects()
             connection.cancel()
             await _wait_until_free(work)
             connection.close()
@@ -124,5 +124,5 @@ async def _wait_until_free(work: "asyncio.Future[tuple[Response, bool]]") -> Non
     with anyio.move_on_after(_FREE_SECONDS, shield=True):
         await asyncio.wait([work])
     if work.done() and not work.cancelled():
-        # Retrieved, so that asyncio does not report an exception nobody asked for.
+        # Retrieved, so that asyncio does not report an exception that was never retrieved.
         work.exception()

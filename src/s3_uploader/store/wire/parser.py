@@ -21,7 +21,7 @@ class ResponseParser:
     """Turns what a connection receives into one response per request, in bounded memory.
 
     Call `expect` before each request, `feed` with what arrives until it returns a response, and
-    `end` when the peer closes. Of a streamed response, `head` once it has come, go on to `feed`,
+    `end` when the peer closes. Of a streamed response, `head` once it has come, continue to `feed`,
     and `take` the pieces of its body, until it is `complete`.
     """
 

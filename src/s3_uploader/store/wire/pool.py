@@ -13,12 +13,12 @@ AGE_LIMIT = 300.0
 class Poolable(Protocol):
     """A connection a pool can hold; times are `time.monotonic()`."""
 
-    born: float
-    used: float
+    opened_at: float
+    used_at: float
 
     @property
     def usable(self) -> bool:
-        """Whether the peer has neither closed nor said anything unasked."""
+        """Whether the peer has neither closed nor sent anything unasked."""
         ...
 
     def close(self) -> None:
@@ -38,12 +38,12 @@ class Pool(Generic[C]):
     def __len__(self) -> int:
         return len(self._idle)
 
-    def take(self) -> C | None:
+    def acquire(self) -> C | None:
         """Return a connection that should still work, or None."""
         now = time.monotonic()
         while self._idle:
             connection = self._idle.pop()
-            fresh = now - connection.used < IDLE_LIMIT and now - connection.born < AGE_LIMIT
+            fresh = now - connection.used_at < IDLE_LIMIT and now - connection.opened_at < AGE_LIMIT
             if fresh and connection.usable:
                 return connection
             connection.close()
@@ -51,7 +51,7 @@ class Pool(Generic[C]):
 
     def release(self, connection: C) -> None:
         """Keep a connection for the next request."""
-        connection.used = time.monotonic()
+        connection.used_at = time.monotonic()
         self._idle.append(connection)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 from s3_uploader.store.response import Response
 
 BLOCK = 1024 * 1024
-"""Bytes that are read at a time, and held while nobody reads: the socket is then left alone."""
+"""Bytes that are read at a time, and held while the consumer pauses and the socket is not read."""
 
 
 class Flow(Protocol):

@@ -36,7 +36,7 @@ _OF_ANOTHER_REGION = frozenset({"AuthorizationHeaderMalformed", "PermanentRedire
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class SigningContext:
     """For which bucket requests are signed, and by whom; credentials may change over time.
 
     `renew` is called with credentials that have expired, and returns whether there are others.
@@ -67,27 +67,31 @@ class RequestHead:
 class Requester:
     """Makes the requests of one bucket over its own connections.
 
-    Redirects are followed where S3 means them, and signed anew (`redirects`).
+    Redirects are followed where S3 means them, and signed again (`redirects`).
 
     Args:
-        identity: bucket, endpoint, region, credentials.
+        signing: bucket, endpoint, region, credentials.
         context: TLS, None for plain http.
         config: settings.
         workers: large bodies in flight at most.
     """
 
     def __init__(
-        self, identity: Identity, context: ssl.SSLContext | None, config: UploadConfig, workers: int
+        self,
+        signing: SigningContext,
+        context: ssl.SSLContext | None,
+        config: UploadConfig,
+        workers: int,
     ) -> None:
-        self._identity = identity
+        self._signing = signing
         self._context = context
         self._config = config
         self._workers = workers
-        parts = urlsplit(identity.endpoint)
-        base_path = f"{parts.path.rstrip('/')}/{quote_path(identity.bucket)}"
+        parts = urlsplit(signing.endpoint)
+        base_path = f"{parts.path.rstrip('/')}/{quote_path(signing.bucket)}"
         self.route = self._route_to(Target(f"{parts.scheme}://{parts.netloc}", base_path))
         self._left: list[Route] = []
-        self._signer = Signer(identity.region)
+        self._signer = Signer(signing.region)
         self._trusted: Credentials | None = None
         self._clock_offset = 0.0
 
@@ -148,8 +152,8 @@ class Requester:
         return Request(
             operation,
             key,
-            self._identity.bucket,
-            self._identity.endpoint,
+            self._signing.bucket,
+            self._signing.endpoint,
             size,
             foreign_secret=credentials is not None and is_foreign_secret(credentials.secret_key),
             trusted=credentials is not None and credentials == self._trusted,
@@ -163,7 +167,7 @@ class Requester:
         body: Body,
         exchange: Callable[[Route, bytes], Awaitable[Response]],
     ) -> T:
-        credentials = await self._identity.credentials()
+        credentials = await self._signing.credentials()
         for _ in range(MAX_HOPS):
             route = self.route
             request = self.describe(head.operation, head.key, body.size, credentials, head.source)
@@ -206,7 +210,7 @@ class Requester:
     ) -> bool:
         """Whether what the store refused can be put right here, for the next attempt."""
         if error.code == "store.expired_token":
-            return await self._identity.renew(credentials)
+            return await self._signing.renew(credentials)
         if error.code != "store.clock_skew":
             return False
         at = http_time(response.header(b"date"))

@@ -24,7 +24,7 @@ class SmallConnection(asyncio.Protocol):
     """One connection, one request at a time."""
 
     def __init__(self) -> None:
-        self.born = self.used = time.monotonic()
+        self.opened_at = self.used_at = time.monotonic()
         self._transport: asyncio.Transport | None = None
         self._parser = ResponseParser()
         self._waiting: asyncio.Future[Response] | None = None
@@ -189,7 +189,7 @@ class SmallSender:
         Raises:
             OSError: connecting failed, the connection broke, or nothing moved for too long.
         """
-        kept = self._pool.take()
+        kept = self._pool.acquire()
         if kept is not None:
             try:
                 return await self._use(kept, head, body)
@@ -205,7 +205,7 @@ class SmallSender:
         Raises:
             OSError: as `exchange`.
         """
-        kept = self._pool.take()
+        kept = self._pool.acquire()
         if kept is not None:
             with suppress(StaleConnectionError):
                 return await self._download(kept, head)
