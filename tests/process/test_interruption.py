@@ -148,7 +148,7 @@ def test_the_wake_up_descriptor_is_left_as_it_was(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    "instants", [pytest.param(12, id="quick"), pytest.param(200, marks=pytest.mark.long)]
+    "instants", [pytest.param(6, id="quick"), pytest.param(200, marks=pytest.mark.long)]
 )
 @pytest.mark.parametrize("on_cancel", ["keep", "abort"])
 @pytest.mark.parametrize("lane", ["wire", "boto"])
@@ -197,11 +197,14 @@ async def test_cancelled_at_random_instants_nothing_is_left_that_is_not_kept(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize(
+    "every", [pytest.param(7, id="quick"), pytest.param(1, marks=pytest.mark.long)]
+)
 @pytest.mark.parametrize("lane", REAL_LANES)
 async def test_cancelled_at_any_instant_a_real_store_keeps_nothing_open(
-    lane: str, server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
+    lane: str, every: int, server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
-    make_tree(tmp_path, {"f": 11 * MIB, "g": 6 * MIB})
+    make_tree(tmp_path, {"f": 6 * MIB, "g": 300_000})
     config = UploadConfig(
         part_size=5 * MIB, multipart_threshold=5 * MIB, ca_bundle=server.ca_bundle
     )
@@ -213,6 +216,6 @@ async def test_cancelled_at_any_instant_a_real_store_keeps_nothing_open(
         # Reach the store once, so that the instants are those of a warm client.
         steps, _ = await cancel_task(HookedStore(inner), work, -1)
         assert steps > 20
-        for target in range(1, steps + 1, 3):
+        for target in range(1, steps + 1, every):
             await cancel_task(HookedStore(inner), work, target)
             assert bucket.open_uploads(prefix) == [], f"left open at step {target}"
