@@ -18,7 +18,7 @@ from conftest import Bucket
 from lanes import REAL_LANES, lane_profile, open_lane
 from s3_uploader import UploadConfig, Uploader, upload_file
 from s3_uploader.sizes import MIB
-from s3_uploader.testing import FaultProxy, LocalS3Server
+from s3_uploader.testing import FaultProxy, LocalS3Server, Record
 from s3_uploader.testing.hooked import HookedStore
 from stepping import cancel_task
 from trees import make_tree
@@ -94,10 +94,17 @@ def test_a_kept_upload_goes_on_after_the_signal(
     make_tree(tmp_path, {"f": 22 * MIB})
     path = tmp_path / "f"
     settings = {"journal": str(tmp_path / "journal.db"), "on_cancel": "keep"}
-    with FaultProxy(server, ["UploadPart:stall:part=4:times=1"]) as proxy:
+    arrived = threading.Semaphore(0)
+
+    def note(record: Record) -> None:
+        if record.operation == "UploadPart" and record.status == 200:
+            arrived.release()
+
+    faults = ["UploadPart:stall:part=4:times=1"]
+    with FaultProxy(server, faults, on_request=note) as proxy:
         process = _start(proxy, server, path, f"{prefix}/f", **settings)
-        while len([r for r in proxy.log if r.operation == "UploadPart" and r.status == 200]) < 4:
-            assert process.poll() is None
+        for _ in range(4):
+            assert arrived.acquire(timeout=_ENDS_SECONDS)
         code, _, _ = _end(process, signal.SIGTERM)
         assert code == -signal.SIGTERM
         assert len(bucket.open_uploads(prefix)) == 1

@@ -1,7 +1,9 @@
 """Multipart uploads that were left open: listed, gone on with, aborted, and nobody else's."""
 
 import os
+import re
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -9,9 +11,10 @@ import pytest
 
 from conftest import Bucket
 from faulty import BOTH_LANES, LIMIT_SECONDS, PART, site
-from s3_uploader import StoreError, UploadFailedError
+from s3_uploader import StoreError, Uploader, UploadFailedError
 from s3_uploader.events import PartReused
-from s3_uploader.testing import LocalS3Server, Record
+from s3_uploader.testing import Effect, Fault, LocalS3Server, Record
+from s3_uploader.testing.faults.request import Request
 
 pytestmark = pytest.mark.anyio
 
@@ -80,11 +83,7 @@ async def test_a_kept_upload_is_listed_by_the_next_process(
     """Another Uploader with the same journal, before the same endpoint."""
     async with site(server, bucket, REFUSED, journal=journal) as opened:
         await opened.upload(path, prefix)
-        other = type(opened.uploader)(
-            opened.proxy.profile(server),
-            config=opened.uploader._config,  # noqa: SLF001
-        )
-        async with other:
+        async with Uploader(opened.proxy.profile(server), config=opened.config) as other:
             (kept,) = await other.pending_uploads(prefix)
             assert await other.abort_upload(kept.key, kept.upload_id)
         assert await opened.uploader.pending_uploads(prefix) == []
@@ -229,15 +228,34 @@ async def test_the_newest_comes_first(
             await opened.uploader.abort_upload(upload.key, upload.upload_id)
 
 
+@dataclass(frozen=True)
+class BegunOn(Effect):
+    """Lists each upload as begun on the day of January that its key ends in."""
+
+    operations = ("ListMultipartUploads",)
+    bodies = ("ListMultipartUploads",)
+
+    def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
+        del request, draw
+
+        def begun(upload: re.Match[bytes]) -> bytes:
+            day = upload[0].partition(b"</Key>")[0][-1:]
+            begun = b"<Initiated>2026-01-0%bT00:00:00Z" % day
+            return re.sub(rb"<Initiated>[^<]*", begun, upload[0])
+
+        return re.sub(rb"<Upload>.*?</Upload>", begun, body, flags=re.DOTALL)
+
+
 async def test_the_newest_of_others_comes_first(
     server: LocalS3Server, bucket: Bucket, prefix: str
 ) -> None:
-    begin(bucket, f"{prefix}/1")
-    await anyio.sleep(1.1)
-    begin(bucket, f"{prefix}/2")
-    async with site(server, bucket) as opened:
+    """In no order of their keys, nor in the one in which they were begun."""
+    names = ("a2", "b3", "c1")
+    for name in names:
+        begin(bucket, f"{prefix}/{name}")
+    async with site(server, bucket, Fault("ListMultipartUploads", BegunOn())) as opened:
         listed = await opened.uploader.pending_uploads(prefix, foreign=True)
-        assert [upload.key for upload in listed] == [f"{prefix}/2", f"{prefix}/1"]
+        assert [upload.key for upload in listed] == [f"{prefix}/{n}" for n in ("b3", "a2", "c1")]
         for upload in listed:
             assert await opened.uploader.abort_upload(upload.key, upload.upload_id, force=True)
 
@@ -272,8 +290,10 @@ async def test_a_cancelled_upload_is_pending_if_it_was_to_be_kept(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(opened.upload, path, prefix)
             await anyio.to_thread.run_sync(opened.proxy.wait_for, "UploadPart", PARTS)
-            # The two others arrive meanwhile.
-            await anyio.sleep(0.5)
+            with anyio.fail_after(LIMIT_SECONDS):
+                # The two others arrive, and are noted.
+                while [it.sent for it in await opened.uploader.pending_uploads()] != [2 * PART]:
+                    assert opened.proxy.count("CompleteMultipartUpload") == 0
             tasks.cancel_scope.cancel()
         listed = await opened.uploader.pending_uploads(prefix)
         assert [upload.sent for upload in listed] == ([2 * PART] if policy == "keep" else [])

@@ -48,6 +48,7 @@ class Site:
     proxy: FaultProxy
     uploader: Uploader
     bucket: Bucket
+    config: UploadConfig
     events: list[Event] = field(default_factory=list)
 
     async def upload(self, path: Path, key: str) -> FileOutcome:
@@ -87,7 +88,7 @@ async def site(
     config = replace(FAST, **settings)
     with FaultProxy(server.http_url, faults, seed=seed) as proxy:
         async with Uploader(proxy.profile(server.profile()), config=config) as uploader:
-            yield Site(proxy, uploader, bucket)
+            yield Site(proxy, uploader, bucket, config)
 
 
 def published(log: Iterable[Record], key: str) -> bool:
