@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -365,15 +366,21 @@ def test_processes_write_at_the_same_time(path: Path) -> None:
         assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_a_part_costs_one_statement(path: Path) -> None:
+def test_a_part_costs_one_statement(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     statements: list[str] = []
+
+    def connect(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection = sqlite3.Connection(*args, **options)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
     with opened(path) as database:
         row = database.insert_upload(_PLACE, "", "/file", _PRINT, 10)
-        database._connection.set_trace_callback(statements.append)  # noqa: SLF001
+        statements.clear()
         for number in range(1, 101):
             database.add_part(row, SentPart(number, 10, "0" * 32, "etag", "etag-md5"))
-        database._connection.set_trace_callback(None)  # noqa: SLF001
-    assert len(statements) == 100
+        assert len(statements) == 100
 
 
 # -------------------------------------------------------------------------- never a reason to fail

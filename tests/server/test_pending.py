@@ -230,20 +230,21 @@ async def test_the_newest_comes_first(
 
 @dataclass(frozen=True)
 class BegunOn(Effect):
-    """Lists each upload as begun on the day of January that its key ends in."""
+    """Lists uploads by key, as Amazon S3 does, each begun on the day that its key ends in."""
 
     operations = ("ListMultipartUploads",)
     bodies = ("ListMultipartUploads",)
 
     def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
         del request, draw
-
-        def begun(upload: re.Match[bytes]) -> bytes:
-            day = upload[0].partition(b"</Key>")[0][-1:]
-            begun = b"<Initiated>2026-01-0%bT00:00:00Z" % day
-            return re.sub(rb"<Initiated>[^<]*", begun, upload[0])
-
-        return re.sub(rb"<Upload>.*?</Upload>", begun, body, flags=re.DOTALL)
+        keys = sorted(re.findall(rb"<Key>([^<]*)</Key>", body))
+        uploads = re.findall(rb"<Upload>.*?</Upload>", body, re.DOTALL)
+        listed = b""
+        for key in keys:
+            (upload,) = (one for one in uploads if b"<Key>%b</Key>" % key in one)
+            begun = b"<Initiated>2026-01-0%bT00:00:00Z" % key[-1:]
+            listed += re.sub(rb"<Initiated>[^<]*", begun, upload)
+        return re.sub(rb"<Upload>.*</Upload>", listed, body, flags=re.DOTALL)
 
 
 async def test_the_newest_of_others_comes_first(
