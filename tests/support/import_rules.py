@@ -235,11 +235,19 @@ def _origin(node: ast.ImportFrom, name: str, modules: set[str]) -> str:
 
 
 def _named(call: ast.Call) -> Iterator[str]:
-    """Yield the module that a call imports by its name; "" if that is no constant."""
+    """Yield the module that a call imports by its name; "" if that cannot be read."""
     parts = [call.func, *call.args]
     for importer, name in zip(parts, [*parts[1:], None], strict=True):
         if _last(importer) in _BY_NAME:
-            yield str(name.value) if isinstance(name, ast.Constant) else ""
+            yield _constant(name)
+
+
+def _constant(name: ast.AST | None) -> str:
+    """Return a constant, and `x.*` of f"x.{y}", whatever y is; "" for everything else."""
+    if isinstance(name, ast.JoinedStr):
+        head = _constant(name.values[0])
+        return f"{head}*" if head.endswith(".") else ""
+    return str(name.value) if isinstance(name, ast.Constant) else ""
 
 
 def _unreadable(tree: ast.Module) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Both languages say the same things, and say nothing that is never said."""
+"""Every language has the same sentences, in the same files, and none that is never said."""
 
 import ast
 import re
@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 from hypothesis import given, strategies
 
 import s3_uploader
-from s3_uploader import StoreError
+from s3_uploader import StoreError, messages
 from s3_uploader.consumers import LogConsumer, RecordConsumer
 from s3_uploader.events import CallStarted, FileFailed, ScanFinished
 from s3_uploader.messages import LANGUAGES, Language, printable, text
@@ -22,9 +23,8 @@ _TEXTS: dict[Language, dict[str, str]] = {
     language: import_module(f"s3_uploader.messages.{language}").TEXTS for language in LANGUAGES
 }
 _CODES = _TEXTS["en"].keys()
-_CODE = re.compile(
-    r"(log|source|key|plan|config|store|integrity|upload|server|journal|outcome|process|verify)\.(?!pem$|json$|db$)[a-z0-9_]+"
-)
+_SUBJECTS = {code.partition(".")[0] for code in _CODES}
+_CODE = re.compile(rf"({'|'.join(_SUBJECTS)})\.(?!pem$|json$|db$)[a-z0-9_]+")
 
 
 _STARTED = CallStarted(
@@ -60,9 +60,37 @@ def _codes_in(node: ast.AST, *, said: bool) -> Iterator[str]:
         yield from _codes_in(child, said=said)
 
 
+def _files(language: Language) -> dict[str, dict[str, str]]:
+    """Return the sentences of each file of a language's package."""
+    package = import_module(f"s3_uploader.messages.{language}")
+    return {
+        module.name: import_module(f"{package.__name__}.{module.name}").TEXTS
+        for module in iter_modules(package.__path__)
+    }
+
+
+def test_every_package_of_sentences_is_a_language_to_choose() -> None:
+    packages = {module.name for module in iter_modules(messages.__path__) if module.ispkg}
+    assert packages == set(LANGUAGES)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_languages_have_the_same_codes(language: Language) -> None:
+def test_the_languages_have_the_same_codes_in_the_same_files(language: Language) -> None:
+    files = _files(language)
+    assert {name: texts.keys() for name, texts in files.items()} == {
+        name: texts.keys() for name, texts in _files("en").items()
+    }
+    assert sum(len(texts) for texts in files.values()) == len(_TEXTS[language])
     assert _TEXTS[language].keys() == _CODES
+
+
+@pytest.mark.parametrize("subject", sorted(_SUBJECTS))
+def test_the_codes_of_one_subject_stand_in_one_file(subject: str) -> None:
+    """So that the first word of a code is enough to find its sentence."""
+    files = _files("en").items()
+    assert (
+        len([name for name, texts in files if any(c.startswith(f"{subject}.") for c in texts)]) == 1
+    )
 
 
 @pytest.mark.parametrize("code", _CODES)

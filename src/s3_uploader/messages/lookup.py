@@ -1,15 +1,20 @@
 """Turn a message code and its parameters into a sentence."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Literal, get_args
 
-from s3_uploader.messages import en, zh
 from s3_uploader.messages.printable import printable
 
 Language = Literal["zh", "en"]
+"""Each is the name of a package beside this module, whose `TEXTS` has a sentence for every code."""
+
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
-_TABLES: dict[Language, Mapping[str, str]] = {"zh": zh.TEXTS, "en": en.TEXTS}
+# Not loaded when the first message is shown, which may say that no file can be opened.
+_TABLES: Mapping[Language, Mapping[str, str]] = {
+    language: import_module(f"s3_uploader.messages.{language}").TEXTS for language in LANGUAGES
+}
 
 
 def text(language: Language, code: str, params: Mapping[str, object] | None = None) -> str:
