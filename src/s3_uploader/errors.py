@@ -18,7 +18,7 @@ of `s3_uploader.messages`. No error holds a secret.
 import copy
 from collections.abc import Mapping
 
-from s3_uploader.messages import Language, text
+from s3_uploader.messages import Language, Sentence, text
 
 Param = str | int | float
 
@@ -39,6 +39,11 @@ class S3UploaderError(Exception):
     def message(self, language: Language) -> str:
         """Return the sentence a person should read, in `language`."""
         return text(language, self.code, self.params)
+
+    @property
+    def sentence(self) -> Sentence:
+        """The message as a parameter of another message."""
+        return Sentence(self.code, self.params)
 
     def __str__(self) -> str:
         return self.message("en")

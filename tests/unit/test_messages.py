@@ -1,6 +1,9 @@
 """Every language has the same sentences, in the same files, and none that is never said."""
 
 import ast
+import copy
+import json
+import pickle
 import re
 import string
 from collections.abc import Iterator
@@ -13,10 +16,17 @@ import pytest
 from hypothesis import given, strategies
 
 import s3_uploader
-from s3_uploader import StoreError, messages
+from s3_uploader import (
+    FileComparison,
+    FileOutcome,
+    StoreError,
+    UploadFailedError,
+    VerifyFailedError,
+    messages,
+)
 from s3_uploader.consumers import LogConsumer, RecordConsumer
 from s3_uploader.events import CallStarted, FileFailed, ScanFinished
-from s3_uploader.messages import LANGUAGES, Language, printable, text
+from s3_uploader.messages import LANGUAGES, Language, Sentence, printable, text
 
 _PACKAGE = Path(s3_uploader.__file__).parent
 _TEXTS: dict[Language, dict[str, str]] = {
@@ -216,3 +226,54 @@ def test_an_error_speaks_both_languages_and_english_by_default() -> None:
     assert str(error) == error.message("en")
     assert "507" in error.message("zh")
     assert error.message("zh") != error.message("en")
+
+
+_FULL = StoreError("store.full", status=507)
+_UNKNOWN = {"key": "k\u202e", "reason": _FULL.sentence}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_sentence_in_another_is_shown_in_the_same_language(language: Language) -> None:
+    """At any depth: a report names the file, its outcome the cause."""
+    outcome = FileOutcome(
+        name="f",
+        key="k",
+        size=1,
+        seconds=0.1,
+        error="outcome.unknown",
+        params=_UNKNOWN,
+        unknown=True,
+    )
+    with pytest.raises(UploadFailedError) as raised:
+        outcome.raise_for_failure()
+    assert outcome.message(language) in raised.value.message(language)
+    for other in LANGUAGES:
+        shown = _FULL.message(other) in raised.value.message(language)
+        assert shown == (other == language)
+    assert "\u202e" not in raised.value.message(language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("code", ["", "store.full"])
+def test_a_difference_is_raised_in_one_language(language: Language, code: str) -> None:
+    file = FileComparison(
+        name="f",
+        key="k",
+        size=1,
+        result="failed" if code else "different",
+        code=code,
+        params=_FULL.params,
+    )
+    with pytest.raises(VerifyFailedError) as raised:
+        file.raise_for_difference()
+    for other in LANGUAGES:
+        assert (file.message(other) in raised.value.message(language)) == (other == language)
+
+
+def test_a_sentence_is_an_english_string_that_survives_every_copy() -> None:
+    sentence = Sentence("outcome.unknown", _UNKNOWN)
+    assert sentence == text("en", "outcome.unknown", _UNKNOWN)
+    assert json.loads(json.dumps(sentence)) == sentence
+    for copied in (copy.deepcopy(sentence), pickle.loads(pickle.dumps(sentence))):  # noqa: S301
+        assert copied.translated("zh") == sentence.translated("zh")
+        assert str(_FULL) not in copied.translated("zh")

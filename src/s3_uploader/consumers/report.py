@@ -17,7 +17,7 @@ from s3_uploader.events import (
     FileUploaded,
     ScanFinished,
 )
-from s3_uploader.messages import Language, text
+from s3_uploader.messages import Language, Sentence, text
 
 Status = Literal["committed", "failed", "unknown"]
 
@@ -69,7 +69,7 @@ class FileOutcome:
         """Raise UploadFailedError unless the file is committed."""
         if not self.ok:
             code = "upload.unknown_file" if self.unknown else "upload.failed_file"
-            raise UploadFailedError(code, name=self.name, reason=self.message())
+            raise UploadFailedError(code, name=self.name, reason=Sentence(self.error, self.params))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ class UploadReport:
                 failed=self.failed + self.unknown,
                 total=self.total,
                 name=first.name,
-                reason=first.message(),
+                reason=Sentence(first.error, first.params),
             )
 
 

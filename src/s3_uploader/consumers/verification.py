@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from s3_uploader.errors import Param, VerifyFailedError
 from s3_uploader.events import CallFinished, Event, Evidence, FileVerified, VerifyResult
-from s3_uploader.messages import Language, text
+from s3_uploader.messages import Language, Sentence
 
 _SENTENCES = {
     "same": "verify.same",
@@ -57,14 +57,18 @@ class FileComparison:
 
     def message(self, language: Language = "en") -> str:
         """Return what was found as a sentence in `language`."""
-        if self.code:
-            return text(language, self.code, self.params)
-        return text(language, _SENTENCES[self.result], {"key": self.key})
+        return _sentence(self).translated(language)
 
     def raise_for_difference(self) -> None:
         """Raise VerifyFailedError unless the object holds exactly the file's bytes."""
         if not self.same:
-            raise VerifyFailedError("verify.failed_file", name=self.name, reason=self.message())
+            raise VerifyFailedError("verify.failed_file", name=self.name, reason=_sentence(self))
+
+
+def _sentence(file: FileComparison) -> Sentence:
+    if file.code:
+        return Sentence(file.code, file.params)
+    return Sentence(_SENTENCES[file.result], {"key": file.key})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +106,7 @@ class VerifyReport:
                 failed=self.total - self.same,
                 total=self.total,
                 name=first.name,
-                reason=first.message(),
+                reason=_sentence(first),
             )
 
 

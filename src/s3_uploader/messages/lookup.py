@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Literal, get_args
+from typing import Literal, Self, get_args
 
 from s3_uploader.messages.printable import printable
 
@@ -25,9 +25,35 @@ def text(language: Language, code: str, params: Mapping[str, object] | None = No
     sentence can always be written, and says what it seems to say.
     """
     return _TABLES[language][code].format_map(
-        {name: _shown(value) for name, value in (params or {}).items()}
+        {name: _shown(language, value) for name, value in (params or {}).items()}
     )
 
 
-def _shown(value: object) -> object:
+class Sentence(str):
+    """A message as a parameter of another message, which shows it in its own language.
+
+    Everywhere else it is its English text, and can be written as JSON like any other string.
+    """
+
+    __slots__ = ("code", "params")
+    code: str
+    params: Mapping[str, object]
+
+    def __new__(cls, code: str, params: Mapping[str, object]) -> Self:
+        """Return the sentence of `code` with `params` filled in."""
+        self = super().__new__(cls, text("en", code, params))
+        self.code, self.params = code, params
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Sentence, (self.code, self.params)
+
+    def translated(self, language: Language) -> str:
+        """Return the sentence in `language`."""
+        return text(language, self.code, self.params)
+
+
+def _shown(language: Language, value: object) -> object:
+    if isinstance(value, Sentence):
+        return value.translated(language)
     return value if isinstance(value, int | float) else printable(str(value))

@@ -144,7 +144,7 @@ class Completion:
         if step == "failed":
             raise failure
         if step == "unknown":
-            raise OutcomeUnknownError("outcome.unknown", key=self.job.key, reason=str(failure))
+            raise OutcomeUnknownError("outcome.unknown", key=self.job.key, reason=failure.sentence)
         return seen.published if step == "committed" else None
 
     def _case(self, delay: float | None) -> CompleteCase:
@@ -213,7 +213,7 @@ class Completion:
             if step == "unknown":
                 # It says that it has published, and does not show what.
                 etags = {"actual": receipt.etag, "expected": content.composite}
-                reason = str(IntegrityError("integrity.etag", key=job.key, **etags))
+                reason = IntegrityError("integrity.etag", key=job.key, **etags).sentence
                 raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=reason)
             await anyio.sleep(pause)
         return named

@@ -46,7 +46,7 @@ async def resolve_put(job: FileJob, error: StoreError, attempts: Attempts, md5: 
         return etag
     if step == "failed":
         raise error
-    raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=str(error)) from cause
+    raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=error.sentence) from cause
 
 
 def _likeness(job: FileJob, info: ObjectInfo, md5: str) -> Likeness:

@@ -86,4 +86,4 @@ def _after_attempts(job: FileJob, error: SourceError, attempts: Attempts) -> S3U
     """Return what a source that fails in a later attempt means: the first may have taken effect."""
     if not attempts.possible:
         return error
-    return OutcomeUnknownError("outcome.unknown", key=job.key, reason=str(error))
+    return OutcomeUnknownError("outcome.unknown", key=job.key, reason=error.sentence)
