@@ -80,7 +80,7 @@ def test_missing_paths(tmp_path: Path, shown: Shown) -> None:
         shown.failure(_file(missing), False),  # noqa: FBT003
         shown.failure(_directory(missing), _NONE),
     ):
-        assert reason == f"'{missing}' 不存在。请检查路径。"
+        assert reason == f"“{missing}”不存在。请检查路径。"
 
 
 @pytest.mark.usefixtures("configured")
@@ -148,10 +148,10 @@ def test_files_that_may_not_be_read(server: LocalS3Server, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("key", "words"),
     [
-        ("a/../b", "'..'"),
-        ("a/./b", "'.'"),
+        ("a/../b", "“..”"),
+        ("a/./b", "“.”"),
         ("a//b", "//"),
-        ("a/", "'/'"),
+        ("a/", "“/”"),
         ("a\0b", "NUL"),
         ("é" * 600, "1024"),
         ("a\udcff", "UTF-8"),

@@ -61,7 +61,7 @@ def test_a_comparison_has_what_was_found() -> None:
         ("different", "", "en", "'p/a' at the store differs"),
         ("missing", "", "en", "no 'p/a'"),
         ("failed", "source.missing", "en", "'/a' does not exist"),
-        ("failed", "source.missing", "zh", "'/a' 不存在"),
+        ("failed", "source.missing", "zh", "“/a”不存在"),
     ],
 )
 def test_a_comparison_is_a_sentence(

@@ -171,7 +171,9 @@ def test_no_message_claims_what_was_sent_or_published(code: str) -> None:
     assert ("verify_file" in en.TEXTS[code]) == (code == "outcome.unknown")
 
 
-def test_chinese_uses_one_term_for_a_multipart_upload_and_one_kind_of_quotes() -> None:
+def test_chinese_uses_one_term_for_each_thing_and_one_kind_of_quotes() -> None:
     text = "".join(zh.TEXTS.values())
-    for other in ("分段", "“", "”", "「", "‘"):
-        assert other not in text
+    prose = re.sub(r"(pip install|chmod 600) '[^']*'", "", text)
+    for other in ("分段", "答复", "应答", "回答", "上传日志", "'", "‘", "「"):
+        assert other not in prose
+    assert not re.search(r"(?<!=) “|” ", prose)

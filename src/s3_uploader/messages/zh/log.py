@@ -31,7 +31,7 @@ TEXTS = {
     "log.verified": "✅ {name}: {reason}",
     "log.not_verified": "❌ {name}: {reason}",
     "log.failed_verify": "❌ 校验失败: {reason}",
-    "log.reused": "   ♻️  其中 {size} 已由之前的上传传到存储",
+    "log.reused": "   ♻️  其中 {size} 已在之前的上传中传到存储",
     "log.unknown": "❔ 结果未知: {reason}",
     "log.item_unknown": "   ❔ 未知: {reason}\n",
 }
