@@ -5,9 +5,11 @@ that only might upload should wait.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from s3_uploader.version import __version__ as __version__
+
+# Not from typing, which takes longer to import than all the rest; type checkers know the name.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from s3_uploader.api import upload_directory, upload_file, verify_directory, verify_file
