@@ -145,6 +145,7 @@ _CEPH = ("ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "radosgw", "radosgw-admin")
 
 _ANY_KEYS = {"takes any keys": ("wrong_credentials_are_fatal",)}
 _ANY_DIGEST = {"does not look at Content-MD5": ("a_wrong_md5_is_refused",)}
+_ANY_SOURCE = {"does not compare the version of what it copies": ("a_copy_of_another_version",)}
 _KEEPS_PIECES = {
     "stores what came of a PUT that broke off": ("what_a_body_raises_passes_through",),
 }
@@ -189,6 +190,7 @@ MAKES: dict[str, Make] = {
         {
             **_ANY_KEYS,
             **_ANY_DIGEST,
+            **_ANY_SOURCE,
             "answers 500 to a part of an upload that is gone": ("an_upload_that_is_gone",),
             "says of each upload that it began in 2010": ("the_newest_of_others",),
         },
@@ -202,7 +204,7 @@ MAKES: dict[str, Make] = {
             **_KEEPS_PIECES,
             **_LISTS_NOTHING,
             "gives an object in parts the MD5 of the whole as its ETag": _ETAG_OF_THE_WHOLE,
-            "keeps no metadata": ("metadata_is_kept",),
+            "keeps no metadata": ("metadata_is_kept", "a_copy_is_the_object"),
             "answers HEAD of a bucket that is not there as of a key": (
                 "a_missing_bucket_is_not_taken_for_missing_objects",
             ),
@@ -217,6 +219,9 @@ MAKES: dict[str, Make] = {
             **_KEEPS_PIECES,
             **_LISTS_NOTHING,
             **_NO_ABORT,
+            **_ANY_SOURCE,
+            "sends all where the first byte is asked for": ("a_range_of_an_object_is_read",),
+            "finds no source of a copy by some names": (r"a_copy_is_the_object.*-(a\+b|~)",),
             "gives an object in parts the MD5 of the whole as its ETag": _ETAG_OF_THE_WHOLE,
             "dies of a Complete with a part that was not sent": ("a_part_that_was_never_sent",),
         },
@@ -230,6 +235,7 @@ MAKES: dict[str, Make] = {
                 "parts_of_another_tool_are_told_by_the_etag",
             ),
             "answers 500 to a Complete of an upload that is gone": ("an_upload_that_is_gone",),
+            **_ANY_SOURCE,
         },
     ),
 }
