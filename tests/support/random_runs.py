@@ -17,11 +17,11 @@ import anyio
 import pytest
 
 from conftest import Bucket
-from faulty import Site, site
+from faulty import PART, Site, site
 from lanes import Server
-from s3_uploader import UploadReport
+from s3_uploader import FileOutcome, UploadReport
 from s3_uploader.sizes import MIB
-from s3_uploader.testing import Effect, Fault
+from s3_uploader.testing import Answer, Drip, Effect, Fault, FlipBit, LoseAnswer, Reset, Stall
 from s3_uploader.testing.faults.spec import fault_text
 from trees import make_tree
 
@@ -33,6 +33,12 @@ TAKEN = 64 * MIB
 
 SENDING = ("PutObject", "UploadPart")
 CHANGING = (*SENDING, "CreateMultipartUpload", "CompleteMultipartUpload")
+
+_HONEST = (Answer, Drip, FlipBit, LoseAnswer, Reset, Stall)
+"""What a response says, if it comes, is the store's word; an answer of 200 apart."""
+
+_CHECKED_BEFORE = 256 * 1024
+"""Bytes up to which a body carries its MD5, so that nothing else is ever published."""
 
 Draw = Callable[[Random], Fault]
 
@@ -65,6 +71,21 @@ class Run:
     def _bytes(self, name: str, what: str) -> bytes:
         rng = Random(f"{self.seed} {name} {what}")  # noqa: S311  (repeatable, no secret)
         return rng.randbytes(self.sizes[name])
+
+    @property
+    def lies(self) -> bool:
+        """Whether a response may say something else of an object than the store."""
+        effects = [effect for fault in self.faults for effect in fault.effect.members]
+        return any(not isinstance(effect, _HONEST) for effect in effects) or any(
+            effect.status == 200 for effect in effects if isinstance(effect, Answer)
+        )
+
+    @property
+    def damages(self) -> bool:
+        """Whether a body may arrive with another bit than was sent."""
+        return any(
+            isinstance(effect, FlipBit) for fault in self.faults for effect in fault.effect.members
+        )
 
     def __str__(self) -> str:
         faults = "  ".join(map(fault_text, self.faults))
@@ -182,13 +203,28 @@ def _check(bucket: Bucket, prefix: str, report: UploadReport, run: Run) -> None:
     assert {outcome.name for outcome in report.files} == set(run.content), run
     stored = bucket.tree(prefix)
     for outcome in report.files:
-        right = stored.get(outcome.name) == run.content[outcome.name]
+        there, content = stored.get(outcome.name), run.content[outcome.name]
         if outcome.status == "committed":
-            assert right, f"{run}: {outcome} is not what is there"
-        elif outcome.status == "failed" and not outcome.error.startswith("integrity."):
-            assert not right, f"{run}: {outcome} is there"
+            assert there == content, f"{run}: {outcome} is not what is there"
+        elif outcome.status == "unknown":
+            assert outcome.error == "outcome.unknown", f"{run}: {outcome}"
+        elif not outcome.error.startswith("integrity."):
+            assert there != content, f"{run}: {outcome} is there"
         else:
-            assert outcome.error.startswith(("integrity.", "outcome.unknown")), f"{run}: {outcome}"
+            # A right object is called damaged only where a response lied of it.
+            assert there != content or run.lies, f"{run}: {outcome} is there"
+        older = run.older(outcome.name) if outcome.name in run.covered else None
+        if there not in {content, older, None}:
+            assert run.damages, f"{run}: nobody sent what is there: {outcome}"
+            _check_damage(there or b"", content, outcome, run)
+
+
+def _check_damage(there: bytes, content: bytes, outcome: FileOutcome, run: Run) -> None:
+    """A damaged object is one PUT too large to carry its MD5, with one bit flipped on the way."""
+    assert outcome.status != "committed", f"{run}: {outcome}"
+    assert _CHECKED_BEFORE < len(content) == len(there) < PART, f"{run}: {outcome}"
+    changed = [(old, new) for old, new in zip(content, there, strict=True) if old != new]
+    assert [(old ^ new).bit_count() for old, new in changed] == [1], f"{run}: {outcome}"
 
 
 def _check_open_uploads(bucket: Bucket, prefix: str, journal: Path, run: Run) -> None:
