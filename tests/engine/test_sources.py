@@ -1,7 +1,7 @@
 """What every source promises, and that the engine needs no more than that."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
@@ -17,8 +17,10 @@ from s3_uploader.engine.journal import Journal
 from s3_uploader.engine.pacing.limiter import Limiter
 from s3_uploader.engine.transfer.upload import upload
 from s3_uploader.events import Event, FileUploaded
+from s3_uploader.sizes import MIB
 from s3_uploader.source import BytesSource, FileSource, SmallFileReader, Source
 from s3_uploader.source import md5_of as md5_of_source
+from s3_uploader.store import FileBody
 from s3_uploader.testing.hooked import TINY, Hook, HookedStore, Moment, fail_with, nothing
 from s3_uploader.testing.memory import MemoryStore
 
@@ -66,6 +68,32 @@ async def test_a_body_is_its_range_however_often_it_is_read(make: Make, size: in
     assert body.md5 == await body.hash() == md5_of(wanted)
     assert await md5_of_source(source) == md5_of(data)
     await source.check()
+
+
+@pytest.mark.parametrize("hashing", [False, True])
+async def test_a_file_is_sent_a_block_at_a_time(tmp_path: Path, *, hashing: bool) -> None:
+    """Read into the one buffer that a worker thread brings, or left to the kernel."""
+    data, buffer = os.urandom(3 * MIB + 1), bytearray(64 * 1024)
+    (tmp_path / "f").write_bytes(data)
+    source = FileSource(str(tmp_path / "f"), SmallFileReader())
+    await source.open()
+    body = source.body(0, len(data), Digests(md5=hashing), lambda _sent: None)
+    assert isinstance(body, FileBody)
+
+    def blocks() -> Iterator[bytes]:
+        for block in body.blocks(memoryview(buffer)):
+            assert block.obj is buffer
+            yield bytes(block)
+
+    def spans() -> Iterator[bytes]:
+        at_most = len(buffer) if hashing else MIB
+        for span in body.spans(memoryview(buffer)):
+            assert span.size <= at_most
+            yield os.pread(span.descriptor, span.size, span.offset)
+
+    for read in (blocks, spans):
+        assert b"".join(await anyio.to_thread.run_sync(list, read())) == data
+        assert body.md5 == (md5_of(data) if hashing else "")
 
 
 @pytest.mark.parametrize("digests", [Digests(), Digests(md5=True), Digests(checksum=CRC64NVME)])
