@@ -68,7 +68,7 @@ def _run(
 
 def _check_refused(result: str, log: str) -> None:
     assert result in {"False", "{'total': 2, 'success': 0, 'failed': 2}"}
-    assert "The Python interpreter is ending" in log
+    assert "The Python interpreter is exiting" in log
     assert "Traceback" not in log
 
 

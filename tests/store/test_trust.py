@@ -133,7 +133,7 @@ def test_a_bundle_that_is_no_file_is_named(
 
 def test_a_bundle_named_in_code_is_called_by_the_setting(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x")
-    with pytest.raises(ConfigError, match="according to ca_bundle"):
+    with pytest.raises(ConfigError, match="set by ca_bundle"):
         tls_context(UploadConfig(ca_bundle=str(tmp_path / "x")))
 
 

@@ -57,7 +57,7 @@ def test_a_comparison_has_what_was_found() -> None:
 @pytest.mark.parametrize(
     ("result", "code", "language", "words"),
     [
-        ("same", "", "en", "'p/a' is byte-identical"),
+        ("same", "", "en", "'p/a' at the store is byte-identical"),
         ("different", "", "en", "'p/a' at the store differs"),
         ("missing", "", "en", "no 'p/a'"),
         ("failed", "source.missing", "en", "'/a' does not exist"),
@@ -83,7 +83,7 @@ def test_a_report_counts_and_names_the_first_that_is_not_the_same() -> None:
         ("b", "missing"),
         ("c", "different"),
     ]
-    with pytest.raises(VerifyFailedError, match=r"2 of 3 files.*first b: .*no 'p/b'"):
+    with pytest.raises(VerifyFailedError, match=r"2 of 3 files.*first is b: .*no 'p/b'"):
         report.raise_for_failures()
 
 

@@ -3,22 +3,22 @@
 TEXTS = {
     "config.no_profile_file": (
         "No S3 configuration: '{path}' does not exist and the environment is incomplete. "
-        "Create it with a section [{profile}] holding aws_access_key_id, aws_secret_access_key, "
+        "Create it with a section [{profile}] that has aws_access_key_id, aws_secret_access_key, "
         "datacenter and volume_id, or set RUNPOD_S3_ACCESS_KEY, RUNPOD_S3_SECRET_KEY, "
-        "RUNPOD_DATACENTER and RUNPOD_VOLUME_ID. For a store that is not RunPod's, set "
+        "RUNPOD_DATACENTER and RUNPOD_VOLUME_ID. For a store other than RunPod, set "
         "S3_UPLOADER_ACCESS_KEY, S3_UPLOADER_SECRET_KEY, S3_UPLOADER_BUCKET and "
         "S3_UPLOADER_ENDPOINT_URL."
     ),
     "config.incomplete": (
         "No S3 configuration: '{path}' does not exist and the environment is incomplete. "
-        "Set {variables}, or create the file with a section [{profile}] holding {fields}."
+        "Set {variables}, or create the file with a section [{profile}] that has {fields}."
     ),
     "config.contradiction": (
-        "{unused} and {used} say different things; {used} is used. Remove what is not meant."
+        "{unused} and {used} contradict each other; {used} is used. Remove the one you do not mean."
     ),
     "config.unknown_profile": (
-        "No profile '{profile}' in '{path}', nor an AWS profile of that name. "
-        "Profiles there: {known}."
+        "There is no profile '{profile}' in '{path}', and no AWS profile of that name. "
+        "Profiles in the file: {known}."
     ),
     "config.missing_key": (
         "{field} is missing or blank in [{profile}] of '{path}'. "
@@ -26,11 +26,11 @@ TEXTS = {
     ),
     "config.malformed": (
         "'{path}' is not a valid INI file ({reason}). "
-        "It needs lines 'name = value' under a line [{profile}]."
+        "It needs 'name = value' lines under a [{profile}] line."
     ),
     "config.aws_malformed": (
-        "'{path}' of the AWS configuration is not a valid INI file ({reason}). Correct it, or let "
-        "AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE name another."
+        "The AWS configuration file '{path}' is not a valid INI file ({reason}). Fix it, or point "
+        "AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE at another."
     ),
     "config.unreadable": "'{path}' cannot be read: {reason}.",
     "config.aws_no_bucket": (
@@ -38,37 +38,37 @@ TEXTS = {
     ),
     "config.bad_value": "{field} = '{value}' (from {origin}) is not allowed: {allowed}.",
     "config.ca_unreadable": (
-        "'{path}', the certificate authorities to trust according to {origin}, cannot be read: "
+        "'{path}', the file of trusted certificate authorities set by {origin}, cannot be read: "
         "{reason}. Correct {origin}, or remove it."
     ),
     "config.ca_not_pem": (
-        "'{path}', the certificate authorities to trust according to {origin}, is not a file of "
-        "certificates in PEM form ({reason}). Correct {origin}, or remove it."
+        "'{path}', the file of trusted certificate authorities set by {origin}, is not a PEM file of "
+        "certificates ({reason}). Correct {origin}, or remove it."
     ),
     "config.needs_extra": (
         "{field} = {value} needs a library that is not installed. "
         "Install the extra: pip install 's3up[{extra}]'"
     ),
     "config.needs_boto": (
-        "{why}: only aioboto3 can serve this, and it cannot be imported ({detail}). Run: pip install "
-        "aioboto3"
+        "{why}: only aioboto3 can serve this, and it cannot be imported ({detail}). "
+        "Run: pip install aioboto3"
     ),
     "config.bad_endpoint": (
         "endpoint_url = '{value}' (from {origin}) is not a URL like https://host/ or http://host:port/."
     ),
     "config.endpoint_userinfo": (
-        "The endpoint_url from {origin} holds an '@', as a URL with a user name and password does; "
-        "it is not shown here. Write it without, as https://host/; the keys have fields of their own."
+        "The endpoint_url from {origin} contains '@', as a URL with a user name and password does, so "
+        "it is not shown here. Write it as https://host/; the keys have their own fields."
     ),
     "config.half_pair": (
-        "{given} is set, but not {missing} ({origin}). A key pair is used whole: set both, or neither."
+        "{given} is set, but not {missing} ({origin}). Set both halves of the key pair, or neither."
     ),
     "config.lone_token": (
-        "{token} is not used: a session token belongs to the key pair it came with, and the pair in "
-        "use is not from there. Set access key, secret key and token in one place."
+        "{token} is ignored: a session token belongs to the key pair it was issued with, and the "
+        "pair in use is set elsewhere. Set access key, secret key and token in one place."
     ),
     "config.proxy_scheme": (
-        "The proxy {proxy} ({variable}) cannot be used: only http:// and https:// proxies can. "
+        "The proxy {proxy} ({variable}) cannot be used: only http:// and https:// proxies work. "
         "Set one of those, or unset {variable}, or add the endpoint's host to NO_PROXY."
     ),
     "config.bad_proxy": (
@@ -76,11 +76,10 @@ TEXTS = {
         "unset it, or add the endpoint's host to NO_PROXY."
     ),
     "config.readable_by_others": (
-        "'{path}' is a place for secret keys, and its mode opens it to other users. Run: chmod 600 "
-        "'{path}'"
+        "'{path}' holds secret keys, and other users have access to it. Run: chmod 600 '{path}'"
     ),
     "config.unknown_datacenter": (
-        "'{datacenter}' is not among the RunPod datacenters known to this version. "
+        "'{datacenter}' is not a RunPod datacenter known to this version. "
         "If uploads fail, check its spelling."
     ),
 }

@@ -8,7 +8,7 @@ TEXTS = {
     "log.target": "📍 Target path: {key}\n   Full S3 path: {url}\n",
     "log.pod_path": "💡 In a pod this is {path}",
     "log.pod_hint": (
-        "   {store} mounts the volume's root as {mount}; "
+        "   {store} mounts the volume's root at {mount}; "
         'models_subdir="{subdir}" puts it under {better}'
     ),
     "log.start_file": "📤 Uploading...",
@@ -22,7 +22,7 @@ TEXTS = {
     "log.item_failed": "   ❌ Failed: {reason}\n",
     "log.skipped": "⚠️  Skipped {name}: {reason}",
     "log.warning": "⚠️  {reason}",
-    "log.retry": "   ↻ {operation} {name}: {reason} Trying again in {delay:.1f} s (attempt {attempt})",
+    "log.retry": "   ↻ {operation} {name}: {reason} Retrying in {delay:.1f} s (attempt {attempt})",
     "log.summary": (
         "============================================================\n"
         "📊 Upload finished\n   Total: {total} files\n   Succeeded: {success}\n   Failed: {failed}"
@@ -32,7 +32,7 @@ TEXTS = {
     "log.verified": "✅ {name}: {reason}",
     "log.not_verified": "❌ {name}: {reason}",
     "log.failed_verify": "❌ Verification failed: {reason}",
-    "log.reused": "   ♻️  {size} were at the store already, from an earlier upload",
+    "log.reused": "   ♻️  {size} already at the store from an earlier upload",
     "log.unknown": "❔ Outcome unknown: {reason}",
     "log.item_unknown": "   ❔ Unknown: {reason}\n",
 }
