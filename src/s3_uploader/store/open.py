@@ -46,7 +46,7 @@ async def open_store(
     check_bucket(profile.bucket)
     async with AsyncExitStack() as stack:
         lazy_boto = _LazyBotoStore(profile, config, stack)
-        why = "lane = boto" if config.lane == "boto" else _proxied(profile.endpoint_url)
+        why = _proxied(profile.endpoint_url) or ("lane = boto" if config.lane == "boto" else "")
         if why:
             yield await lazy_boto(why)
             return
