@@ -34,6 +34,16 @@ NOT_HERE = {
     "test_a_missing_bucket_is_fatal_and_named": "every bucket exists",
     "test_wrong_credentials_are_fatal_and_told_apart": "it checks no signature",
     "test_an_untrusted_certificate_is_fatal_and_names_the_way_out": "it has no TLS",
+    "test_a_range_of_an_object_is_read": "it keeps no bytes",
+    "test_a_range_that_an_object_has_not_is_an_error": "it keeps no bytes",
+    "test_a_reader_may_stop_early": "it keeps no bytes",
+    "test_another_version_than_is_wanted_is_not_read": "it keeps no bytes",
+    "test_a_copy_is_the_object_at_another_key": "it copies nothing",
+    "test_a_copy_of_another_version_than_is_wanted_is_refused": "it copies nothing",
+    "test_a_copy_of_what_is_not_there_names_the_source": "it copies nothing",
+    "test_objects_are_listed_as_they_are": "it lists no objects",
+    "test_a_listing_begins_behind_a_key": "it lists no objects",
+    "test_a_delimiter_rolls_keys_up": "it lists no objects",
 }
 """What the suite asks for and the sink leaves out, each with its reason."""
 
