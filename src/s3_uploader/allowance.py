@@ -1,4 +1,4 @@
-"""How many requests in flight a process can afford: by its descriptors, and its address space."""
+"""Compute how many requests in flight the descriptors and address space of a process allow."""
 
 import os
 import resource
@@ -10,44 +10,44 @@ from s3_uploader.errors import ResourceError
 from s3_uploader.shortage import descriptor_limit, shortage_of
 from s3_uploader.sizes import MIB
 
-_LEAST_DESCRIPTORS = 18
-"""What an upload with one request in flight opens: the event loop 8 and the signals' wake-up 2, the
-journal 4, a connection, the file, a directory, a module that is imported."""
+_MIN_DESCRIPTORS = 18
+"""Descriptors of an upload with one request in flight: 8 of the event loop, 2 of the signals'
+wake-up, 4 of the journal, a connection, the file, a directory, a module that is imported."""
 
-_OTHER_DESCRIPTORS = 16
-"""The same without the loop, which is open by then, and a reserve for the application."""
+_RESERVED_DESCRIPTORS = 16
+"""The same without the loop's, which are open by then, and a reserve for the application."""
 
-_DESCRIPTORS = 3
-"""Of a request: a socket, the file it is fed from, and a socket kept open for the next one."""
+_DESCRIPTORS_PER_REQUEST = 3
+"""A socket, the file that it is fed from, and a socket kept open for the next request."""
 
-_LEAST_THREADS, _LEAST_BYTES = 6, 320 * MIB
-"""Threads of an upload with one request in flight, and bytes it maps beside their stacks. With less
-than half of it modules fail to import in ways that name anything but memory; the boto lane takes
-more than the wire lane (measured)."""
+_MIN_THREADS, _MIN_BYTES = 6, 320 * MIB
+"""Threads of an upload with one request in flight, and bytes that are mapped besides their stacks.
+With less than half as many bytes, modules fail to import in ways that name anything but memory; the
+boto lane needs more than the wire lane (measured)."""
 
-_THREADS = 2
-"""Of a request: one that sends it, and one that opens, hashes or looks up beside."""
+_THREADS_PER_REQUEST = 2
+"""One that sends the request, and one that opens, hashes or resolves meanwhile."""
 
 _ARENA = 64 * MIB
-"""What glibc's malloc maps for each thread beside its stack (HEAP_MAX_SIZE)."""
+"""Bytes that glibc's malloc maps for each thread besides its stack (HEAP_MAX_SIZE)."""
 
 _USUAL_STACK = 8 * MIB
 
 
 def requests_allowed() -> int:
-    """Return how many requests in flight this process can afford beside what it has open by now."""
+    """Return how many requests in flight this process can afford besides what it has open."""
     return max(1, min(_by_descriptors(), _by_address_space()))
 
 
 def require_least() -> None:
-    """Raise ResourceError unless an upload with one request in flight can do its work.
+    """Raise ResourceError unless this process can afford an upload with one request in flight.
 
-    Asked beforehand: where descriptors are lacking uvloop's C library ends the process, and where
-    memory is, other libraries do.
+    The check comes first: without descriptors uvloop's C library aborts the process, and without
+    memory other libraries do.
     """
     try:
         with ExitStack() as stack:
-            for _ in range(_LEAST_DESCRIPTORS):
+            for _ in range(_MIN_DESCRIPTORS):
                 stack.callback(os.close, os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
         shortage = shortage_of(error)
@@ -55,7 +55,7 @@ def require_least() -> None:
             raise
         raise shortage from error
     left = _address_space_left()
-    least = _LEAST_BYTES + _LEAST_THREADS * _stack_size()
+    least = _MIN_BYTES + _MIN_THREADS * _stack_size()
     if left < least:
         detail = f"{left // MIB} MiB of address space left, {least // MIB} MiB needed"
         raise ResourceError("process.memory", detail=detail)
@@ -68,14 +68,14 @@ def _by_descriptors() -> int:
     try:
         used = len(os.listdir("/dev/fd"))
     except OSError:
-        # A system that does not list them.
+        # This system does not list descriptors.
         used = 0
-    return (limit - used - _OTHER_DESCRIPTORS) // _DESCRIPTORS
+    return (limit - used - _RESERVED_DESCRIPTORS) // _DESCRIPTORS_PER_REQUEST
 
 
 def _by_address_space() -> int:
-    left = _address_space_left() - _LEAST_BYTES - _LEAST_THREADS * _stack_size()
-    return left // (_THREADS * (_stack_size() + _ARENA))
+    left = _address_space_left() - _MIN_BYTES - _MIN_THREADS * _stack_size()
+    return left // (_THREADS_PER_REQUEST * (_stack_size() + _ARENA))
 
 
 def _address_space_left() -> int:
@@ -87,7 +87,7 @@ def _address_space_left() -> int:
         with open("/proc/self/statm", encoding="ascii") as file:
             pages = int(file.read().split()[0])
     except OSError:
-        # A system that does not tell.
+        # This system does not say how much is mapped.
         pages = 0
     return limit - pages * resource.getpagesize()
 

@@ -1,4 +1,4 @@
-"""What a call is given beside its paths and keys: checked before anything begins."""
+"""Check the arguments of a call other than its paths and keys, before anything begins."""
 
 import re
 from typing import get_args
@@ -10,10 +10,10 @@ _HEADER_VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 def check_content_type(value: str | None, origin: str) -> None:
-    """Check that `value` can be sent as a header; `origin` names the function it was given to.
+    """Check that `value` can be sent as a header; `origin` names the function that was called.
 
     Raises:
-        ConfigError: it cannot.
+        ConfigError: `value` cannot be sent.
     """
     if value is not None and not _HEADER_VALUE.fullmatch(value):
         allowed = "printable ASCII, such as application/octet-stream"
@@ -21,10 +21,10 @@ def check_content_type(value: str | None, origin: str) -> None:
 
 
 def choose_symlinks(value: Symlinks | None, config: UploadConfig, origin: str) -> Symlinks:
-    """Return which links are followed: what the call was given, or else the setting.
+    """Return which links to follow: the argument of the call, or else the setting.
 
     Raises:
-        ConfigError: `value` is not allowed; `origin` names the function it was given to.
+        ConfigError: `value` is not allowed; `origin` names the function that was called.
     """
     choices = get_args(Symlinks)
     if value is not None and value not in choices:

@@ -1,4 +1,4 @@
-"""How to upload: every setting, validated here and frozen from here on."""
+"""The settings of an upload, validated and frozen."""
 
 import os
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ def _flag(value: str) -> bool:
 
 
 def _journal(value: str) -> str:
-    """Return the path, or "off" for whatever says no: nobody calls a journal "no"."""
+    """Return the path, or "off" for every word that means no: none is the name of a journal."""
     return "off" if value.strip().lower() in _FALSE else _path(value)
 
 
@@ -108,48 +108,49 @@ _SETTINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadConfig:
-    """How to upload. None means: what suits the store (`s3_uploader.providers`).
+    """The settings of an upload. None stands for what suits the store (`s3_uploader.providers`).
 
     Every field can also come from the environment as `S3_UPLOADER_<FIELD>` (upper case) and from
     the profile's section; an explicit value beats the environment, which beats the file.
 
     Attributes:
-        provider: what kind of store it is, which gives the limits below their defaults: "auto"
-            tells by the endpoint's host; "minio", "ceph" and "seaweedfs" have to be named, as has a
-            store behind a host name of your own. Default "auto".
-        max_requests: requests in flight at once never exceeded, over all calls of one Uploader.
+        provider: the kind of store, which determines the defaults of the limits below. "auto"
+            derives it from the endpoint's host; "minio", "ceph" and "seaweedfs" must be named, and
+            so must any store behind your own host name. Default "auto".
+        max_requests: most requests in flight at once, over all calls of one Uploader.
         part_size: bytes of a part; grows where the store's part limit demands it.
         multipart_threshold: files of more bytes than this are sent in parts.
-        max_parts: parts the store allows in one upload.
-        min_part_size: bytes a part must have, the last one excepted.
-        max_part_size: bytes the store allows in one part or single PUT.
+        max_parts: most parts that the store allows in one multipart upload.
+        min_part_size: fewest bytes that the store allows in a part other than the last.
+        max_part_size: most bytes that the store allows in one part or single PUT.
         integrity: "auto" compares MD5 with the ETag where the store's ETags are MD5 and falls
-            back to the size elsewhere; "md5" demands the ETag proof; "crc64nvme" sends CRC-64/NVME
-            with each body and demands that the store answers it, a fraction of MD5's CPU (extra
-            `crc`); "off" hashes nothing. Default "auto", which is "crc64nvme" where the provider
-            is known to verify it, as Amazon S3 is, and the extra is installed.
-        lane: "auto" sends bodies over connections of our own where it can; "boto" makes every
-            call through aioboto3. Default "auto".
+            back to the size elsewhere; "md5" requires the ETag as proof; "crc64nvme" sends
+            CRC-64/NVME with each body and requires that the store's response confirms it, at a
+            fraction of MD5's CPU (extra `crc`); "off" hashes nothing. Default "auto", which is
+            "crc64nvme" where the provider is known to verify that checksum, as Amazon S3 is, and
+            the extra is installed.
+        lane: "auto" sends requests without aioboto3 where possible; "boto" makes every call through
+            aioboto3. Default "auto".
         max_attempts: attempts of one request, the first included. Default 10 (RunPod's advice).
         backoff_base, backoff_cap: seconds; attempt n waits uniform(0, min(cap, base * 2**(n-1)))
             (full jitter, AWS Architecture Blog "Exponential Backoff And Jitter").
             Defaults 0.5 and 20.
         connect_timeout: seconds to open a connection. Default 10.
         stall_timeout: seconds without a byte moving while a body is sent. Default 60.
-        response_timeout: seconds to wait for an answer after the body. Default 150
-            (RunPod's proxy gives up at about 100 and answers 524).
+        response_timeout: seconds to wait for the response after the body. Default 150
+            (RunPod's proxy gives up after about 100 and responds with 524).
         ca_bundle: PEM file of certificate authorities to trust instead of AWS_CA_BUNDLE's, or
             certifi's, or botocore's.
-        journal: SQLite file that remembers multipart uploads under way, so that an interrupted one
-            goes on where it stopped; "off" for none. Default `journal.db` in the user's state
-            directory, as platformdirs names it; none for a store given to `Uploader`.
-        adopt: go on with an open multipart upload of the same key that the journal does not know,
-            whoever began it, as far as its parts are the file's own bytes. Default False.
-        on_cancel: what a cancelled upload does with a multipart upload: "abort" it, or "keep" it
-            in the journal for the next time. Default "abort".
+        journal: SQLite file that records multipart uploads in progress, so that an interrupted one
+            can be resumed; "off" for none. Default `journal.db` in the user's state directory, as
+            platformdirs names it; none for a store passed to `Uploader`.
+        adopt: resume an open multipart upload of the same key that the journal does not know,
+            whoever created it, as far as its parts are the file's bytes. Default False.
+        on_cancel: what a cancelled upload does with its multipart upload: "abort" it, or "keep" it
+            in the journal to be resumed. Default "abort".
         symlinks: which symbolic links below a directory are followed: "follow" each, "inside" those
             whose target lies in the directory too, or "skip" them all. Default "follow".
-        outcome_timeout: seconds to find out whether a CompleteMultipartUpload whose answer was
+        outcome_timeout: seconds to determine whether a CompleteMultipartUpload whose response was
             lost took effect. Default 60, and 30 more for each GiB of the object (RunPod took
             7.5 minutes for 38 GB).
         lang: language of the log, "zh" or "en". Default "zh".
@@ -185,7 +186,7 @@ class UploadConfig:
     def __post_init__(self) -> None:
         for name, setting in _SETTINGS.items():
             value = getattr(self, name)
-            if value is not None and not _holds(setting, value):
+            if value is not None and not _is_allowed(setting, value):
                 raise _bad_value(name, value, "UploadConfig", setting)
         algorithm = ALGORITHMS.get(self.integrity)
         if algorithm is not None and not algorithm.installed:
@@ -203,7 +204,7 @@ class UploadConfig:
         """Return the settings of the environment and of the profile's section.
 
         Raises:
-            ConfigError: as the class.
+            ConfigError: as for the class.
         """
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
@@ -218,12 +219,12 @@ class UploadConfig:
 
     @property
     def digests(self) -> Digests:
-        """What is computed of the bytes that are sent."""
+        """What is computed over the bytes that are sent."""
         algorithm = ALGORITHMS.get(self.integrity)
         return Digests(md5=algorithm is None and self.integrity != "off", checksum=algorithm)
 
     def decided(self, provider: Provider) -> "UploadConfig":
-        """Return these settings with what "auto" means for a store of `provider`."""
+        """Return these settings with "auto" replaced by what it means for a store of `provider`."""
         known = provider.capabilities.crc64nvme
         if self.integrity == "auto" and known and CRC64NVME.installed:
             return replace(self, integrity="crc64nvme")
@@ -245,14 +246,14 @@ class UploadConfig:
                 field="part_size",
                 value=tuning.part_size,
                 origin="part_size, min_part_size, max_part_size",
-                allowed=f"{provider.title} takes {limits.min_part} to {limits.max_part} bytes",
+                allowed=f"{provider.title} accepts {limits.min_part} to {limits.max_part} bytes",
             )
         return replace(provider, limits=limits, tuning=tuning)
 
     def _limits(self, known: Limits) -> Limits:
         max_part = self.max_part_size or known.max_part
         max_parts = self.max_parts or known.max_parts
-        # Who raises these knows better than the provider's documentation what the store takes.
+        # Whoever raises these limits knows better than the documentation what the store accepts.
         raised = max_part > known.max_part or max_parts > known.max_parts
         return replace(
             known,
@@ -277,7 +278,7 @@ class UploadConfig:
         )
 
 
-def _holds(setting: _Setting, value: Any) -> bool:
+def _is_allowed(setting: _Setting, value: Any) -> bool:
     try:
         return bool(setting.valid(value))
     except TypeError:
@@ -290,7 +291,7 @@ def _parse(name: str, raw: str, origin: str) -> Any:
         value = setting.parse(raw)
     except (ValueError, KeyError, OverflowError):
         raise _bad_value(name, raw, origin, setting) from None
-    if not _holds(setting, value):
+    if not _is_allowed(setting, value):
         raise _bad_value(name, raw, origin, setting)
     return value
 

@@ -1,15 +1,15 @@
-"""What can go wrong, as types.
+"""The types of everything that can go wrong.
 
     S3UploaderError
     ├── ConfigError      a profile, an environment variable or a setting
     ├── SourceError      a local file or directory
     ├── InvalidKeyError  an object key S3 or a store cannot hold
-    ├── StoreError       the store's answer, or the way to it
-    │   └── ResourceError  this process can have no more descriptors, threads or memory
+    ├── StoreError       the store's response, or the connection to the store
+    │   └── ResourceError  this process has no descriptors, threads or memory left
     ├── IntegrityError   what the store says of the bytes contradicts what was read
-    ├── OutcomeUnknownError  the store never said whether it published an object
-    ├── UploadFailedError  raised by a report when asked to
-    └── VerifyFailedError  raised by the report of a verification when asked to
+    ├── OutcomeUnknownError  no response says whether an object was published
+    ├── UploadFailedError  raised by an upload's report on request
+    └── VerifyFailedError  raised by a verification's report on request
 
 Each error carries a message code and primitive parameters, so that it can be shown in any language
 of `s3_uploader.messages`. No error holds a secret.
@@ -71,15 +71,15 @@ class SourceError(S3UploaderError):
 
 
 class InvalidKeyError(S3UploaderError):
-    """An object key that S3 does not allow or that stores resolve in different ways."""
+    """An object key is not allowed by S3, or resolved differently by different stores."""
 
 
 class IntegrityError(S3UploaderError):
-    """An ETag, checksum or size that the store tells contradicts the bytes that were read."""
+    """An ETag, checksum or size in a response contradicts the bytes that were read."""
 
 
 class OutcomeUnknownError(S3UploaderError):
-    """Whether an object was published is not known: every answer was lost or contradicted."""
+    """It is unknown whether an object was published: each response was lost or contradicted."""
 
 
 class ServerError(S3UploaderError):
@@ -98,10 +98,10 @@ class StoreError(S3UploaderError):
     """The store refused, failed or could not be reached.
 
     Attributes:
-        status: the HTTP status, or None when no answer came.
-        s3_code: the `<Code>` of the answer's body, or "".
+        status: the HTTP status, or None when no response came.
+        s3_code: the `<Code>` of the response's body, or "".
         retryable: another attempt of the same request may succeed.
-        fatal: every other request of the same upload would meet the same error.
+        fatal: every other request of the same upload would fail in the same way.
         retry_after: seconds the store asked to wait before the next attempt, None if it did not.
     """
 
@@ -124,15 +124,15 @@ class StoreError(S3UploaderError):
         self.retry_after = retry_after
 
     def as_retryable(self) -> "StoreError":
-        """Return the same error as one to try again after: where what it says may not be so."""
+        """Return a retryable copy of the error, for use where the error may be wrong."""
         again = copy.copy(self)
         again.retryable = True
         return again
 
 
 class ResourceError(StoreError):
-    """This process could not have what a request takes: a descriptor, a thread, memory.
+    """This process has no descriptor, thread or memory left for a request.
 
-    It is noticed before anything is sent, except that memory can also be lacking for the answer.
-    Another attempt may succeed, with fewer requests in flight.
+    The error is raised before anything is sent, except that memory can also run out while the
+    response is received. Another attempt, with fewer requests in flight, may succeed.
     """

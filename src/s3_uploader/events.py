@@ -1,4 +1,4 @@
-"""What happened, as frozen values in the past tense: workers report by events and nothing else.
+"""Events: what happened, as frozen values in the past tense; workers report nothing else.
 
 `call` numbers the call (one `upload_file`, one `verify_directory`, …), `file` the file within the
 call, `at` is `time.monotonic()` in seconds. Sizes are bytes. `code` and `params` are a message of
@@ -15,7 +15,7 @@ from s3_uploader.errors import Param
 
 Evidence = Literal["etag-md5", "crc64nvme", "content", "size", "none"]
 """What proves that an object holds the file's bytes: its ETag, a checksum that the store verified,
-the bytes read back; or only that the sizes are equal, or nothing."""
+the bytes read back; or merely equal sizes, or nothing."""
 
 CallKind = Literal[
     "upload_file",
@@ -25,7 +25,7 @@ CallKind = Literal[
     "list_uploads",
     "abort_upload",
 ]
-"""What a call was asked to do; consumers decide by it what they show."""
+"""What a call was asked to do, by which consumers decide what to show."""
 
 Lane = Literal["boto", "wire", "memory"]
 VerifyResult = Literal["same", "different", "missing", "failed"]
@@ -33,7 +33,7 @@ VerifyResult = Literal["same", "different", "missing", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEvent:
-    """What every event says: the call it belongs to, and when it was emitted."""
+    """The fields of every event: its call, and when the event was emitted."""
 
     call: int
     at: float
@@ -59,10 +59,10 @@ class FileEvent(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallStarted(CallEvent):
-    """A call began; nothing was sent yet.
+    """A call began; nothing has been sent yet.
 
     `source` is the local path, "" where the call has none; `target` is a key or a key prefix.
-    Where the store could not be opened, its place is what the profile says.
+    If the store could not be opened, endpoint, region and bucket are the profile's.
     """
 
     kind: CallKind
@@ -76,9 +76,9 @@ class CallStarted(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanFinished(CallEvent):
-    """The totals are known: `files` counts what will succeed or fail.
+    """The totals are known: `files` counts the files that will succeed or fail.
 
-    `linked` of them are behind a symbolic link, and `outside` of those lie outside the directory.
+    `linked` files were found through a symbolic link, `outside` of which are outside the directory.
     """
 
     files: int
@@ -89,7 +89,7 @@ class ScanFinished(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntrySkipped(CallEvent):
-    """A link was left out on purpose: it leads back to its own parent, or `symlinks` says so."""
+    """A link was skipped on purpose: it leads back to its own parent, or `symlinks` excludes it."""
 
     name: str
     code: str
@@ -98,15 +98,15 @@ class EntrySkipped(CallEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileStarted(FileEvent):
-    """A worker opened the file; `size` is what it measured then."""
+    """A worker opened the file; `size` is the file's size at that moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BytesSent(PartEvent):
     """The current attempt of a part has handed `sent` bytes to the network.
 
-    `sent` is absolute, so a new attempt starts again from a smaller number. Part 1 is the whole
-    object where it is sent with one request. Small files have no such event, only their end.
+    `sent` is absolute, so a new attempt starts again from a smaller number. An object that is sent
+    with one request is its own part 1. Small files have no such event, only the one of their end.
     """
 
     sent: int
@@ -114,7 +114,7 @@ class BytesSent(PartEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartReused(PartEvent):
-    """The store already held this part of `size` bytes, and its bytes are the file's."""
+    """The store already had this part of `size` bytes, which are the file's."""
 
     size: int
 
@@ -135,7 +135,7 @@ class RequestRetried(FileEvent):
 class FileUploaded(FileEvent):
     """The object is committed, and `verified_by` says what proves it.
 
-    `reused` is how many of its bytes the store already had from an earlier upload.
+    `reused` is how many of the object's bytes the store already had from an earlier upload.
     """
 
     etag: str
@@ -150,7 +150,7 @@ class FileUploaded(FileEvent):
 class FileFailed(FileEvent):
     """The upload of the file failed: no response says that the object is committed.
 
-    The key holds an earlier object or none, or one that cannot be trusted (codes "integrity.…").
+    At the key is an earlier object, or none, or one that cannot be trusted (codes "integrity.…").
     """
 
     code: str
@@ -160,7 +160,7 @@ class FileFailed(FileEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileUnknown(FileEvent):
-    """Whether the object is committed could not be found out: neither success nor failure."""
+    """It could not be determined whether the object is committed: no success, and no failure."""
 
     code: str
     params: Mapping[str, Param]
@@ -193,7 +193,7 @@ class Warned(CallEvent):
 class CallFailed(CallEvent):
     """The call as a whole could not start or continue.
 
-    It comes without `CallStarted` where the configuration was refused before any call.
+    `CallStarted` does not precede the event where the configuration was refused before any call.
     """
 
     kind: CallKind

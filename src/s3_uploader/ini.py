@@ -1,4 +1,4 @@
-"""Read INI files, and say what is wrong with one without a word of its content."""
+"""Read INI files, and say what is wrong with one without quoting it."""
 
 import configparser
 import os
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 def read_ini(file: Path) -> tuple[configparser.RawConfigParser, int]:
-    """Return what an INI file says, and its mode. Blocks on the disk.
+    """Return the content of an INI file, and its mode. Blocks on the disk.
 
     Raises:
-        OSError: it cannot be read.
-        configparser.Error, UnicodeDecodeError: it is malformed; see `ini_fault`.
+        OSError: the file cannot be read.
+        configparser.Error, UnicodeDecodeError: the file is malformed; see `ini_fault`.
     """
     with file.open("rb") as stream:
         mode = os.fstat(stream.fileno()).st_mode
@@ -22,9 +22,9 @@ def read_ini(file: Path) -> tuple[configparser.RawConfigParser, int]:
 
 
 def ini_fault(error: Exception) -> str:
-    """Return what is wrong with an INI file, and in which line, without a word of its content.
+    """Return what is wrong with an INI file, and in which line, without quoting it.
 
-    The parser's own message quotes the line, which may hold a secret.
+    The parser's own message quotes the line, which may contain a secret.
     """
     line = getattr(error, "lineno", None)
     if line is None and isinstance(error, configparser.ParsingError) and error.errors:

@@ -1,4 +1,4 @@
-"""Object keys from paths and prefixes, and what every store can hold."""
+"""Build object keys from paths and prefixes, and check that stores accept them."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ MAX_KEY_BYTES = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRules:
-    """What a store demands of a key beside what every store does. Lengths are bytes of UTF-8.
+    """What a store demands of a key beyond what every store does. Lengths are bytes of UTF-8.
 
     Attributes:
-        max_segment_bytes: longest segment between "/", None where only the whole is limited.
+        max_segment_bytes: longest segment between "/", None where only the whole key is limited.
     """
 
     max_segment_bytes: int | None = None
@@ -34,7 +34,7 @@ def join_key(*pieces: str) -> str:
 
 
 def check_key(key: str, rules: KeyRules = ANY_STORE) -> str:
-    """Return `key` if every store can hold it, and one with these `rules`.
+    """Return `key` if every store with these `rules` accepts it.
 
     Raises:
         InvalidKeyError: empty, over 1,024 bytes, not UTF-8, NUL, or a segment that is empty,

@@ -1,4 +1,4 @@
-"""Pure arithmetic: the parts of a file."""
+"""Cut a file into parts: pure arithmetic."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PartPlan:
-    """Equal parts, the last one excepted (Cloudflare R2 demands it; resuming relies on it)."""
+    """Equal parts, except for the last (Cloudflare R2 requires them; resuming relies on them)."""
 
     size: int
     part_size: int
@@ -36,9 +36,9 @@ class PartPlan:
 
 
 def plan_parts(size: int, part_size: int, limits: Limits) -> PartPlan:
-    """Cut `size` bytes into parts of `part_size`, larger only if the part count demands it.
+    """Cut `size` bytes into parts of `part_size`, larger only if the part limit requires it.
 
-    A grown part size is a whole number of MiB where the store's largest part allows.
+    An enlarged part size is a whole number of MiB where the store's largest part allows.
 
     Raises:
         SourceError: the file is larger than the store's largest part times its part limit.

@@ -92,11 +92,11 @@ def run_in_loop(main: Callable[[], Awaitable[T]]) -> T:
     require_least()
     options = {"use_uvloop": _has_uvloop()}
     if not _in_a_loop():
-        with signals.taken() as taken:
+        with signals.default_signals() as handled:
             return anyio.run(
                 signals.run_cancellable,
                 main,
-                taken,
+                handled,
                 backend="asyncio",
                 backend_options=options,
             )

@@ -1,4 +1,4 @@
-"""What a process can run out of: descriptors, threads, memory; told from every other failure."""
+"""Distinguish a shortage of descriptors, threads or memory from every other failure."""
 
 import errno
 import resource
@@ -13,17 +13,18 @@ from s3_uploader.errors import ResourceError, S3UploaderError
 T = TypeVar("T")
 
 _WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""Seconds between the tries of `patiently`: what is under way closes its files meanwhile."""
+"""Seconds between the attempts of `patiently`: work in progress closes its files meanwhile."""
 
 _NO_MEMORY = frozenset({errno.ENOMEM, errno.ENOBUFS, socket.EAI_MEMORY})
 _LATE = ("after shutdown", "at interpreter shutdown", "after interpreter shutdown")
-"""How CPython refuses a thread, or a module that brings its own, once the main thread has ended."""
+"""How the messages end with which CPython refuses a thread, or a module that starts threads, once
+the main thread has ended."""
 
 
 def shortage_of(error: BaseException) -> ResourceError | None:
-    """Return what this process lacks if that is why `error` was raised, else None.
+    """Return the shortage that caused `error`, or None if something else did.
 
-    Of an exception group, only where it is so of every exception in it.
+    A shortage caused an exception group if it caused every exception in the group.
     """
     match error:
         case ResourceError():
@@ -49,7 +50,7 @@ def shortage_of(error: BaseException) -> ResourceError | None:
 
 
 def expected_failure(error: BaseException) -> S3UploaderError | None:
-    """Return the failure that `error` is, or is the cause of; None if it is a bug."""
+    """Return the expected failure that `error` is or causes; None if `error` is a bug."""
     if isinstance(error, S3UploaderError):
         return error
     shortage = shortage_of(error)
@@ -68,12 +69,12 @@ def descriptor_limit() -> int:
 
 
 def patiently(work: Callable[[], T]) -> T:
-    """Return what `work` does, tried again for 1.5 s while descriptors are lacking.
+    """Return `work()`, retried for 1.5 s while no descriptor is free.
 
     Blocks: for worker threads. `work` must be safe to repeat, such as opening a file.
 
     Raises:
-        ResourceError: they are lacking still.
+        ResourceError: no descriptor became free.
     """
     for wait in (*_WAITS, None):
         try:

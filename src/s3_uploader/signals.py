@@ -1,10 +1,10 @@
-"""SIGINT and SIGTERM for a program that calls the sync functions: stop in order, or at once.
+"""Handle SIGINT and SIGTERM while a sync function runs: stop in order, or at once.
 
 The first signal cancels the call, which ends within 5 seconds; a second one ends the process at
 once. Afterwards the first signal has its usual effect: KeyboardInterrupt, or the end by SIGTERM.
 
-A process forked meanwhile is not affected: a signal sent to it must do there what it would have
-done without this module, and nothing here.
+A process forked meanwhile is not affected: a signal sent to the child must do there what it would
+have done without this module, and nothing here.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import anyio
 
 T = TypeVar("T")
 
-_UNTOUCHED: Mapping[signal.Signals, Any] = {
+_DEFAULTS: Mapping[signal.Signals, Any] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
 }
@@ -30,24 +30,24 @@ _UNTOUCHED: Mapping[signal.Signals, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """What a forked child restores: handlers, and the wake-up descriptor."""
+    """The state that a forked child restores: handlers, and the wake-up descriptor."""
 
     handlers: Mapping[signal.Signals, Any]
     wakeup: int
 
 
 _before: _Before | None = None
-"""None while nothing is taken."""
+"""None outside of `default_signals`."""
 
 _forking = threading.local()
 
 
 @contextmanager
-def taken() -> Iterator[frozenset[signal.Signals]]:
-    """Yield the signals to handle: those the program has left as Python or the system made them.
+def default_signals() -> Iterator[frozenset[signal.Signals]]:
+    """Yield the signals to handle: those whose handlers are still the defaults.
 
-    Outside the main thread, where Python allows no signal handlers, there are none. During the
-    block a forked child restores what was before it.
+    Outside the main thread, where Python allows no signal handlers, there are none. A child that is
+    forked during the block restores the state from before the block.
     """
     global _before  # noqa: PLW0603  (signal handlers are the process's, and so is this)
     if threading.current_thread() is not threading.main_thread():
@@ -55,7 +55,7 @@ def taken() -> Iterator[frozenset[signal.Signals]]:
         return
     handlers = {
         number: default
-        for number, default in _UNTOUCHED.items()
+        for number, default in _DEFAULTS.items()
         if signal.getsignal(number) is default
     }
     wakeup = signal.set_wakeup_fd(-1)
@@ -73,17 +73,17 @@ async def run_cancellable(
     """Await `main()`, cancelled by the first of `signals`.
 
     Raises:
-        KeyboardInterrupt: it was SIGINT. SIGTERM ends the process.
+        KeyboardInterrupt: the signal was SIGINT. SIGTERM ends the process.
     """
     caught: list[signal.Signals] = []
     results: list[T] = []
     with anyio.CancelScope() as scope, _handled(signals, scope, caught):
         results.append(await main())
-    # Also where it came too late to cancel anything: a program's loop around this must end.
+    # Also for a signal too late to cancel anything: a program's loop around this must end.
     for number in caught:
         if number == signal.SIGINT:
             raise KeyboardInterrupt
-        _end_by(number)
+        _die_by(number)
     return results[0]
 
 
@@ -91,15 +91,15 @@ async def run_cancellable(
 def _handled(
     signals: frozenset[signal.Signals], scope: anyio.CancelScope, caught: list[signal.Signals]
 ) -> Iterator[None]:
-    # Not `loop.add_signal_handler`: that acts upon a byte in a pipe which a forked child shares,
-    # and so upon the child's signals too. A handler runs in the process that got the signal.
+    # Not `loop.add_signal_handler`: that reacts to a byte in a pipe that a forked child shares,
+    # and so to the child's signals too. A handler runs in the process that received the signal.
     loop = asyncio.get_running_loop()
     owner = os.getpid()
 
     def handle(number: int, _frame: object) -> None:
-        # Another process: one forked by a library that runs none of Python's hooks.
+        # In a child, it was forked by a library that runs none of Python's fork hooks.
         if caught or os.getpid() != owner:
-            _end_by(signal.Signals(number))
+            _die_by(signal.Signals(number))
         caught.append(signal.Signals(number))
         loop.call_soon_threadsafe(scope.cancel)
 
@@ -115,9 +115,9 @@ def _handled(
 
 @contextmanager
 def _woken(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """Wake the event loop at a signal: Python runs handlers only between its instructions.
+    """Wake the event loop at a signal: Python runs handlers only between bytecode instructions.
 
-    The byte that arrives only wakes the loop: it may come from a signal to a forked child.
+    The byte that arrives only wakes the loop: the signal may have been a forked child's.
     """
     read, write = socket.socketpair()
     with read, write:
@@ -137,8 +137,8 @@ def _woken(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
             loop.remove_reader(read)
 
 
-def _end_by(number: signal.Signals) -> None:
-    """End this process as the signal does by itself, so that its parent sees why."""
+def _die_by(number: signal.Signals) -> None:
+    """End this process by the signal's default effect, so that the parent process sees why."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
 
@@ -147,7 +147,7 @@ def _end_by(number: signal.Signals) -> None:
 
 
 def _before_fork() -> None:
-    # Held back until the child has its own handlers: one that is terminated at once must end.
+    # Signals wait until the child has its own handlers: a child terminated at once must end.
     if _before is not None:
         _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _before.handlers)
 

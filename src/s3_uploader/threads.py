@@ -1,4 +1,4 @@
-"""A few worker threads of one owner, which serve until the owner ends them."""
+"""A small pool of worker threads, which serve until their owner closes the pool."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ class _Work(NamedTuple):
 
 
 class _Shared:
-    """What the threads hold of their owner; not the owner, so that it can be collected."""
+    """The state that threads share with their pool; not the pool, so that it can be collected."""
 
     def __init__(self) -> None:
         self.queue: SimpleQueue[_Work | None] = SimpleQueue()
@@ -27,51 +27,51 @@ class _Shared:
         self.free = 0
 
     def serve(self, ended: "Future[None]") -> None:
-        """Do what is queued, until told to end."""
+        """Run queued work, until None is queued."""
         while (work := self.queue.get()) is not None:
             result: Any = None
             failure: BaseException | None = None
             if work.future.set_running_or_notify_cancel():
                 try:
                     result = work.call()
-                except BaseException as error:  # noqa: BLE001  (it is the future's, whatever it is)
+                except BaseException as error:  # noqa: BLE001  (the future carries whatever it is)
                     failure = error
-            # Free before whoever waits knows, who may submit the next at once.
+            # Free before the future is done: its waiter may submit the next work at once.
             with self.lock:
                 self.free += 1
             if failure is not None:
                 work.future.set_exception(failure)
             elif not work.future.cancelled():
                 work.future.set_result(result)
-            # Nothing of it is held while the thread waits.
+            # A waiting thread keeps nothing of its last work alive.
             del work, result, failure
         ended.set_result(None)
 
 
 class Threads(Executor):
-    """Runs what is submitted in at most `most` threads, started as they are needed.
+    """An executor of at most `max_threads` threads, started as they are needed.
 
-    In two ways unlike ThreadPoolExecutor. It serves while the interpreter ends: a program's last
-    thread may still upload. And where no thread can be started, that is the failure of this one
-    submission; ThreadPoolExecutor raises, and runs it later all the same.
+    It differs from ThreadPoolExecutor in two ways. It serves while the interpreter exits: a
+    program's last thread may still upload. And if no thread can be started, only that submission
+    fails; ThreadPoolExecutor raises, and runs the work later anyway.
 
     Args:
-        most: threads at once.
-        name: what their names begin with.
+        max_threads: threads at once.
+        name: how the names of the threads begin.
     """
 
-    def __init__(self, most: int, name: str) -> None:
-        self._most = most
+    def __init__(self, max_threads: int, name: str) -> None:
+        self._max_threads = max_threads
         self._name = name
         self._shared = _Shared()
         self._threads: list[tuple[Thread, Future[None]]] = []
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
-        """Return the future of `work(*args, **kwargs)`; ResourceError in it where no thread is."""
+        """Return the future of `work(*args, **kwargs)`; ResourceError in it if no thread starts."""
         future: Future[T] = Future()
         shared = self._shared
         with shared.lock:
-            if shared.free <= 0 and len(self._threads) < self._most:
+            if shared.free <= 0 and len(self._threads) < self._max_threads:
                 try:
                     self._start()
                 except (RuntimeError, MemoryError) as error:
@@ -84,14 +84,14 @@ class Threads(Executor):
     def _start(self) -> None:
         ended: Future[None] = Future()
         name = f"{self._name}_{len(self._threads)}"
-        # A daemon: an owner that was never closed must not keep the interpreter from ending.
+        # A daemon: a pool that was never closed must not keep the interpreter from exiting.
         thread = Thread(target=self._shared.serve, args=(ended,), name=name, daemon=True)
         thread.start()
         self._threads.append((thread, ended))
         self._shared.free += 1
 
     async def close(self) -> None:
-        """End the threads, once what is queued is done."""
+        """End the threads once the queued work is done."""
         threads, self._threads = self._threads, []
         for _ in threads:
             self._shared.queue.put(None)

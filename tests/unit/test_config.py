@@ -265,5 +265,5 @@ def test_auto_is_the_checksum_where_the_provider_verifies_it(url: str) -> None:
 def test_a_part_size_the_store_does_not_take_names_the_store_and_its_range(
     config: UploadConfig, url: str, store: str
 ) -> None:
-    with pytest.raises(ConfigError, match=f"part_size.*{store} takes"):
+    with pytest.raises(ConfigError, match=f"part_size.*{store} accepts"):
         config.provider_at(url)

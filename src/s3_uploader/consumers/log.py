@@ -1,4 +1,4 @@
-"""The documented log, a fold over events: what is printed depends on nothing else."""
+"""Print the documented log: a fold over events, which depends on nothing else."""
 
 import os
 import sys
@@ -62,11 +62,11 @@ def write_stdout(line: str) -> None:
 
 @dataclass(slots=True)
 class _Progress:
-    """Bytes of one file in progress: the latest of each part, and their sum.
+    """Bytes of one file in progress: the latest count of each part, and the sum of all.
 
     Attributes:
         done: bytes that were sent now or were at the store before.
-        reused: bytes of each part that was at the store before: these count for no speed.
+        reused: bytes of each part that was at the store before: they do not count for the speed.
     """
 
     size: int
@@ -92,7 +92,7 @@ class _Progress:
 
 
 class LogConsumer:
-    """Print the log of one call, in the shape of the contract where it is an upload.
+    """Print the log of one call; the log of an upload has the shape of the contract.
 
     The upload of a file shows its progress at each quarter. The upload of a directory shows `[i/n]`
     for each file in order of completion, as soon as the number of files is known. A verification
@@ -100,7 +100,7 @@ class LogConsumer:
 
     Args:
         language: "zh" (the contract's) or "en".
-        write: takes one or more lines without the last line's end; default prints to stdout.
+        write: receives one or more lines, without the end of the last; default prints to stdout.
     """
 
     def __init__(
@@ -262,7 +262,7 @@ class LogConsumer:
         self._say(code, endpoint=started.endpoint, region=started.region, bucket=started.bucket)
 
     def _pod_path(self, started: CallStarted, key: str) -> None:
-        """Say where a pod sees the key, and how to avoid a folder of the mount's own name."""
+        """Log where a pod sees the key, and how to avoid a folder named like the mount."""
         provider = provider_named(started.provider)
         path = provider.where_seen(key)
         if not path:

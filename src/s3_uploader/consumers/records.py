@@ -21,8 +21,8 @@ logger = logging.getLogger("s3_uploader")
 class RecordConsumer:
     """Log failures as ERROR and warnings as WARNING.
 
-    Each record carries the file's name in its text. Without any logging set up, Python shows
-    warnings and errors on stderr and nothing else.
+    The text of each record names the file. If logging is not set up, Python shows warnings and
+    errors on stderr and nothing else.
 
     Args:
         language: language of the reasons, "zh" or "en".
@@ -53,7 +53,7 @@ class RecordConsumer:
 
 
 def trace(event: Event) -> None:
-    """Log, at DEBUG, committed files with their lane and proof, and retries."""
+    """Log retries, and committed files with their lane and evidence, as DEBUG."""
     match event:
         case FileUploaded(key=key, lane=lane, verified_by=verified):
             logger.debug(
@@ -61,6 +61,6 @@ def trace(event: Event) -> None:
             )
         case RequestRetried(key=key, operation=operation, code=code, params=params):
             reason = text("en", code, params)
-            logger.debug("%s %s again: %s", operation, printable(key), reason)
+            logger.debug("%s of %s is retried: %s", operation, printable(key), reason)
         case _:
             pass

@@ -1,4 +1,4 @@
-"""The typed report: a fold over the events of one upload."""
+"""Report an upload as a typed value: a fold over its events."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -24,17 +24,17 @@ Status = Literal["committed", "failed", "unknown"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileOutcome:
-    """How one file ended.
+    """The outcome of one file.
 
     Attributes:
         name: path below the uploaded directory, or the file's name.
         key: object key.
         size: bytes.
-        seconds: from opening the file to its end.
+        seconds: from opening the file to its outcome.
         etag, parts, verified_by: of the committed object; "", 0 and "none" for a failure.
         reused: bytes of `size` that the store already had from an earlier upload.
         error: message code, "" for success; `params` are its parameters.
-        unknown: whether it could not be found out that the object is committed; `error` says why.
+        unknown: whether it could not be determined that the object is committed; see `error`.
     """
 
     name: str
@@ -51,7 +51,7 @@ class FileOutcome:
 
     @property
     def status(self) -> Status:
-        """How it ended: "committed", "failed" or "unknown"."""
+        """How the file ended: "committed", "failed" or "unknown"."""
         if self.unknown:
             return "unknown"
         return "failed" if self.error else "committed"
@@ -74,11 +74,11 @@ class FileOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadReport:
-    """How an upload ended.
+    """The outcome of an upload.
 
     Attributes:
-        success, failed, unknown: numbers of files: committed, not committed, and those of which
-            it could not be found out (their outcome says how to check later).
+        success, failed, unknown: numbers of files that are committed, that are not, and of which
+            that could not be determined (their outcomes say how to check later).
         size: bytes committed.
         reused: bytes of `size` that the store already had from earlier uploads; the others were
             sent now.
@@ -86,7 +86,7 @@ class UploadReport:
         files: the outcome of every file in order of completion; without `keep_files` only of
             those that are not committed.
         skipped: names of links that were not followed because they lead back to their parents, or
-            because `symlinks` leaves them out.
+            because `symlinks` excludes them.
         linked: number of files found behind symbolic links; `outside` of those lie outside the
             directory.
     """
@@ -188,8 +188,8 @@ class ReportBuilder:
     def report(self, found: int = 0) -> UploadReport:
         """Return the report of what was consumed so far.
 
-        Where the upload was refused, those of the `found` files that were not uploaded count as
-        failed, at least one, and the last of `files` is the source itself with the reason.
+        If the upload was refused, those of the `found` files that were not uploaded count as
+        failed, at least one does, and the last of `files` is the source itself with the reason.
         """
         report = UploadReport(
             success=self._success,

@@ -1,4 +1,4 @@
-"""What a verification found: a fold over its events."""
+"""Report what a verification found: a fold over its events."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _SENTENCES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileComparison:
-    """How one local file compares with its object.
+    """The comparison of one local file with its object.
 
     Attributes:
         name: path below the directory, or the file's name.
@@ -24,8 +24,8 @@ class FileComparison:
         size: bytes of the local file.
         result: "same" if the object holds exactly the file's bytes, else "different", "missing", or
             "failed" where the two could not be compared.
-        verified_by: what showed it: the ETag, the object's bytes, or the sizes; else "none".
-        code: message code that says why they could not be compared, else "".
+        verified_by: what shows the result: the ETag, the object's bytes, the sizes, or "none".
+        code: message code that says why the two could not be compared, else "".
         params: the message's parameters.
     """
 
@@ -39,7 +39,7 @@ class FileComparison:
 
     @classmethod
     def of(cls, event: FileVerified) -> "FileComparison":
-        """Return what an event reports."""
+        """Return the comparison that an event reports."""
         return cls(
             name=event.name,
             key=event.key,
@@ -73,7 +73,7 @@ def _sentence(file: FileComparison) -> Sentence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
-    """How the files of a directory compare with their objects.
+    """The comparison of the files of a directory with their objects.
 
     Attributes:
         same, different, missing, failed: numbers of files, by `FileComparison.result`.

@@ -20,9 +20,9 @@ _TABLES: Mapping[Language, Mapping[str, str]] = {
 def text(language: Language, code: str, params: Mapping[str, object] | None = None) -> str:
     """Return the sentence of `code` in `language`, with `params` filled in.
 
-    What is filled in comes from file names, from stores and from other people's settings: it is
-    shown escaped where it holds what a terminal would act on, or bytes that are not UTF-8. So the
-    sentence can always be written, and says what it seems to say.
+    Parameters come from file names, from stores and from other people's settings: characters that
+    a terminal would act on, and bytes that are not UTF-8, are escaped. So the sentence can always be
+    written, and says what it appears to say.
     """
     return _TABLES[language][code].format_map(
         {name: _shown(language, value) for name, value in (params or {}).items()}

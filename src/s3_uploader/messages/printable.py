@@ -1,12 +1,11 @@
-"""Show names so that what stands in a terminal or a log is what they are."""
+"""Escape what would make a name look like another one in a terminal or a log."""
 
 import re
 import unicodedata
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode's categories of what is not seen itself but acts on what is: control characters, format
-characters (the bidirectional ones among them), half surrogate pairs, line and paragraph separators.
-"""
+"""Unicode's categories of invisible characters that affect visible ones: control characters, format
+characters (the bidirectional ones among them), lone surrogates, line and paragraph separators."""
 
 _FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f")
 """The flag of a region, such as Scotland's: a black flag and its name in tag characters."""
@@ -14,13 +13,13 @@ _FLAG = re.compile("\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f")
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
 _VIRAMA = 9
 _UNASSIGNED_EMOJI = range(0x1F000, 0x1FB00)
-"""Where Unicode puts new ones: this Python may not know the newest."""
+"""Where Unicode puts new emoji: this Python may not know the newest."""
 
 
 def printable(value: str) -> str:
-    """Return `value` with each character that would hide or act escaped, as U+202E is.
+    """Return `value` with invisible characters that affect others, such as U+202E, escaped.
 
-    Joiners stay where a script or an emoji is written with them, and the flags of regions.
+    Joiners stay where a script or an emoji is written with them, and so do the flags of regions.
     """
     if value.isprintable():
         return value
@@ -40,7 +39,7 @@ def _escaped(char: str) -> str:
 
 
 def _joins(char: str, before: str, after: str) -> bool:
-    """Return whether a joiner stands where it is part of the spelling.
+    """Return whether a joiner is part of the spelling where it stands.
 
     After a virama, and between Arabic letters (RFC 5892, appendix A.1 and A.2); between the parts
     of an emoji (Unicode Technical Standard 51, ED-16).

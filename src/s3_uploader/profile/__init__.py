@@ -1,4 +1,4 @@
-"""Where to upload: the bucket, its endpoint and the credentials, from environment and files."""
+"""Load the bucket, its endpoint and the credentials from the environment and files."""
 
 from s3_uploader.profile.load import DEFAULT_PROFILE, PROFILE_FILE, load_profile
 from s3_uploader.profile.names import VARIABLES

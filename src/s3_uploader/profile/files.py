@@ -1,4 +1,4 @@
-"""Read a profile's section, and which profiles AWS has, without a word of a malformed file."""
+"""Read a profile's section and the names of the AWS profiles; never quote a malformed file."""
 
 import configparser
 import os
@@ -14,10 +14,10 @@ from s3_uploader.profile.value import Warnings
 def read_section(
     file: Path, name: str, *, needed: bool
 ) -> tuple[Mapping[str, str] | None, Warnings]:
-    """Return the profile's section, or None; a file the environment replaces need not be valid.
+    """Return the profile's section, or None; a file that is not `needed` may be invalid.
 
     Raises:
-        ConfigError: a file that is needed cannot be read, or is malformed.
+        ConfigError: the file is needed, and cannot be read or is malformed.
     """
     try:
         parser, mode = read_ini(file)
@@ -41,10 +41,10 @@ def read_section(
 
 
 def aws_profiles(environ: Mapping[str, str]) -> set[str]:
-    """Return the names of the AWS profiles there are.
+    """Return the names of the existing AWS profiles.
 
     Raises:
-        ConfigError: a file of AWS's cannot be read, or is malformed.
+        ConfigError: an AWS configuration file cannot be read, or is malformed.
     """
     return _aws_sections(environ, "AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials") | {
         section.removeprefix("profile ")
@@ -53,7 +53,7 @@ def aws_profiles(environ: Mapping[str, str]) -> set[str]:
 
 
 def _aws_sections(environ: Mapping[str, str], variable: str, default: str) -> set[str]:
-    """Return the sections of one of AWS's files, as botocore finds it."""
+    """Return the sections of an AWS configuration file, which is found as botocore finds it."""
     file = Path(os.path.expanduser(os.path.expandvars(environ.get(variable) or default)))
     try:
         return set(read_ini(file)[0].sections())

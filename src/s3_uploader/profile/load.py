@@ -1,4 +1,4 @@
-"""Find a profile: in the environment, in its file, or among AWS's own."""
+"""Find a profile: in the environment, in its file, or among the AWS profiles."""
 
 import os
 from collections.abc import Mapping
@@ -46,13 +46,13 @@ def load_profile(
 ) -> Profile:
     """Read a profile: environment first, then `path`, then an AWS profile of that name.
 
-    Each value of the environment beats the file's, and S3_UPLOADER_… beats RUNPOD_…; a RUNPOD_…
-    variable that says another thing and is not used is a warning (`profile.names` says why). A
-    session token is used only with a key pair that comes from the same place as the token.
+    Each value of the environment overrides the file's, and S3_UPLOADER_… overrides RUNPOD_…; an
+    overridden RUNPOD_… variable that differs is a warning (`profile.names` says why). A session
+    token is used only with a key pair that comes from the same place as the token.
 
-    Without an endpoint, the provider and the region give it. The provider is S3_UPLOADER_PROVIDER
-    or `provider` of the section; else RunPod where a datacenter or a volume id is named, and
-    Amazon S3 where a bucket and a region are.
+    An endpoint that is not set follows from the provider and the region. The provider is
+    S3_UPLOADER_PROVIDER or the section's `provider`; else RunPod if a datacenter or a volume id is
+    set, and Amazon S3 if a bucket and a region are.
 
     Args:
         name: section of the file; default "runpods3".
@@ -60,10 +60,11 @@ def load_profile(
         environ: environment; default the process's.
 
     Raises:
-        ConfigError: nothing found, malformed, or a value is missing, blank or not allowed.
+        ConfigError: there is no such profile, or the file is malformed, or a value is missing,
+            blank or not allowed.
     """
     environ = os.environ if environ is None else environ
-    # os.path's leaves the ~ of a user without a home directory; pathlib's raises.
+    # os.path.expanduser leaves the ~ of a user without a home directory; pathlib's raises.
     file = Path(path if path is not None else os.path.expanduser(PROFILE_FILE))
     alone = Sources(environ, {}, "")
     enough = not _missing(alone, _provider(alone))
@@ -91,10 +92,10 @@ def _check_headers(sources: Sources) -> None:
 
 
 def _provider(sources: Sources) -> Provider:
-    """Return the provider that the values speak of.
+    """Return the provider that the values name or imply.
 
     Raises:
-        ConfigError: there is none of the name that is set, or the endpoint is none.
+        ConfigError: no provider has the name that is set, or the endpoint is not a store's URL.
     """
     endpoint = sources.find(ENDPOINT_URL)
     if endpoint.value:
@@ -121,15 +122,15 @@ def _provider(sources: Sources) -> Provider:
 
 
 def _place(sources: Sources) -> Found:
-    """Return the region as it is written; a datacenter is one, and beats the file's `region`."""
+    """Return the region as written; a datacenter is a region, and overrides the file's `region`."""
     own = sources.at(REGION, OWN)
     return own if own.value else sources.find(DATACENTER, REGION)
 
 
 def _missing(sources: Sources, provider: Provider) -> list[Name]:
-    """Return what is lacking, by the names that fit the provider."""
+    """Return which values are missing, by the names that fit the provider."""
     place = _place(sources)
-    # A `region` that is no datacenter was written for another store.
+    # A `region` that is not one of the provider's was meant for another store.
     meant = place.called != REGION.key or provider.knows(place.value)
     where = bool(sources.find(ENDPOINT_URL).value or (meant and provider.endpoint(place.value)))
     of_region = DATACENTER if provider is RUNPOD else REGION
@@ -172,10 +173,10 @@ def _profile(name: str, sources: Sources, provider: Provider, warnings: Warnings
 
 
 def _session_token(sources: Sources) -> tuple[str, Warnings]:
-    """Return the token of the key pair in use, and warnings of tokens that belong to no such pair.
+    """Return the token of the key pair in use, and warnings about tokens of no pair in use.
 
-    A pair with a half of each place is no temporary one; the token of a pair that is replaced as a
-    whole is no mistake.
+    A key pair with its halves from two places is not a temporary one; the token of a pair that is
+    overridden as a whole is no mistake.
     """
     pair = {sources.find(ACCESS_KEY).place, sources.find(SECRET_KEY).place}
     place = pair.pop() if len(pair) == 1 else None
@@ -198,15 +199,15 @@ def _contradictions(sources: Sources) -> Warnings:
 
 
 def _aws_profile(name: str, file: Path, sources: Sources, environ: Mapping[str, str]) -> Profile:
-    """Look the profile up among AWS's own, whose values the AWS libraries read themselves."""
+    """Look the profile up among the AWS profiles, whose values the AWS libraries read."""
     if name not in aws_profiles(environ):
         raise _not_found(name, file, sources)
     bucket = sources.find(BUCKET, VOLUME_ID).value
     if not bucket:
         raise ConfigError("config.aws_no_bucket", profile=name, variable=BUCKET.own)
     pair = (ACCESS_KEY, SECRET_KEY)
-    ours = any(sources.at(key, OWN).value for key in pair)
-    check_pair({key.own if ours else key.runpods: sources.find(key).value for key in pair}, name)
+    own = any(sources.at(key, OWN).value for key in pair)
+    check_pair({key.own if own else key.runpods: sources.find(key).value for key in pair}, name)
     token, warnings = _session_token(sources)
     return Profile(
         name=name,
@@ -222,7 +223,7 @@ def _aws_profile(name: str, file: Path, sources: Sources, environ: Mapping[str, 
 
 
 def _not_found(name: str, file: Path, sources: Sources) -> ConfigError:
-    """Return the error that says what to write, or to set, for the store that is spoken of."""
+    """Return the error that says what to write or set for the store that is meant."""
     if file.exists():
         names = ", ".join(sorted(read_ini(file)[0].sections())) or "-"
         return ConfigError("config.unknown_profile", profile=name, path=str(file), known=names)

@@ -1,9 +1,9 @@
-"""What a profile's values are called, in which places they may stand, and which place wins.
+"""The names of a profile's values, the places where they may be set, and which place wins.
 
-RunPod's documented variables stand beside this tool's own. Where both are set, the tool's own win:
-they can be meant for nothing else, while RunPod itself sets RUNPOD_VOLUME_ID in each pod with a
-volume (RunPod documentation, "Environment variables"), also where an upload is to go elsewhere. For
-the same reason `bucket` of the section beats RUNPOD_VOLUME_ID, as `volume_id` does not.
+RunPod's documented variables are read besides this tool's own. Where both are set, the tool's own
+win: they can be meant for nothing else, while RunPod itself sets RUNPOD_VOLUME_ID in each pod with
+a volume (RunPod documentation, "Environment variables"), even if an upload is to go elsewhere. For
+the same reason the section's `bucket` overrides RUNPOD_VOLUME_ID, while its `volume_id` does not.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 OWN, RUNPODS, FILE = range(3)
-"""The places, the first wins: the tool's own variable, RunPod's variable, the profile's section."""
+"""The places in order of precedence: the tool's own variable, RunPod's, the profile's section."""
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """What a value is called in each place, "" where it cannot stand."""
+    """The name of a value in each place, "" where the value cannot be set."""
 
     own: str
     runpods: str
     key: str
 
     def at(self, place: int) -> str:
-        """Return what the value is called in a place."""
+        """Return the name of the value in a place."""
         return (self.own, self.runpods, self.key)[place]
 
     def variable(self, *, runpod: bool) -> str:
-        """Return the variable to name to somebody whose store is RunPod's, or another one."""
+        """Return the variable to suggest to a user of RunPod, or of another store."""
         return (runpod and self.runpods) or self.own or self.runpods
 
 
@@ -42,7 +42,7 @@ DATACENTER = Name("", "RUNPOD_DATACENTER", "datacenter")
 PROVIDER = Name("S3_UPLOADER_PROVIDER", "", "provider")
 
 SECRETS = frozenset({ACCESS_KEY.key, SECRET_KEY.key, SESSION_TOKEN.key})
-"""Keys of the section that stand nowhere else than in the profile's own fields."""
+"""Keys of the section whose values are kept in the profile's own fields only."""
 
 _NAMES = (
     ACCESS_KEY,
@@ -62,7 +62,7 @@ VARIABLES = tuple(
 
 
 class Found(NamedTuple):
-    """A value, what it is called there, and the place; "" and None where it stands nowhere."""
+    """A value, its name in its place, and the place; "" and None for a value that is not set."""
 
     value: str
     called: str
@@ -70,7 +70,7 @@ class Found(NamedTuple):
 
 
 class Sources:
-    """What the environment and a section of the file say.
+    """The values of the environment and of a section of the file.
 
     Args:
         environ: the environment.
@@ -86,25 +86,25 @@ class Sources:
         self.section_origin = section_origin
 
     def at(self, name: Name, place: int) -> Found:
-        """Return what stands in one place; a blank value is none."""
+        """Return what is set in one place; a blank value counts as not set."""
         called = name.at(place)
         value = self._texts[place].get(called, "").strip() if called else ""
         return Found(value, called, place) if value else Found("", "", None)
 
     def find(self, *names: Name) -> Found:
-        """Return the first of some names that stands anywhere, from the place that wins."""
+        """Return the first of some names that is set anywhere, from the place that wins."""
         every = (self.at(name, place) for name in names for place in (OWN, RUNPODS, FILE))
         return next((found for found in every if found.value), Found("", "", None))
 
     def origin(self, found: Found) -> str:
-        """Return where a value stands, for messages."""
+        """Return where a value is set, for messages."""
         return self.section_origin if found.place == FILE else found.called
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
-        """Yield what each value is called that is used, and that is not, where the two differ.
+        """Yield the names of each value that is used and of one that is not, where the two differ.
 
-        A variable that beats the file says another thing on purpose; one that another variable
-        beats, or the file, may be meant.
+        A variable that overrides the file differs on purpose; a variable that the file or another
+        variable overrides may be the one that is meant.
         """
         pairs = [(self.at(name, OWN), self.at(name, RUNPODS)) for name in _NAMES]
         pairs.append((self.find(BUCKET), self.find(VOLUME_ID)))

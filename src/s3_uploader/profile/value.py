@@ -1,4 +1,4 @@
-"""A profile, and what its values may be."""
+"""A profile, and which values are allowed in it."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from s3_uploader.errors import ConfigError, Param
 
 Warnings = tuple[tuple[str, Mapping[str, Param]], ...]
-"""Messages (code, params) that stop nothing."""
+"""Non-fatal messages (code, params)."""
 
 _PRINTABLE = re.compile(r"[!-~]*")
 
@@ -22,15 +22,15 @@ class Profile:
         endpoint_url: base URL of the store; "" lets the AWS profile or AWS itself decide.
         region: region to sign for; "" as above.
         bucket: bucket, on RunPod the volume id.
-        access_key, secret_key, session_token: the key pair; "" takes the AWS profile's.
+        access_key, secret_key, session_token: the key pair; "" uses the AWS profile's.
         aws_profile: AWS profile that supplies what is "" above.
-        warnings: messages (code, params) about the profile that stop nothing.
+        warnings: non-fatal messages (code, params) about the profile.
         settings: raw `UploadConfig` values found in the profile's section.
-        settings_origin: where they come from, for messages.
+        settings_origin: where the settings come from, for messages.
 
     Raises:
-        ConfigError: credentials or region hold what cannot stand in a header, half of a key pair is
-            missing, or `endpoint_url` is no URL of a store.
+        ConfigError: a credential or the region cannot be sent in a header, half of a key pair is
+            missing, or `endpoint_url` is not the URL of a store.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Profile:
 def check_endpoint(url: str, origin: str) -> None:
     """Raise ConfigError unless `url` is a store's: http or https, a host, perhaps a port and path.
 
-    One with a user name or password is refused without being shown: endpoints stand in logs.
+    A URL with a user name or password is refused without being shown: endpoints appear in logs.
     """
     if "@" in url:
         raise ConfigError("config.endpoint_userinfo", origin=origin)
@@ -71,13 +71,13 @@ def check_endpoint(url: str, origin: str) -> None:
         valid = valid and not parts.query and not parts.fragment
     except ValueError:
         valid = False
-    # It stands in headers too.
+    # The URL is sent in headers too.
     if not valid or not _PRINTABLE.fullmatch(url):
         raise ConfigError("config.bad_endpoint", value=url, origin=origin)
 
 
 def check_header(name: str, value: str, origin: str) -> None:
-    """Raise ConfigError, which does not show the value, unless it can stand in a header."""
+    """Raise ConfigError, which does not show `value`, unless `value` can be sent in a header."""
     # Anything else would fail far from its cause.
     if not _PRINTABLE.fullmatch(value):
         raise ConfigError(
@@ -90,7 +90,7 @@ def check_header(name: str, value: str, origin: str) -> None:
 
 
 def check_pair(named: Mapping[str, str], origin: str) -> None:
-    """Raise ConfigError if one of the first two values, a key pair, is given without the other."""
+    """Raise ConfigError if a value is set, but half of the key pair (the first two) is not."""
     missing = [name for name in list(named)[:2] if not named[name]]
     if missing and any(named.values()):
         first = next(name for name, value in named.items() if value)

@@ -1,4 +1,4 @@
-"""What is known of each kind of store, one short file each; `by_host` chooses."""
+"""What is known about each kind of store, in one short file each; `by_host` chooses."""
 
 from s3_uploader.providers.aws import AMAZON
 from s3_uploader.providers.base import Capabilities, Limits, Provider, Quirks, Tuning

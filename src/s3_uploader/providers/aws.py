@@ -9,11 +9,11 @@ AMAZON = Provider(
     name="aws",
     title="Amazon S3",
     domains=("amazonaws.com", "amazonaws.com.cn"),
-    # AWS General Reference, "Amazon Simple Storage Service endpoints and quotas"; those of China
-    # end in .com.cn and have to be given.
+    # AWS General Reference, "Amazon Simple Storage Service endpoints and quotas"; those in
+    # China end in .com.cn and have to be set.
     endpoint_template="https://s3.{region}.amazonaws.com/",
     capabilities=Capabilities(
-        # "Checking object integrity in Amazon S3"; PutObject and CompleteMultipartUpload answer
+        # "Checking object integrity in Amazon S3"; PutObject and CompleteMultipartUpload return
         # x-amz-checksum-crc64nvme.
         crc64nvme=True,
         # "How to prevent object overwrites with conditional writes".
@@ -24,9 +24,9 @@ AMAZON = Provider(
         unequal_parts=True,
         # "Working with object metadata".
         keeps_metadata=True,
-        # "Object" of the API Reference: an MD5 but for SSE-C and SSE-KMS, which the response says.
+        # "Object" of the API Reference: an MD5 except with SSE-C and SSE-KMS, which responses name.
         put_etag="md5",
-        # The same: no MD5 of the object; the composite is not documented, and what it answers.
+        # The same: not an MD5 of the object. The composite is what S3 returns, undocumented.
         multipart_etag="composite",
     ),
 )

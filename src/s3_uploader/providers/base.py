@@ -11,7 +11,7 @@ from s3_uploader.keys import KeyRules
 from s3_uploader.sizes import GIB, MIB
 
 GB, TB = 1000**3, 1000**4
-"""Units of those providers whose documentation counts in powers of 1,000."""
+"""Units of the providers whose documentation counts in powers of 1,000."""
 
 EtagKind = Literal["md5", "composite", "opaque"]
 """What an ETag is: the MD5 of the object; the MD5 of its parts' MD5s with "-" and their number; or
@@ -26,7 +26,7 @@ class Limits:
     "Uploading objects" (a single PUT).
 
     Attributes:
-        min_part: smallest part, the last one excepted.
+        min_part: smallest part, except for the last.
         max_part: largest part.
         max_parts: parts of one multipart upload.
         max_put: largest body of a single PutObject.
@@ -50,15 +50,15 @@ class Limits:
 class Tuning:
     """The values that work well with a store, where no setting says otherwise.
 
-    The default part is boto3's (`TransferConfig`, multipart_chunksize); what is not larger than two
-    is sent with one request. The requests in flight begin where no store is overloaded and follow
-    goodput from there (`engine.pacing`).
+    The default part size is boto3's (`TransferConfig`, multipart_chunksize); files of up to two
+    parts are sent with one request. The requests in flight start where no store is overloaded, and
+    follow goodput from there (`engine.pacing`).
 
     Attributes:
         multipart_threshold: files of more bytes than this are sent in parts.
         part_size: bytes of a part; grows where the part limit demands it.
-        requests: requests in flight that are safe to begin with.
-        max_requests: requests in flight never exceeded.
+        requests: requests in flight that are safe to start with.
+        max_requests: most requests in flight.
     """
 
     multipart_threshold: int = 16 * MIB
@@ -69,19 +69,19 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a store is known to do, or not to; None, the default, where nothing is known.
+    """What a store is known to do, or not to do; None, the default, where nothing is known.
 
-    Only what is True may be relied on.
+    Only True may be relied on.
 
     Attributes:
         crc64nvme: verifies CRC-64/NVME of a body, and names in its response what it verified.
         if_none_match: refuses to replace an object by a PutObject or CompleteMultipartUpload with
             `If-None-Match: *`.
         copy_object: serves CopyObject.
-        unequal_parts: takes parts of different sizes in one upload, beside the last one.
-        keeps_metadata: gives back the user's metadata with HEAD.
-        put_etag: what the ETag of an object is that was sent with one request.
-        multipart_etag: what it is of one that was sent in parts.
+        unequal_parts: accepts parts of different sizes in one upload, apart from the last.
+        keeps_metadata: returns the user's metadata in the response to HEAD.
+        put_etag: kind of ETag of an object that was sent with one request.
+        multipart_etag: kind of ETag of an object that was sent in parts.
     """
 
     crc64nvme: bool | None = None
@@ -95,19 +95,19 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quirks:
-    """How long to bear with a store, or a proxy before it, that says what is not so.
+    """How long to bear with wrong responses of a store, or of a proxy in front of it.
 
-    The defaults were found with RunPod, the least steady store met so far, and hold for every
-    other: what stands before a store is not known from here.
+    The defaults were found with RunPod, the least reliable store met so far, and hold for every
+    other store: a client cannot know what is in front of one.
 
     Attributes:
-        absent_heads: HEADs of a verification that must deny an object before it is missing.
+        absent_heads: HEADs that must deny an object before a verification reports it as missing.
         denial_pauses: seconds between the HEADs for an object that an interrupted upload may have
             published; a denial is believed after the last.
-        mismatch_pauses: seconds between the HEADs at an object that is not what the response to
+        mismatch_pauses: seconds between the HEADs for an object that is not what the response to
             its upload says.
-        merge_seconds_per_gib: seconds for each GiB that a store gets to end a
-            CompleteMultipartUpload whose response was lost, before it is repeated.
+        merge_seconds_per_gib: seconds for each GiB that a store gets to finish a
+            CompleteMultipartUpload whose response was lost, before the request is repeated.
     """
 
     absent_heads: int = 3
@@ -121,17 +121,16 @@ class Provider:
     """A kind of store.
 
     Attributes:
-        name: what settings and events call it.
-        title: what messages call it.
-        domains: its endpoints are hosts of these; () where hosts do not tell, as for a server that
-            everybody runs under a name of their own.
-        endpoint_template: URL of the endpoint, "{region}" in it for the region in lower case; ""
-            where a region alone gives none.
-        datacenters: the regions known, in upper case; empty where any may be.
-        mount: where the machines of this provider see the bucket's root as a folder, "" for
-            nowhere.
-        foreign_secret: how secret keys begin that this provider issues for another API and that S3
-            refuses; "" for none.
+        name: the provider's name in settings and events.
+        title: the provider's name in messages.
+        domains: domains of the endpoints' hosts; () where hosts do not identify the provider, as
+            for a server that each user runs under their own host name.
+        endpoint_template: URL of the endpoint, with "{region}" for the region in lower case; ""
+            where the region alone does not determine the endpoint.
+        datacenters: the known regions, in upper case; empty where any region is possible.
+        mount: where the provider's machines mount the bucket's root as a folder, "" for nowhere.
+        foreign_secret: prefix of the secret keys that the provider issues for another API and that
+            S3 refuses; "" for none.
     """
 
     name: str
@@ -148,7 +147,7 @@ class Provider:
     keys: KeyRules = field(default_factory=KeyRules)
 
     def endpoint(self, region: str) -> str:
-        """Return the URL of a region's endpoint, "" where the region alone does not give it."""
+        """Return the URL of a region's endpoint, "" where the region alone determines none."""
         if not region and "{region}" in self.endpoint_template:
             return ""
         return self.endpoint_template.replace("{region}", region.lower())

@@ -1,4 +1,4 @@
-"""Which provider a store is of: told by the host of its endpoint, or by name."""
+"""Choose the provider of a store: by the host of its endpoint, or by name."""
 
 from typing import Literal
 from urllib.parse import urlsplit
@@ -28,7 +28,7 @@ ProviderChoice = Literal[
     "scaleway",
     "seaweedfs",
 ]
-"""What a setting may say: a name, or "auto" to be told by the host."""
+"""The values of a setting: a name, or "auto" to choose by the host."""
 
 _PROVIDERS = (AMAZON, B2, CEPH, GCS, GENERIC, MINIO, R2, RUNPOD, SCALEWAY, SEAWEEDFS)
 
@@ -39,7 +39,7 @@ BY_DOMAIN = {domain: provider for provider in _PROVIDERS for domain in provider.
 
 
 def provider_at(endpoint_url: str) -> Provider:
-    """Return the provider whose endpoint a URL names; the generic one where no host tells it."""
+    """Return the provider of the endpoint at a URL, the generic one for an unknown host."""
     host = (urlsplit(endpoint_url).hostname or "").rstrip(".")
     for domain, provider in BY_DOMAIN.items():
         if f".{host}".endswith(f".{domain}"):
@@ -48,7 +48,7 @@ def provider_at(endpoint_url: str) -> Provider:
 
 
 def provider_named(name: str) -> Provider:
-    """Return the provider of a name; the generic one for a name that is not known."""
+    """Return the provider of a name, the generic one for an unknown name."""
     return BY_NAME.get(name, GENERIC)
 
 

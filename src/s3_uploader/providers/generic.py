@@ -1,4 +1,4 @@
-"""A store about which nothing is known but that it speaks S3."""
+"""A store about which nothing is known, except that it speaks S3."""
 
 from s3_uploader.providers.base import Provider
 

@@ -1,6 +1,6 @@
 """MinIO. Documented: MinIO documentation, "Thresholds and Limits".
 
-No host tells it: it is chosen by name.
+No host name identifies a MinIO store: the provider is chosen by name.
 """
 
 from s3_uploader.keys import KeyRules
@@ -10,8 +10,8 @@ from s3_uploader.sizes import TIB
 MINIO = Provider(
     name="minio",
     title="MinIO",
-    # Parts are limited as Amazon S3's, so that 10,000 of them end below 50 TiB.
+    # The limits of parts are Amazon S3's, so 10,000 of the largest stay below 50 TiB.
     limits=Limits(max_put=5 * TIB, object_limit=50 * TIB),
-    # Each name between "/" is one of the file system below.
+    # Each name between "/" is a name in the underlying file system.
     keys=KeyRules(max_segment_bytes=255),
 )

@@ -6,7 +6,7 @@ from s3_uploader.sizes import GIB, MIB, TIB
 R2 = Provider(
     name="r2",
     title="Cloudflare R2",
-    # Also of the jurisdictions: <account>.eu.r2.cloudflarestorage.com.
+    # Also for the jurisdictions: <account>.eu.r2.cloudflarestorage.com.
     domains=("r2.cloudflarestorage.com",),
     # "Limits": 4.995 GiB for a part or PUT (5 MiB less than 5 GiB), 4.995 TiB for an object (5 GiB
     # less than 5 TiB).

@@ -1,6 +1,6 @@
 """RunPod network volumes. Documented: RunPod documentation, "S3-compatible API" (2026-08).
 
-"Seen" is what users have reported and the documentation does not say. None of it was tried against
+"Seen" marks what users have reported and the documentation does not say. Nothing was tried against
 a live endpoint, so each limit is a setting too.
 """
 
@@ -13,7 +13,7 @@ RUNPOD = Provider(
     title="RunPod",
     domains=("runpod.io",),
     endpoint_template="https://s3api-{region}.runpod.io/",
-    # "Datacenter availability". The list grows: an unknown one is a hint and no error.
+    # "Datacenter availability". The list grows: an unknown datacenter is a warning, not an error.
     datacenters=frozenset(
         {
             *("EU-CZ-1", "EU-RO-1", "EUR-IS-1", "EUR-NO-1", "US-CA-2", "US-GA-2", "US-IL-1"),
@@ -23,13 +23,13 @@ RUNPOD = Provider(
     ),
     # "Network volume path mapping": a pod mounts the volume's root here.
     mount="/workspace",
-    # Secrets of S3 API keys begin with rps_; the REST API's keys give SignatureDoesNotMatch.
+    # Secrets of S3 API keys begin with rps_; the REST API's keys lead to SignatureDoesNotMatch.
     foreign_secret="rpa_",  # noqa: S106  (how such keys begin)
     limits=Limits(
         # "Multipart uploads": the 5 MB of Amazon S3 are not enforced.
         min_part=1,
-        # Documented are 500 MB. Seen: a proxy before the volumes answers 413 to 200 and 256 MB; 64
-        # and 95 MiB work.
+        # Documented: 500 MB. Seen: a proxy in front of the volumes responds with 413 to 200 and
+        # 256 MB; 64 and 95 MiB work.
         max_part=95 * MIB,
         max_put=95 * MIB,
         # Undocumented. Seen: 4,572 parts work, about 7,000 fail at CompleteMultipartUpload.
@@ -40,19 +40,19 @@ RUNPOD = Provider(
     capabilities=Capabilities(
         # "Core operations".
         copy_object=True,
-        # Seen: no metadata comes back.
+        # Seen: HEAD returns no metadata.
         keeps_metadata=False,
-        # "ListObjects runs slowly": the ETag is the MD5. Seen: of parts it is the composite.
+        # "ListObjects runs slowly": the ETag is the MD5. Seen: with parts it is the composite.
         put_etag="md5",
         multipart_etag="composite",
     ),
     quirks=Quirks(
         # Seen: HEAD denies existing objects with 403 or 404 for longer than 3 tries of 1 s; 6 tries
-        # up to 16 s were enough. A verification has to do with fewer: each file that is really
+        # up to 16 s were enough. A verification makes do with fewer: each file that is really
         # missing would cost them.
         denial_pauses=(0.5, 1.0, 2.0, 4.0, 8.0),
-        # Seen: the proxy answers 524 after 100 s, and 38 GB were merged behind it in 7.5 minutes.
-        # Most are faster, and until then only HEAD is asked.
+        # Seen: the proxy responds with 524 after 100 s, and 38 GB were merged behind it in 7.5
+        # minutes. Most merges are faster, and until then only HEAD is sent.
         merge_seconds_per_gib=2.0,
     ),
     # "Object names": keys are paths on the volume, whose names Linux limits (limits.h, NAME_MAX).

@@ -1,7 +1,8 @@
 """SeaweedFS. Measured: 4.48, which the tests start.
 
-No host tells it: it is chosen by name. Its limits are Amazon S3's: parts below 5 MiB are refused
-(measured), and numbers above 10,000 (its source, MaxS3MultipartParts).
+No host name identifies a SeaweedFS store: the provider is chosen by name. Its limits are Amazon
+S3's: parts below 5 MiB are refused (measured), and part numbers above 10,000 (SeaweedFS's source,
+MaxS3MultipartParts).
 """
 
 from s3_uploader.providers.base import Capabilities, Provider
