@@ -36,7 +36,14 @@ class Authority:
         self._ca = trustme.CA()
         self.bundle = folder / "ca.pem"
         self._ca.cert_pem.write_to_path(str(self.bundle))
-        self.config = replace(QUICK, ca_bundle=str(self.bundle))
+        # Nothing here is waited for in vain: a busy machine may take its time for a handshake.
+        self.config = replace(
+            QUICK,
+            ca_bundle=str(self.bundle),
+            connect_timeout=20,
+            stall_timeout=20,
+            response_timeout=20,
+        )
 
     def server(self, name: str) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
