@@ -12,7 +12,7 @@ import pytest
 
 from s3_uploader import FileOutcome, UploadConfig, Uploader
 from s3_uploader.engine.journal import UploadRecord
-from s3_uploader.engine.outcome.create import paired
+from s3_uploader.engine.outcome.lost_create import paired
 from s3_uploader.events import Event, Warned
 from s3_uploader.source import Fingerprint
 from s3_uploader.store import PutOptions, UploadInfo, error_from_response

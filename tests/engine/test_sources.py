@@ -15,7 +15,7 @@ from s3_uploader.engine.delivery.channel import dispatching
 from s3_uploader.engine.job import FileJob
 from s3_uploader.engine.journal import Journal
 from s3_uploader.engine.pacing.limiter import Limiter
-from s3_uploader.engine.transfer.upload import upload
+from s3_uploader.engine.transfer.file import upload
 from s3_uploader.events import Event, FileUploaded
 from s3_uploader.sizes import MIB
 from s3_uploader.source import BytesSource, FileSource, SmallFileReader, Source

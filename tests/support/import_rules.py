@@ -36,6 +36,8 @@ ORDER = (
     "config",
     # What a store is; then what a local file is; then the ways to a store.
     "store.options",
+    "store.body",
+    "store.values",
     "store.base",
     "store.errors",
     "store",

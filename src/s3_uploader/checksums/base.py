@@ -36,16 +36,21 @@ class Algorithm:
 
     Attributes:
         name: what settings, events and the journal call it.
+        title: what messages call it.
         s3_name: what `x-amz-checksum-algorithm` calls it.
+        s3_type: what `x-amz-checksum-type` calls the checksum of an object that was sent in parts.
+            Only "FULL_OBJECT", that of its bytes, is served: Complete names no checksums of parts,
+            which S3 demands for the other type (SHA-1, SHA-256).
         header: the header of a request and of a response that carries one.
         field: the same in XML documents and in botocore's parameters.
         library: the module that computes it; it need not be installed.
-        extra: the extra that installs the library.
+        extra: the extra that installs the library, "" for one of Python's own.
         new: starts a digest.
         combine: the checksum of pieces one after the other, from (checksum, bytes) of each.
     """
 
     name: str
+    title: str
     s3_name: str
     header: str
     field: str
@@ -53,6 +58,7 @@ class Algorithm:
     extra: str
     new: Callable[[], Digest]
     combine: Callable[[Iterable[tuple[str, int]]], str]
+    s3_type: str = "FULL_OBJECT"
 
     @property
     def installed(self) -> bool:

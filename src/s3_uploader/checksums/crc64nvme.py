@@ -43,6 +43,7 @@ def _text(crc: int) -> str:
 
 CRC64NVME = Algorithm(
     name="crc64nvme",
+    title="CRC-64/NVME",
     s3_name="CRC64NVME",
     header="x-amz-checksum-crc64nvme",
     field="ChecksumCRC64NVME",

@@ -98,7 +98,6 @@ class Call:
     events: Channel
     store_state: StoreState
     journal: Journal | None = None
-    content_type: str | None = None
     stopped: StoreError | None = None
     directory_run: DirectoryRun = field(default_factory=DirectoryRun)
     rng: random.Random = field(default_factory=random.Random)

@@ -31,6 +31,7 @@ class FileJob:
         name: what events show.
         key: object key.
         source: where its bytes come from.
+        content_type: of its object; None to guess from the name.
     """
 
     call: Call
@@ -38,6 +39,7 @@ class FileJob:
     name: str
     key: str
     source: Source
+    content_type: str | None = None
     _retried: int = 0
 
     @property
@@ -48,7 +50,7 @@ class FileJob:
     @property
     def options(self) -> PutOptions:
         """What the object is created with."""
-        return PutOptions(self.call.content_type or _type_of(os.path.splitext(self.name)[1]))
+        return PutOptions(self.content_type or _type_of(os.path.splitext(self.name)[1]))
 
     @property
     def place(self) -> Place:

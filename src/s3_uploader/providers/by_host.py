@@ -37,6 +37,9 @@ BY_NAME = {provider.name: provider for provider in _PROVIDERS}
 BY_DOMAIN = {domain: provider for provider in _PROVIDERS for domain in provider.domains}
 """A host belongs to a domain if it is that domain or below it."""
 
+DOMAINS = (*BY_DOMAIN, "digitaloceanspaces.com", "wasabisys.com")
+"""Domains whose hosts are all one provider's, described here or not."""
+
 
 def provider_at(endpoint_url: str) -> Provider:
     """Return the provider of the endpoint at a URL, the generic one for an unknown host."""

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from s3_uploader.checksums import Digests
 from s3_uploader.source.fingerprint import Fingerprint
-from s3_uploader.store.base import Body, BytesBody
+from s3_uploader.store.body import Body, BytesBody
 
 
 def no_progress(_sent: int) -> None:

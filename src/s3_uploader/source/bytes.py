@@ -7,7 +7,7 @@ from s3_uploader.checksums import Checksum, Digests
 from s3_uploader.checksums.md5 import md5_of
 from s3_uploader.source.base import no_progress
 from s3_uploader.source.fingerprint import Fingerprint
-from s3_uploader.store.base import BytesBody
+from s3_uploader.store.body import BytesBody
 
 _BLOCK = 1024 * 1024
 

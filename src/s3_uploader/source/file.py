@@ -9,7 +9,7 @@ from s3_uploader.source.fingerprint import Fingerprint, open_source, recheck
 from s3_uploader.source.ranges import FileRange
 from s3_uploader.source.small import SmallFileReader
 from s3_uploader.source.within import Within
-from s3_uploader.store.base import BytesBody
+from s3_uploader.store.body import BytesBody
 
 
 class FileSource:

@@ -24,7 +24,7 @@ from s3_uploader.checksums.md5 import new as new_md5
 from s3_uploader.errors import SourceError
 from s3_uploader.source.base import no_progress
 from s3_uploader.source.fingerprint import Fingerprint, open_regular, source_error
-from s3_uploader.store.base import Span
+from s3_uploader.store.body import Span
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from s3_uploader.checksums.md5 import md5_of
 from s3_uploader.errors import SourceError
 from s3_uploader.source.fingerprint import Fingerprint, open_regular, source_error
 from s3_uploader.source.within import Within
-from s3_uploader.store.base import BytesBody
+from s3_uploader.store.body import BytesBody
 from s3_uploader.threads import Threads
 
 _Result = BytesBody | BaseException | None

@@ -1,21 +1,18 @@
 """The seam to the network: what the engine asks of a store, and the lanes that serve it."""
 
-from s3_uploader.store.base import (
-    Body,
-    BytesBody,
+from s3_uploader.store.base import ObjectStore
+from s3_uploader.store.body import Body, BytesBody, FileBody, Span
+from s3_uploader.store.errors import error_from_response
+from s3_uploader.store.options import PutOptions
+from s3_uploader.store.values import (
     CompletedPart,
-    FileBody,
     ListedObject,
     ListedPage,
     ObjectInfo,
-    ObjectStore,
     Receipt,
-    Span,
     StoredPart,
     UploadInfo,
 )
-from s3_uploader.store.errors import error_from_response
-from s3_uploader.store.options import PutOptions
 
 __all__ = [
     "Body",

@@ -1,197 +1,25 @@
-"""The protocol every lane implements, and the values that cross it.
+"""The protocol every lane implements.
 
 Each call is one attempt: retries, limits and proofs belong to the engine. Every failure is a
 `StoreError`, except what a body raises while it is read, which passes through unchanged.
-ETags are given without quotes.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
 
 from s3_uploader.checksums import Checksum
 from s3_uploader.events import Lane
 from s3_uploader.providers import Provider
+from s3_uploader.store.body import Body
 from s3_uploader.store.options import PutOptions
-
-
-class Body(Protocol):
-    """Bytes to send: of known size, and readable from the start as often as needed."""
-
-    @property
-    def size(self) -> int:
-        """Length in bytes."""
-        ...
-
-    @property
-    def md5(self) -> str:
-        """Hex MD5 of the last complete pass, "" if there is none."""
-        ...
-
-    @property
-    def content_md5(self) -> str:
-        """Hex MD5 that the request carries as Content-MD5, known before the pass; "" for none."""
-        ...
-
-    @property
-    def checksum(self) -> Checksum | None:
-        """Checksum that the request carries, None for none."""
-        ...
-
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Start a pass from the first byte."""
-        ...
-
-    def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
-        """Start a pass in a worker thread: read into `buffer`, yield the part of it filled."""
-        ...
-
-
-class Span(NamedTuple):
-    """A piece of an open file: descriptor, offset and size in bytes."""
-
-    descriptor: int
-    offset: int
-    size: int
-
-
-@runtime_checkable
-class FileBody(Body, Protocol):
-    """A body that lies in a file, so that the kernel can send it without a copy through us."""
-
-    def spans(self, buffer: memoryview) -> Iterator[Span]:
-        """Start a pass in a worker thread: yield pieces to send before the next is asked for.
-
-        `buffer` is for reading what has to be hashed.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class BytesBody:
-    """A body that is in memory already; its hex MD5, "" if unknown, and a checksum to send."""
-
-    data: bytes
-    md5: str = ""
-    checksum: Checksum | None = None
-
-    @property
-    def size(self) -> int:
-        """Length in bytes."""
-        return len(self.data)
-
-    @property
-    def content_md5(self) -> str:
-        """The same as `md5`: a wrong body is refused before it replaces an object."""
-        return self.md5
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the data at once."""
-        yield self.data
-
-    def blocks(self, buffer: memoryview) -> Iterator[memoryview]:
-        """Yield the data at once."""
-        del buffer
-        yield memoryview(self.data)
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What the store says it stored.
-
-    Attributes:
-        etag: without quotes; "" only where the response to a Complete does not say it.
-        opaque: the response itself says that the ETag is no MD5 (encryption with SSE-KMS or SSE-C).
-        checksums: those of what it stored, as far as it names them.
-    """
-
-    etag: str
-    opaque: bool = False
-    checksums: tuple[Checksum, ...] = ()
-
-    def checksum(self, algorithm: str) -> str:
-        """Return the checksum of an algorithm, "" if the store did not name it."""
-        return next((value for name, value in self.checksums if name == algorithm), "")
-
-
-@dataclass(frozen=True, slots=True)
-class CompletedPart:
-    """A part as CompleteMultipartUpload wants it."""
-
-    number: int
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPart:
-    """A part as ListParts shows it; `size` is bytes."""
-
-    number: int
-    etag: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
-    """An object as HEAD shows it.
-
-    Attributes:
-        size: bytes, None if it does not say.
-        etag: without quotes, never "".
-        metadata: the user's, names in lower case.
-        opaque: as in `Receipt`.
-        age: seconds since it was last modified, by the store's clock and to the second; None if it
-            does not say.
-    """
-
-    key: str
-    size: int | None
-    etag: str
-    metadata: Mapping[str, str]
-    opaque: bool = False
-    age: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class UploadInfo:
-    """A multipart upload that is neither completed nor aborted.
-
-    `initiated` is seconds since 1970 by the store's clock, 0 if it does not say.
-    """
-
-    key: str
-    upload_id: str
-    initiated: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class ListedObject:
-    """An object as ListObjectsV2 shows it.
-
-    Attributes:
-        size: bytes.
-        etag: without quotes, "" if it does not say.
-        modified: seconds since 1970 by the store's clock, 0 if it does not say.
-    """
-
-    key: str
-    size: int
-    etag: str = ""
-    modified: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class ListedPage:
-    """A page of a listing, usually of 1,000 objects and prefixes together.
-
-    Attributes:
-        objects: in the order of the store.
-        prefixes: what further keys begin with, up to and with the delimiter, each once; empty
-            without a delimiter.
-    """
-
-    objects: list[ListedObject]
-    prefixes: list[str]
+from s3_uploader.store.values import (
+    CompletedPart,
+    ListedPage,
+    ObjectInfo,
+    Receipt,
+    StoredPart,
+    UploadInfo,
+)
 
 
 class ObjectStore(Protocol):

@@ -7,17 +7,17 @@ from typing import Any, TypeVar, cast
 from s3_uploader.checksums import Checksum
 from s3_uploader.errors import StoreError
 from s3_uploader.events import Lane
-from s3_uploader.store.base import (
-    Body,
+from s3_uploader.store.base import ObjectStore
+from s3_uploader.store.body import Body
+from s3_uploader.store.options import PutOptions
+from s3_uploader.store.values import (
     CompletedPart,
     ListedPage,
     ObjectInfo,
-    ObjectStore,
     Receipt,
     StoredPart,
     UploadInfo,
 )
-from s3_uploader.store.options import PutOptions
 
 T = TypeVar("T")
 

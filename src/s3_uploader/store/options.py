@@ -5,9 +5,6 @@ from dataclasses import dataclass, field
 
 from s3_uploader.checksums import Algorithm
 
-FULL_OBJECT = "FULL_OBJECT"
-"""The checksum type of a multipart object whose checksum is that of its bytes, not of its parts."""
-
 
 @dataclass(frozen=True, slots=True)
 class PutOptions:
@@ -30,3 +27,7 @@ class PutOptions:
         for name, value in self.metadata.items():
             headers[f"x-amz-meta-{name}"] = value
         return headers
+
+    def text(self) -> str:
+        """Return the options as the journal keeps them, the checksum excepted: to be compared."""
+        return "\n".join(f"{name}: {value}" for name, value in sorted(self.headers().items()))

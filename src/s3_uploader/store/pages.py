@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from s3_uploader.errors import StoreError
-from s3_uploader.store.base import ListedPage, StoredPart, UploadInfo
 from s3_uploader.store.errors import Request
+from s3_uploader.store.values import ListedPage, StoredPart, UploadInfo
 
 T = TypeVar("T")
 M = TypeVar("M")

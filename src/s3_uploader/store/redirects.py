@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from s3_uploader.errors import StoreError
-from s3_uploader.providers import BY_DOMAIN
+from s3_uploader.providers.by_host import DOMAINS
 from s3_uploader.store.errors import Request
 from s3_uploader.store.sigv4 import quote_path
 
@@ -22,10 +22,7 @@ MAX_HOPS = 3
 _SHORT_LABEL = 3
 """Letters that the last label but one has at most where names are registered below it: co.uk."""
 
-_PROVIDERS = tuple(
-    f".{domain}" for domain in (*BY_DOMAIN, "wasabisys.com", "digitaloceanspaces.com")
-)
-"""Domains whose hosts are one provider's, whatever their depth."""
+_DOMAINS = tuple(f".{domain}" for domain in DOMAINS)
 
 _ADDRESS = re.compile(r"[\d.]+|.*:.*")
 
@@ -124,7 +121,7 @@ def _related(host: str, other: str) -> bool:
     _, _, parent = host.partition(".")
     labels = parent.split(".")
     public = len(labels) < 2 or (len(labels) == 2 and len(labels[0]) <= _SHORT_LABEL)  # noqa: PLR2004
-    provider = next((domain for domain in _PROVIDERS if host.endswith(domain)), None)
+    provider = next((domain for domain in _DOMAINS if host.endswith(domain)), None)
     if provider is not None:
         return other.endswith(provider)
     return not public and other.endswith(f".{parent}")

@@ -13,7 +13,11 @@ from urllib.parse import unquote_plus
 
 from s3_uploader.checksums import ALGORITHMS, Checksum
 from s3_uploader.errors import StoreError
-from s3_uploader.store.base import (
+from s3_uploader.store.document import Element
+from s3_uploader.store.errors import Request, error_from_response, http_time
+from s3_uploader.store.pages import ObjectsPage, Page, PartsPage, UploadsPage
+from s3_uploader.store.response import Response
+from s3_uploader.store.values import (
     ListedObject,
     ListedPage,
     ObjectInfo,
@@ -21,10 +25,6 @@ from s3_uploader.store.base import (
     StoredPart,
     UploadInfo,
 )
-from s3_uploader.store.document import Element
-from s3_uploader.store.errors import Request, error_from_response, http_time
-from s3_uploader.store.pages import ObjectsPage, Page, PartsPage, UploadsPage
-from s3_uploader.store.response import Response
 
 SUCCESS = range(200, 300)
 _ERRORS = range(400, 600)

@@ -121,15 +121,18 @@ class Database:
         fingerprint: Fingerprint,
         part_size: int,
         algorithm: str = "",
+        options: str = "",
     ) -> int:
         """Record an upload that is about to be created; return its row, which is then held."""
         # The lease comes before the row shows: else it would look like one that was left.
         with self._transaction():
             cursor = self._connection.execute(
-                "INSERT INTO upload VALUES (NULL, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO upload (endpoint, bucket, key, upload_id, token, path, size, mtime_ns,"
+                " inode, device, part_size, begun, algorithm, options)"
+                " VALUES (?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(*place, token, _bound(path), *_columns(fingerprint)),
-                    *(part_size, time.time(), algorithm),
+                    *(part_size, time.time(), algorithm, options),
                 ),
             )
             row = int(cursor.lastrowid or 0)
@@ -206,7 +209,7 @@ class Database:
         """Return the uploads of a bucket whose key begins with `prefix`, the newest first."""
         rows = self._connection.execute(
             "SELECT row, key, upload_id, token, path, size, mtime_ns, inode, device, part_size,"
-            " begun, algorithm FROM upload WHERE endpoint = ? AND bucket = ?"
+            " begun, algorithm, options FROM upload WHERE endpoint = ? AND bucket = ?"
             " AND substr(key, 1, ?) = ? ORDER BY row DESC",
             (endpoint, bucket, len(prefix), _bound(prefix)),
         ).fetchall()
@@ -214,9 +217,9 @@ class Database:
             UploadRecord(
                 *(row, key, upload_id, token, os.fsdecode(path)),
                 Fingerprint(*map(int, numbers)),
-                *(part_size, begun, algorithm, self._parts(row)),
+                *(part_size, begun, name, options, self._parts(row)),
             )
-            for row, key, upload_id, token, path, *numbers, part_size, begun, algorithm in rows
+            for row, key, upload_id, token, path, *numbers, part_size, begun, name, options in rows
         ]
 
     def _parts(self, row: int) -> dict[int, SentPart]:

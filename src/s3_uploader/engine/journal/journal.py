@@ -46,10 +46,11 @@ class Journal:
         fingerprint: Fingerprint,
         part_size: int,
         algorithm: str = "",
+        options: str = "",
     ) -> int:
         """Record an upload that is about to be created; return its row, 0 if it is not recorded."""
         row = await self._call(
-            "insert_upload", place, token, path, fingerprint, part_size, algorithm
+            "insert_upload", place, token, path, fingerprint, part_size, algorithm, options
         )
         return int(row or 0)
 

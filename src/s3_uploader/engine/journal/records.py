@@ -59,6 +59,7 @@ class UploadRecord:
         part_size: bytes.
         begun: seconds since 1970.
         algorithm: whose checksums the store expects with the parts, "" for none.
+        options: `PutOptions.text` of what the object is created with, "" if unknown.
         parts: the parts sent, by number.
     """
 
@@ -71,6 +72,7 @@ class UploadRecord:
     part_size: int
     begun: float
     algorithm: str = ""
+    options: str = ""
     parts: dict[int, SentPart] = field(default_factory=dict)
 
 

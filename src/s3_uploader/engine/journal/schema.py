@@ -14,7 +14,7 @@ CREATE TABLE upload (
     upload_id TEXT NOT NULL, token TEXT NOT NULL, path NOT NULL,
     size INTEGER NOT NULL, mtime_ns TEXT NOT NULL, inode TEXT NOT NULL,
     device TEXT NOT NULL, part_size INTEGER NOT NULL, begun REAL NOT NULL,
-    algorithm TEXT NOT NULL DEFAULT ''
+    algorithm TEXT NOT NULL DEFAULT '', options TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX upload_place ON upload (endpoint, bucket, key);
 CREATE TABLE part (
@@ -37,6 +37,7 @@ CREATE TABLE committed (
 MIGRATIONS = {
     1: """
 ALTER TABLE upload ADD COLUMN algorithm TEXT NOT NULL DEFAULT '';
+ALTER TABLE upload ADD COLUMN options TEXT NOT NULL DEFAULT '';
 ALTER TABLE part ADD COLUMN algorithm TEXT NOT NULL DEFAULT '';
 ALTER TABLE part ADD COLUMN checksum TEXT NOT NULL DEFAULT '';
 UPDATE upload SET algorithm = 'crc64nvme' WHERE token GLOB 'crc64nvme-*';

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from s3_uploader.engine.call import Call
 from s3_uploader.engine.journal import UploadRecord
-from s3_uploader.engine.outcome.create import find_lost
+from s3_uploader.engine.outcome.lost_create import find_lost
 from s3_uploader.engine.transfer.multipart import abort
 from s3_uploader.errors import StoreError, UploadFailedError
 

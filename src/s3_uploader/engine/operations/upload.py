@@ -8,7 +8,7 @@ from s3_uploader.config import Symlinks
 from s3_uploader.engine.call import Call
 from s3_uploader.engine.job import FileJob
 from s3_uploader.engine.journal.history import DirectoryRun
-from s3_uploader.engine.transfer.upload import fail, upload
+from s3_uploader.engine.transfer.file import fail, upload
 from s3_uploader.engine.work import run_over
 from s3_uploader.errors import ResourceError, S3UploaderError, SourceError
 from s3_uploader.events import ScanFinished
@@ -23,9 +23,9 @@ async def upload_file(call: Call, path: str, key: str, *, content_type: str | No
         InvalidKeyError: `key` cannot be an object's.
     """
     check_key(key, call.store.provider.keys)
-    call.content_type = content_type
     began = time.monotonic()
-    job = FileJob(call, 0, os.path.basename(path), key, FileSource(path, call.reader))
+    source = FileSource(path, call.reader)
+    job = FileJob(call, 0, os.path.basename(path), key, source, content_type)
     try:
         await job.source.open()
     except SourceError as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from s3_uploader.checksums import Checksum
+from s3_uploader.checksums import ALGORITHMS, Checksum
 from s3_uploader.engine.job import FileJob
 from s3_uploader.engine.journal import SentPart
 from s3_uploader.engine.outcome.head import Content, Look, Published, budget, damaged, look
@@ -98,8 +98,12 @@ class Completion:
         except StoreError as error:
             if checksum is not None and error.s3_code in _DAMAGED:
                 # Nothing is published, and asking again meets the same parts.
-                expected = checksum.value
-                raise IntegrityError("integrity.parts", key=job.key, expected=expected) from error
+                raise IntegrityError(
+                    "integrity.parts",
+                    key=job.key,
+                    algorithm=ALGORITHMS[checksum.algorithm].title,
+                    expected=checksum.value,
+                ) from error
             raise
 
     def _record(self, failure: StoreError, number: int) -> float | None:

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from s3_uploader.checksums import Checksum, may_be_md5
+from s3_uploader.checksums import ALGORITHMS, Checksum, may_be_md5
 from s3_uploader.config import Integrity
 from s3_uploader.errors import IntegrityError
 from s3_uploader.events import Evidence
@@ -48,8 +48,9 @@ def prove(
 
 
 def _prove_checksum(actual: str, expected: Checksum, key: str) -> Evidence:
+    named: dict[str, str] = {"key": key, "algorithm": ALGORITHMS[expected.algorithm].title}
     if not actual:
-        raise IntegrityError("integrity.no_checksum", key=key)
+        raise IntegrityError("integrity.no_checksum", **named)
     if actual != expected.value:
-        raise IntegrityError("integrity.checksum", key=key, actual=actual, expected=expected.value)
+        raise IntegrityError("integrity.checksum", **named, actual=actual, expected=expected.value)
     return cast("Evidence", expected.algorithm)

@@ -8,7 +8,7 @@ import anyio
 
 from s3_uploader.engine.job import FileJob
 from s3_uploader.engine.outcome import Attempts
-from s3_uploader.engine.outcome.create import find_lost
+from s3_uploader.engine.outcome.lost_create import find_lost
 from s3_uploader.engine.transfer.multipart import (
     GRACE,
     abort,
@@ -56,6 +56,7 @@ class _Creation:
         self._job = job
         self._upload: Upload | None = None
         self._wanted = Upload("", token, 0, part_size, options.checksum)
+        self._recorded = options.text()
         self._options = replace(options, metadata={**options.metadata, TOKEN: token})
         self._row = 0
         self._lost: set[int] = set()
@@ -92,6 +93,7 @@ class _Creation:
                 job.source.identity,
                 wanted.part_size,
                 wanted.algorithm.name if wanted.algorithm else "",
+                self._recorded,
             )
             await job.call.warn_if_journal_broken()
 

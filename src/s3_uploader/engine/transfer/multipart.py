@@ -9,7 +9,7 @@ import anyio
 from s3_uploader.engine.call import Call
 from s3_uploader.engine.job import FileJob
 from s3_uploader.engine.journal import UploadRecord
-from s3_uploader.engine.outcome.create import find_lost
+from s3_uploader.engine.outcome.lost_create import find_lost
 from s3_uploader.engine.upload import Upload
 from s3_uploader.errors import OutcomeUnknownError, S3UploaderError, StoreError
 from s3_uploader.messages import printable

@@ -10,7 +10,7 @@ from s3_uploader.engine.job import FileJob
 from s3_uploader.engine.journal import Journal, SentPart, UploadRecord
 from s3_uploader.engine.outcome import Content, Published
 from s3_uploader.engine.outcome import find as find_object
-from s3_uploader.engine.outcome.create import known_ids, look_for
+from s3_uploader.engine.outcome.lost_create import known_ids, look_for
 from s3_uploader.engine.transfer.multipart import GRACE, discard
 from s3_uploader.engine.upload import Upload
 from s3_uploader.errors import S3UploaderError, StoreError
@@ -81,7 +81,9 @@ async def _of_journal(job: FileJob, journal: Journal, identity: Fingerprint) -> 
 
 
 def _fits(job: FileJob, record: UploadRecord) -> bool:
-    return record.fingerprint.size == job.size and _possible(job, record.part_size)
+    created_so = record.options in {"", job.options.text()}
+    same_size = record.fingerprint.size == job.size
+    return created_so and same_size and _possible(job, record.part_size)
 
 
 def _possible(job: FileJob, part_size: int) -> bool:

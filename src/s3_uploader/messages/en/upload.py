@@ -57,11 +57,11 @@ TEXTS = {
     ),
     "integrity.checksum": (
         "What the store says it received of '{key}' differs from the bytes that were read: its "
-        "CRC-64/NVME is {actual}, expected {expected}. Do not trust an object there; upload it "
+        "{algorithm} is {actual}, expected {expected}. Do not trust an object there; upload it "
         "again."
     ),
     "integrity.no_checksum": (
-        "The store does not say whether it verified the CRC-64/NVME of '{key}'; it may not support "
+        "The store does not say whether it verified the {algorithm} of '{key}'; it may not support "
         "this checksum. Set S3_UPLOADER_INTEGRITY to auto or md5 and upload it again."
     ),
     "integrity.damaged": (
@@ -74,7 +74,7 @@ TEXTS = {
     ),
     "integrity.parts": (
         "The store refused to publish '{key}': it says that the assembled parts differ from the bytes "
-        "that were read (CRC-64/NVME {expected}). Upload it again."
+        "that were read ({algorithm} {expected}). Upload it again."
     ),
     "integrity.size": (
         "The store says that '{key}' has {actual} bytes, expected {expected}. Upload it again."

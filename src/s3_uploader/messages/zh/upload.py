@@ -33,10 +33,10 @@ TEXTS = {
     # Evidence.
     "integrity.etag": "存储表示收到的“{key}”与读取的字节不同：其 ETag 为 {actual}，应为 {expected}。请勿信任该对象，请重新上传。",
     "integrity.checksum": (
-        "存储表示收到的“{key}”与读取的字节不同：其 CRC-64/NVME 为 {actual}，应为 {expected}。请勿信任该对象，请重新上传。"
+        "存储表示收到的“{key}”与读取的字节不同：其 {algorithm} 为 {actual}，应为 {expected}。请勿信任该对象，请重新上传。"
     ),
     "integrity.no_checksum": (
-        "存储没有说明是否校验了“{key}”的 CRC-64/NVME；它可能不支持这种校验和。请把 S3_UPLOADER_INTEGRITY 设为 auto 或 md5，"
+        "存储没有说明是否校验了“{key}”的 {algorithm}；它可能不支持这种校验和。请把 S3_UPLOADER_INTEGRITY 设为 auto 或 md5，"
         "然后重新上传。"
     ),
     "integrity.damaged": (
@@ -47,7 +47,7 @@ TEXTS = {
         "“{key}”的 ETag {actual} 不能证明其内容，而 integrity=md5 要求证明。"
         "请把 S3_UPLOADER_INTEGRITY 设为 auto，或改用 ETag 为 MD5 的存储。"
     ),
-    "integrity.parts": "存储拒绝发布“{key}”：它认为分片拼成的内容与读取的字节不同（CRC-64/NVME {expected}）。请重新上传。",
+    "integrity.parts": "存储拒绝发布“{key}”：它认为分片拼成的内容与读取的字节不同（{algorithm} {expected}）。请重新上传。",
     "integrity.size": "存储表示“{key}”有 {actual} 字节，应为 {expected}。请重新上传。",
     # Verification.
     "verify.same": "“{key}”与存储中的内容逐字节一致。",

@@ -2,10 +2,7 @@
 
 from s3_uploader.checksums import ALGORITHMS, Checksum
 from s3_uploader.checksums.md5 import content_md5
-from s3_uploader.store.base import Body
-from s3_uploader.store.options import FULL_OBJECT
-
-FULL = {"ChecksumType": FULL_OBJECT}
+from s3_uploader.store.body import Body
 
 
 def given(**fields: str) -> dict[str, str]:
@@ -19,6 +16,13 @@ def digests(body: Body) -> dict[str, str]:
     if body.content_md5:
         fields["ContentMD5"] = content_md5(body.content_md5)
     return fields | checksum_field(body.checksum)
+
+
+def whole_checksum(checksum: Checksum | None) -> dict[str, str]:
+    """Return the parameters of a whole object's checksum, none for None."""
+    if checksum is None:
+        return {}
+    return checksum_field(checksum) | {"ChecksumType": ALGORITHMS[checksum.algorithm].s3_type}
 
 
 def checksum_field(checksum: Checksum | None) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import cast
 from anyio import CancelScope, create_memory_object_stream
 
 from s3_uploader.errors import S3UploaderError
-from s3_uploader.store.base import Body
+from s3_uploader.store.body import Body
 
 
 class Payload:

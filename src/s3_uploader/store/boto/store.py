@@ -21,18 +21,9 @@ from s3_uploader.events import Lane
 from s3_uploader.profile import Profile
 from s3_uploader.providers import Provider, is_foreign_secret
 from s3_uploader.store import results
-from s3_uploader.store.base import (
-    Body,
-    BytesBody,
-    CompletedPart,
-    ListedPage,
-    ObjectInfo,
-    Receipt,
-    StoredPart,
-    UploadInfo,
-)
+from s3_uploader.store.body import Body, BytesBody
 from s3_uploader.store.boto.errors import RESPONSE, translated
-from s3_uploader.store.boto.fields import FULL, checksum_field, digests, given
+from s3_uploader.store.boto.fields import digests, given, whole_checksum
 from s3_uploader.store.boto.payload import Payload
 from s3_uploader.store.boto.reading import ObjectReader
 from s3_uploader.store.errors import Request, error_from_os
@@ -40,6 +31,14 @@ from s3_uploader.store.options import PutOptions
 from s3_uploader.store.pages import ObjectsPage, PartsPage, UploadsPage, all_items, all_pages
 from s3_uploader.store.ranges import Range
 from s3_uploader.store.response import Response
+from s3_uploader.store.values import (
+    CompletedPart,
+    ListedPage,
+    ObjectInfo,
+    Receipt,
+    StoredPart,
+    UploadInfo,
+)
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3.client import S3Client
@@ -104,7 +103,8 @@ class BotoStore:
         """Return the upload id of a new multipart upload."""
         extra: dict[str, Any] = {}
         if options.checksum is not None:
-            extra = {"ChecksumAlgorithm": options.checksum.s3_name} | FULL
+            extra["ChecksumAlgorithm"] = options.checksum.s3_name
+            extra["ChecksumType"] = options.checksum.s3_type
         return await self._ask(
             self._request("CreateMultipartUpload", key),
             results.upload_id,
@@ -142,7 +142,6 @@ class BotoStore:
         checksum: Checksum | None = None,
     ) -> Receipt:
         """Publish the object."""
-        extra = checksum_field(checksum) | FULL if checksum is not None else {}
         listed = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
         return await self._ask(
             self._request("CompleteMultipartUpload", key),
@@ -151,7 +150,7 @@ class BotoStore:
             Key=key,
             UploadId=upload_id,
             MultipartUpload={"Parts": listed},
-            **extra,
+            **whole_checksum(checksum),
         )
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Generator
 from typing import ClassVar, cast
 
-from s3_uploader.store.base import Body, FileBody, Span
+from s3_uploader.store.body import Body, FileBody, Span
 from s3_uploader.store.response import Response
 from s3_uploader.store.wire.dial import Origin
 from s3_uploader.store.wire.parser import MalformedResponseError, ResponseParser

@@ -10,9 +10,13 @@ from s3_uploader.config import UploadConfig
 from s3_uploader.errors import StoreError
 from s3_uploader.events import Lane
 from s3_uploader.store import results
-from s3_uploader.store.base import (
-    Body,
-    BytesBody,
+from s3_uploader.store.body import Body, BytesBody
+from s3_uploader.store.document import parts_document
+from s3_uploader.store.options import PutOptions
+from s3_uploader.store.pages import ObjectsPage, PartsPage, UploadsPage, all_items, all_pages
+from s3_uploader.store.ranges import Range
+from s3_uploader.store.sigv4 import canonical_query, quote_path
+from s3_uploader.store.values import (
     CompletedPart,
     ListedPage,
     ObjectInfo,
@@ -20,11 +24,6 @@ from s3_uploader.store.base import (
     StoredPart,
     UploadInfo,
 )
-from s3_uploader.store.document import parts_document
-from s3_uploader.store.options import FULL_OBJECT, PutOptions
-from s3_uploader.store.pages import ObjectsPage, PartsPage, UploadsPage, all_items, all_pages
-from s3_uploader.store.ranges import Range
-from s3_uploader.store.sigv4 import canonical_query, quote_path
 from s3_uploader.store.wire.requester import Requester, RequestHead, SigningContext
 
 
@@ -73,7 +72,7 @@ class WireStore:
         headers = options.headers()
         if options.checksum is not None:
             headers["x-amz-checksum-algorithm"] = options.checksum.s3_name
-            headers["x-amz-checksum-type"] = FULL_OBJECT
+            headers["x-amz-checksum-type"] = options.checksum.s3_type
         head = RequestHead("CreateMultipartUpload", "POST", key, "uploads=", headers)
         # The parts' connections open while the store makes the upload: far away, a round trip less.
         self._requests.route.large.preconnect(self.provider.tuning.requests)
@@ -90,8 +89,9 @@ class WireStore:
         query = canonical_query([("uploadId", upload_id)])
         headers = {"content-type": "application/xml"}
         if checksum is not None:
-            headers[ALGORITHMS[checksum.algorithm].header] = checksum.value
-            headers["x-amz-checksum-type"] = FULL_OBJECT
+            algorithm = ALGORITHMS[checksum.algorithm]
+            headers[algorithm.header] = checksum.value
+            headers["x-amz-checksum-type"] = algorithm.s3_type
         head = RequestHead("CompleteMultipartUpload", "POST", key, query, headers)
         body = BytesBody(parts_document((part.number, part.etag) for part in parts))
         return await self._requests.request(head, results.completed, body)

@@ -10,7 +10,7 @@ from collections import deque
 
 import anyio
 
-from s3_uploader.store.base import Body
+from s3_uploader.store.body import Body
 from s3_uploader.store.response import Response
 from s3_uploader.store.wire.blocking import BUFFER, LargeConnection
 from s3_uploader.store.wire.dial import Origin

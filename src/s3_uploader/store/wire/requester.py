@@ -11,7 +11,7 @@ from s3_uploader.config import UploadConfig
 from s3_uploader.errors import StoreError
 from s3_uploader.providers import is_foreign_secret
 from s3_uploader.store import results
-from s3_uploader.store.base import Body, BytesBody
+from s3_uploader.store.body import Body, BytesBody
 from s3_uploader.store.errors import Request, error_from_os, http_time
 from s3_uploader.store.fallback import CannotServeError
 from s3_uploader.store.ranges import Range, check_received

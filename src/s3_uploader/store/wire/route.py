@@ -3,7 +3,7 @@
 import ssl
 
 from s3_uploader.config import UploadConfig
-from s3_uploader.store.base import Body, BytesBody
+from s3_uploader.store.body import Body, BytesBody
 from s3_uploader.store.redirects import Target
 from s3_uploader.store.response import Response
 from s3_uploader.store.wire.dial import Origin
