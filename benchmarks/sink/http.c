@@ -323,7 +323,7 @@ bool respond(struct connection *c, const struct request *r, int status, const ch
              const char *text, uint64_t length)
 {
     static _Atomic uint64_t id = 1;
-    char head[MAX_KEPT + MAX_TEXT];
+    char head[MAX_KEPT + 1024];
     const char *reason = status == 200 ? "OK" : status == 204 ? "No Content" : "Error";
     const char *type = text && text[0] == '<' ? "Content-Type: application/xml\r\n" : "";
     int n = snprintf(head, sizeof head,

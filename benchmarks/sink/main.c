@@ -126,7 +126,7 @@ static void *serve(void *argument)
 {
     struct connection c = {.fd = (int)(intptr_t)argument, .buffer = checked(malloc(BUFFER))};
     struct request *r = checked(malloc(sizeof *r));
-    struct body b = {.md5 = options.md5 ? checked(md5_new()) : NULL};
+    struct body b = {.md5 = options.md5 ? md5_new() : NULL};
     int one = 1;
     setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (options.rtt > 0) /* the handshake of a real line */
@@ -209,6 +209,8 @@ int main(int argc, char **argv)
     parse_options(argc, argv);
     if (options.md5)
         load_md5(options.libcrypto);
+    /* strftime looks for /etc/localtime each time if no zone is named. */
+    setenv("TZ", "UTC0", 1);
     signal(SIGPIPE, SIG_IGN);
     int fd = start_listening();
     pthread_attr_init(&attributes);

@@ -13,6 +13,7 @@
  * opaque ETags the sink does without it. */
 static struct {
     void *(*context_new)(void);
+    int (*context_copy)(void *to, const void *from);
     void (*context_free)(void *context);
     const void *(*md5)(void);
     int (*init)(void *context, const void *type, void *engine);
@@ -20,6 +21,10 @@ static struct {
     int (*final)(void *context, unsigned char *digest, unsigned *length);
     int (*encode_base64)(unsigned char *out, const unsigned char *data, int length);
 } evp;
+
+/* The context that all others are copies of, so that they need not name MD5: for a name, OpenSSL 3
+ * searches its providers. */
+static void *first_md5;
 
 static void *open_library(const char *file)
 {
@@ -39,9 +44,13 @@ static bool find_functions(void *library)
         const char *name;
         void *into;
     } functions[] = {
-        {"EVP_MD_CTX_new", &evp.context_new}, {"EVP_MD_CTX_free", &evp.context_free},
-        {"EVP_md5", &evp.md5},                {"EVP_DigestInit_ex", &evp.init},
-        {"EVP_DigestUpdate", &evp.update},    {"EVP_DigestFinal_ex", &evp.final},
+        {"EVP_MD_CTX_new", &evp.context_new},
+        {"EVP_MD_CTX_copy_ex", &evp.context_copy},
+        {"EVP_MD_CTX_free", &evp.context_free},
+        {"EVP_md5", &evp.md5},
+        {"EVP_DigestInit_ex", &evp.init},
+        {"EVP_DigestUpdate", &evp.update},
+        {"EVP_DigestFinal_ex", &evp.final},
         {"EVP_EncodeBlock", &evp.encode_base64},
     };
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
@@ -56,23 +65,23 @@ static bool find_functions(void *library)
 void load_md5(const char *file)
 {
     void *library = open_library(file);
-    void *md5 = library && find_functions(library) ? md5_new() : NULL;
-    if (!md5) {
-        fprintf(stderr, "sink: --etag md5 needs the MD5 of libcrypto (OpenSSL 1.1 or newer), and "
-                        "%s: install it, name its file with --libcrypto, or use --etag opaque\n",
-                !library ? "it cannot be loaded" : "it has none or refuses it");
-        exit(1);
+    if (library && find_functions(library)) {
+        first_md5 = checked(evp.context_new());
+        /* An OpenSSL that is restricted to FIPS refuses. */
+        if (evp.init(first_md5, evp.md5(), NULL))
+            return;
     }
-    md5_free(md5);
+    fprintf(stderr, "sink: --etag md5 needs the MD5 of libcrypto (OpenSSL 1.1 or newer), and %s: "
+                    "install it, name its file with --libcrypto, or use --etag opaque\n",
+            library ? "it has none or refuses it" : "it cannot be loaded");
+    exit(1);
 }
 
 void *md5_new(void)
 {
-    void *md5 = evp.context_new();
-    if (md5 && evp.init(md5, evp.md5(), NULL))
-        return md5;
-    evp.context_free(md5);
-    return NULL;
+    void *md5 = checked(evp.context_new());
+    evp.context_copy(md5, first_md5);
+    return md5;
 }
 
 void md5_free(void *md5)
@@ -81,7 +90,6 @@ void md5_free(void *md5)
         evp.context_free(md5);
 }
 
-/* Without a type the context keeps its own: OpenSSL 3 searches its providers for a type. */
 void md5_begin(void *md5) { evp.init(md5, NULL, NULL); }
 
 void md5_add(void *md5, const void *data, size_t length) { evp.update(md5, data, length); }
