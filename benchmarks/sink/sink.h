@@ -2,9 +2,11 @@
  *
  *   main.c    options, a thread for each connection, counts
  *   pacing.c  bytes from and to a connection, as slowly as a line of given speed carries them
- *   http.c    heads of requests, bodies, responses
+ *   http.c    heads of requests, responses
+ *   body.c    bodies of requests
  *   s3.c      the operations of S3
- *   store.c   what is remembered of objects and uploads, and the MD5 of libcrypto
+ *   store.c   what is remembered of objects and uploads
+ *   digest.c  MD5 and base64, by libcrypto
  *
  * One blocking thread per connection: simple, and neither MD5 nor the pacing of the slow line then
  * needs a state machine. An object is remembered by a 128-bit hash of its bucket and key, so a
@@ -81,7 +83,7 @@ ssize_t receive(struct connection *c, char *into, size_t most);
 /* Send all of it; false if the connection is at its end. */
 bool send_all(struct connection *c, const char *data, size_t n);
 
-/* -------------------------------------------------------------------------------- HTTP: http.c */
+/* -------------------------------------------------------------------------------- HTTP: http.c, body.c */
 
 struct request {
     char method[8];
@@ -114,6 +116,8 @@ struct body {
 
 /* Read one request's head; false at the end of the connection, or of what can be understood. */
 bool read_head(struct connection *c, struct request *r);
+/* Return the value of a hexadecimal digit, -1 for another character. */
+int hex_digit(char ch);
 /* Find a query parameter; copies its decoded value if there is room for one. */
 bool query_value(const struct request *r, const char *name, char *value, size_t room);
 
