@@ -1,7 +1,6 @@
 /* What is remembered: objects by the hash of their name, open uploads with their parts. */
 #include "sink.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
