@@ -101,15 +101,43 @@ class Requester:
             await route.close()
 
     async def request(
-        self, head: RequestHead, read: Callable[[Request, Response], T], body: Body = EMPTY
+        self,
+        head: RequestHead,
+        read: Callable[[Request, Response], T],
+        body: Body = EMPTY,
+        exchange: Callable[[Route, bytes, Body], Awaitable[Response]] = Route.exchange,
     ) -> T:
         """Make a request and return what `read` reads from its response.
+
+        `exchange` is how it is sent along a route.
 
         Raises:
             StoreError: any response but success, or none.
             CannotServeError: the store names another region to sign for.
         """
-        return await self._perform(head, read, body, lambda route, sent: route.exchange(sent, body))
+        credentials = await self._signing.credentials()
+        for _ in range(MAX_HOPS):
+            route = self.route
+            request = self.describe(head.operation, head.key, body.size, credentials, head.source)
+            try:
+                response = await exchange(route, self._sign(head, route, credentials, body), body)
+            except (OSError, MemoryError) as error:
+                raise error_from_os(request, error) from error
+            if response.status not in REDIRECTS:
+                break
+            self._follow(route, request, response)
+        else:
+            raise results.bad_response(request, response, f"{MAX_HOPS} redirects")
+        refusal = results.error_of(request, response)
+        if refusal is None:
+            result = read(request, response)
+            self._trusted = credentials
+            return result
+        if refusal.s3_code in _OF_ANOTHER_REGION:
+            raise CannotServeError(refusal.s3_code)
+        if await self._recovered(refusal, response, credentials):
+            refusal.retryable, refusal.fatal = True, False
+        raise refusal
 
     async def download(self, head: RequestHead, wanted: Range) -> AsyncGenerator[bytes]:
         """Make a request for what is wanted of an object, and yield the blocks of its body.
@@ -123,12 +151,12 @@ class Requester:
         """
         opened: list[Download] = []
 
-        async def exchange(route: Route, signed: bytes) -> Response:
+        async def exchange(route: Route, signed: bytes, _body: Body) -> Response:
             opened.append(await route.download(signed))
             return opened[-1].response
 
         try:
-            announced = await self._perform(head, wanted.announced, EMPTY, exchange)
+            announced = await self.request(head, wanted.announced, EMPTY, exchange)
             request = self.describe(head.operation, head.key, 0, self._trusted)
             response, received = opened[-1].response, 0
             while block := await _read(request, opened[-1]):
@@ -159,37 +187,6 @@ class Requester:
             trusted=credentials is not None and credentials == self._trusted,
             source=source,
         )
-
-    async def _perform(
-        self,
-        head: RequestHead,
-        read: Callable[[Request, Response], T],
-        body: Body,
-        exchange: Callable[[Route, bytes], Awaitable[Response]],
-    ) -> T:
-        credentials = await self._signing.credentials()
-        for _ in range(MAX_HOPS):
-            route = self.route
-            request = self.describe(head.operation, head.key, body.size, credentials, head.source)
-            try:
-                response = await exchange(route, self._sign(head, route, credentials, body))
-            except (OSError, MemoryError) as error:
-                raise error_from_os(request, error) from error
-            if response.status not in REDIRECTS:
-                break
-            self._follow(route, request, response)
-        else:
-            raise results.bad_response(request, response, f"{MAX_HOPS} redirects")
-        refusal = results.error_of(request, response)
-        if refusal is None:
-            result = read(request, response)
-            self._trusted = credentials
-            return result
-        if refusal.s3_code in _OF_ANOTHER_REGION:
-            raise CannotServeError(refusal.s3_code)
-        if await self._recovered(refusal, response, credentials):
-            refusal.retryable, refusal.fatal = True, False
-        raise refusal
 
     def _follow(self, route: Route, request: Request, response: Response) -> None:
         """Send later requests where a redirect points; raises StoreError if it is not followed."""
