@@ -13,6 +13,9 @@ EVERY_EXTRA := '.[crc,server,uvloop]'
 FOR_DEMO := .venv/.installed-server
 FOR_WORK := .venv/.installed-dev
 FOR_BENCH := .venv/.installed-bench
+# A worker has its own S3 server, of half a gigabyte, and takes whole files: what a file's tests
+# share is made once.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 # Servers of other makes, apart from what the tests need: they ask for other versions of the same.
 STORES := .venv/stores
 FOR_STORES := $(STORES)/.installed
@@ -34,10 +37,10 @@ demo: $(FOR_DEMO)
 	@$(BIN)/python -m s3_uploader.testing.demo $(DEMO_ARGS)
 
 test: $(FOR_WORK)
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(PARALLEL)
 
 test-unit: $(FOR_WORK)
-	@$(BIN)/pytest tests/unit tests/engine
+	@$(BIN)/pytest $(PARALLEL) tests/unit tests/engine
 
 # pytest takes the last -m.
 test-long: $(FOR_WORK)

@@ -104,7 +104,7 @@ def test_a_missing_binary_names_the_extra(tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", "import sys\n" + code, str(scripts)],
-        env={"PATH": str(scripts)},
+        env={"PATH": str(scripts), "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=True,
