@@ -319,6 +319,22 @@ async def test_a_signature_refused_after_a_success_is_that_keys_own(lane: str) -
 
 
 @pytest.mark.parametrize("lane", BOTH)
+@pytest.mark.parametrize("code", ["NoSuchKey", "NoSuchBucket", ""])
+async def test_a_delete_of_what_is_gone_is_no_error_if_the_store_says_so(
+    lane: str, code: str
+) -> None:
+    """Google's store answers it with 404; a web server does that to anything."""
+    document = f"<Error><Code>{code}</Code></Error>" if code else ""
+    gone = response(document.encode(), "404 Not Found", etag="")
+    async with answering(always(gone)) as server, lane_before(server, lane) as store:
+        if code == "NoSuchKey":
+            await store.delete_object("k")
+        else:
+            with pytest.raises(StoreError):
+                await store.delete_object("k")
+
+
+@pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("known", [False, True])
 async def test_an_abort_answered_by_another_success_is_checked(lane: str, *, known: bool) -> None:
     """S3 says 204; a 200 may be a proxy's, or of a store that does as it says."""
