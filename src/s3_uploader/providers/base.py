@@ -71,7 +71,8 @@ class Tuning:
 class Capabilities:
     """What a store is known to do, or not to do; None, the default, where nothing is known.
 
-    Only True may be relied on.
+    Only True may be relied on. Today `crc64nvme` decides something (`UploadConfig.decided`); the
+    others were found out on the way, for what is to rely on them.
 
     Attributes:
         crc64nvme: verifies CRC-64/NVME of a body, and names in its response what it verified.
