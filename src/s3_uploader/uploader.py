@@ -296,8 +296,8 @@ class Uploader:
         """Perform an upload; what ends it as a whole is for the report, and not raised."""
         try:
             await self._perform(operation, [builder, *consumers])
-        except S3UploaderError:
-            if not builder.refused:
+        except S3UploaderError as error:
+            if not builder.refused or error.code == "upload.closed_early":
                 raise
 
     async def _perform(self, operation: Operation[T], consumers: Sequence[Consumer] = ()) -> T:

@@ -296,3 +296,27 @@ async def test_a_refused_upload_is_a_report(root: Path, prefix: str, name: str, 
     assert (report.total, report.success, report.failed) == (1, 0, 1)
     (itself,) = report.files
     assert (itself.name, itself.key, itself.error) == (str(path), prefix, code)
+
+
+async def test_a_failed_call_that_is_closed_early_raises(tmp_path: Path) -> None:
+    """Its directory is not counted any more."""
+    failed = anyio.Event()
+
+    async def wait(event: Event) -> None:
+        if isinstance(event, CallFailed):
+            failed.set()
+            await anyio.sleep_forever()
+
+    uploader = Uploader(store=MemoryStore())
+    raised: list[BaseException] = []
+
+    async def upload() -> None:
+        try:
+            await uploader.upload_directory(tmp_path / "none", "p", consumers=[wait])
+        except UploadFailedError as error:
+            raised.append(error)
+
+    async with anyio.create_task_group() as tasks, uploader:
+        tasks.start_soon(upload)
+        await failed.wait()
+    assert [getattr(error, "code", "") for error in raised] == ["upload.closed_early"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from s3_uploader.messages import text
 from s3_uploader.sizes import MIB
 from s3_uploader.testing import LocalS3Server
 
@@ -71,7 +72,7 @@ def test_what_only_aioboto3_can_serve_is_one_error_that_names_both(
         "'aioboto3'). Run: pip install aioboto3"
     )
     assert message in found["messages"]
-    stopped = ["Not tried: an earlier error stopped the whole upload."]
+    stopped = [text("en", "upload.stopped", {})]
     assert found["messages"] in ([message], sorted([message, *stopped]))
     # After the first, nothing more is asked for.
     assert found["requests"] <= 4

@@ -312,3 +312,25 @@ def test_a_test_servers_environment_lets_no_other_store_in(monkeypatch: pytest.M
     assert _where(profile) == ("http://127.0.0.1:9", server.datacenter.lower(), server.bucket)
     assert (profile.secret_key, profile.session_token) == (server.secret_key, "")
     assert profile.warnings == ()
+
+
+@pytest.mark.parametrize("provider", ["", "aws"])
+def test_own_variables_that_name_a_whole_store_leave_the_sections_place_alone(
+    tmp_path: Path, provider: str
+) -> None:
+    path = tmp_path / "config"
+    path.write_text(
+        "[runpods3]\nendpoint_url = https://s3api-eu-ro-1.runpod.io/\nvolume_id = volume\n"
+        "datacenter = EU-RO-1\npart_size = 32MiB\n"
+    )
+    path.chmod(0o600)
+    environ = {
+        "S3_UPLOADER_ACCESS_KEY": "AK",
+        "S3_UPLOADER_SECRET_KEY": "SK",
+        "S3_UPLOADER_BUCKET": "bucket",
+        "S3_UPLOADER_REGION": "eu-west-1",
+    } | ({"S3_UPLOADER_PROVIDER": provider} if provider else {})
+    profile = load_profile(path=path, environ=environ)
+    assert profile.endpoint_url == "https://s3.eu-west-1.amazonaws.com/"
+    assert (profile.bucket, profile.region) == ("bucket", "eu-west-1")
+    assert profile.settings["part_size"] == "32MiB"

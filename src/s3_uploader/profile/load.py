@@ -38,6 +38,9 @@ PROFILE_FILE = "~/.runpod_s3_config"
 DEFAULT_PROFILE = "runpods3"
 
 
+_PLACE = frozenset({name.key for name in (ENDPOINT_URL, BUCKET, VOLUME_ID, REGION, DATACENTER)})
+
+
 def load_profile(
     name: str = DEFAULT_PROFILE,
     *,
@@ -71,7 +74,8 @@ def load_profile(
     section, warnings = read_section(file, name, needed=not enough)
     if section is None and not enough:
         return _aws_profile(name, file, alone, environ)
-    sources = Sources(environ, section or {}, f"[{name}] of {file}")
+    used = _used(section or {}, alone) if enough else section or {}
+    sources = Sources(environ, used, f"[{name}] of {file}")
     provider = _provider(sources)
     for missing in _missing(sources, provider):
         raise ConfigError(
@@ -83,6 +87,13 @@ def load_profile(
         )
     _check_headers(sources)
     return _profile(name, sources, provider, warnings)
+
+
+def _used(section: Mapping[str, str], alone: Sources) -> Mapping[str, str]:
+    """Return the section; only its settings where S3_UPLOADER_… variables name a whole store."""
+    if not alone.at(BUCKET, OWN).value:
+        return section
+    return {key: value for key, value in section.items() if key not in _PLACE}
 
 
 def _check_headers(sources: Sources) -> None:

@@ -64,9 +64,16 @@ async def put_open(job: FileJob) -> StoredFile:
         failure = error
     md5 = body.md5
     if attempts.unlikely and body.checksum is not None:
-        md5 = await md5_of(job.source)
+        try:
+            md5 = await md5_of(job.source)
+        except SourceError as error:
+            raise _after_attempts(job, error, attempts) from error
     etag = await resolve_put(job, failure, attempts, md5)
-    await job.source.check()
+    try:
+        await job.source.check()
+    except SourceError as error:
+        # The object holds what was read before the file changed.
+        raise _unknown(job, error) from error
     return StoredFile(etag, 1, "etag-md5")
 
 
@@ -84,6 +91,8 @@ async def _put(job: FileJob, body: Body, attempts: Attempts) -> StoredFile:
 
 def _after_attempts(job: FileJob, error: SourceError, attempts: Attempts) -> S3UploaderError:
     """Return what a source that fails in a later attempt means: the first may have taken effect."""
-    if not attempts.possible:
-        return error
+    return _unknown(job, error) if attempts.possible else error
+
+
+def _unknown(job: FileJob, error: S3UploaderError) -> OutcomeUnknownError:
     return OutcomeUnknownError("outcome.unknown", key=job.key, reason=error.sentence)

@@ -55,7 +55,9 @@ class SmallConnection(asyncio.Protocol):
         if waiting is not None and response is not None and not waiting.done():
             waiting.set_result(response)
         if body is not None:
-            body.add(self._parser.take(), complete=self._parser.complete)
+            # The body of any other response than a streamed success stays the parser's, whole.
+            pieces = self._parser.take() if self._parser.head is not None else []
+            body.add(pieces, complete=self._parser.complete)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits or reads; a closing may also be what ends the response."""
