@@ -63,8 +63,7 @@ def load_profile(
         environ: environment; default the process's.
 
     Raises:
-        ConfigError: there is no such profile, or the file is malformed, or a value is missing,
-            blank or not allowed.
+        ConfigError: no such profile, a malformed file, or a value missing, blank or not allowed.
     """
     environ = os.environ if environ is None else environ
     # os.path.expanduser leaves the ~ of a user without a home directory; pathlib's raises.
