@@ -11,9 +11,9 @@ import pytest
 import trustme
 
 from answering import QUICK, Seen, answering, lane_before, response
-from lanes import settled_store
 from s3_uploader import Profile, StoreError, UploadConfig
 from s3_uploader.store import BytesBody, ObjectStore, PutOptions
+from s3_uploader.store.open import open_store
 from test_responses import CALLS
 
 pytestmark = pytest.mark.anyio
@@ -118,7 +118,7 @@ async def test_the_bundle_of_an_aws_profile_is_trusted_for_it(
             name="acme", endpoint_url="", region="", bucket="bucket", aws_profile="acme"
         )
         config = replace(QUICK, lane="boto" if lane == "boto" else "auto")
-        async with settled_store(profile, config) as store:
+        async with open_store(profile, config) as store:
             assert store.lane == lane
             assert (await CALLS["PutObject"](store)).etag == "00"
 

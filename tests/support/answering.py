@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from lanes import settled_store
 from s3_uploader import Profile, UploadConfig
 from s3_uploader.store import ObjectStore
+from s3_uploader.store.open import open_store
 
 QUICK = UploadConfig(
     integrity="off",
@@ -112,7 +112,7 @@ async def lane_before(
 ) -> AsyncGenerator[ObjectStore]:
     """Open a lane, "wire" or "boto", to the server."""
     chosen = replace(config, lane="boto" if lane == "boto" else "auto")
-    async with settled_store(server.profile(), chosen) as store:
+    async with open_store(server.profile(), chosen) as store:
         yield store
 
 

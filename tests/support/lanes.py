@@ -5,9 +5,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
-import anyio
-import anyio.lowlevel
-
 from rclone_server import RcloneServer
 from s3_uploader import Profile, UploadConfig
 from s3_uploader.store import ObjectStore
@@ -46,21 +43,8 @@ async def open_lane(
         return
     config = config or UploadConfig(ca_bundle=server.ca_bundle or None)
     config = replace(config, lane="boto" if name.startswith("boto") else "auto")
-    async with settled_store(profile or lane_profile(name, server), config) as store:
+    async with open_store(profile or lane_profile(name, server), config) as store:
         yield store
-
-
-@asynccontextmanager
-async def settled_store(profile: Profile, config: UploadConfig) -> AsyncGenerator[ObjectStore]:
-    """Open a store; in the end wait until every connection that it had is closed."""
-    before = open_sockets()
-    async with open_store(profile, config) as store:
-        yield store
-    # A connection whose request was broken off still flushes what it had buffered; a loop that
-    # ends before would leave it to the garbage collector.
-    with anyio.fail_after(20):
-        while open_sockets() - before:
-            await anyio.lowlevel.checkpoint()
 
 
 def open_sockets() -> set[str]:

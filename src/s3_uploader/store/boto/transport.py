@@ -4,12 +4,17 @@ aiobotocore's own session checks no host name of a certificate, lets aiohttp fol
 with body and token, and holds a response of any size.
 """
 
+import asyncio
 import ssl
+from asyncio.trsock import TransportSocket
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
 from aiobotocore.awsrequest import AioAWSResponse
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from anyio.lowlevel import checkpoint
 from botocore.httpsession import ProxyConfiguration
 from multidict import CIMultiDict
 from yarl import URL
@@ -64,10 +69,12 @@ class Transport:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; return once they are closed."""
         session, self._session = self._session, None
         if session is not None:
+            self._connector.abort()
             await session.close()
+            await self._connector.wait_closed()
 
     async def send(self, request: Any) -> AioAWSResponse:
         """Send botocore's request and return botocore's response."""
@@ -106,13 +113,63 @@ class Transport:
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
+            self._connector = _Connector(limit=self._connections, ssl=self._context)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._context),
+                connector=self._connector,
                 timeout=self._timeout,
                 skip_auto_headers={"CONTENT-TYPE"},
                 auto_decompress=False,
             )
         return self._session
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Drops what is unsent of a connection that is given up, and knows when each is closed.
+
+    aiohttp closes and forgets a connection whose request was broken off; asyncio then keeps it
+    until the store has taken all that is buffered: for ever if the store has stalled, and beyond
+    the end of the loop.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._sockets: dict[asyncio.Transport, TransportSocket] = {}
+
+    async def connect(self, *arguments: Any, **options: Any) -> Connection:
+        """Return a connection, new or used before."""
+        connection = await super().connect(*arguments, **options)
+        protocol, transport = connection.protocol, connection.transport
+        if protocol is not None and transport is not None:
+            if transport not in self._sockets:
+                self._sockets = {kept: sock for kept, sock in self._sockets.items() if _open(sock)}
+                self._sockets[transport] = transport.get_extra_info("socket")
+            loop = asyncio.get_running_loop()
+
+            def released() -> None:
+                # Whether it is kept for another request is decided right after this call.
+                loop.call_soon(_abort_if_closed, protocol, transport)
+
+            connection.add_callback(released)
+        return connection
+
+    def abort(self) -> None:
+        """Let the loop close every connection in its next turns, whatever is unsent."""
+        for transport in self._sockets:
+            transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Return once every connection is closed."""
+        while any(map(_open, self._sockets.values())):
+            await checkpoint()
+
+
+def _abort_if_closed(protocol: ResponseHandler, transport: asyncio.Transport) -> None:
+    if protocol.transport is None:
+        transport.abort()
+
+
+def _open(sock: TransportSocket) -> bool:
+    return sock.fileno() >= 0
 
 
 class _Whole:
