@@ -76,7 +76,7 @@ def test_a_second_signal_ends_it_at_once(
     """The first one waits for the abort, which the store never answers; the second does not."""
     make_tree(tmp_path, {"f": 11 * MIB})
     path = tmp_path / "f"
-    faults = ["UploadPart:stall:part=2:after=100000", "AbortMultipartUpload:stall:side=answer"]
+    faults = ["UploadPart:stall:part=2:after=100000", "AbortMultipartUpload:stall:side=response"]
     with FaultProxy(server, faults) as proxy:
         process = _start(proxy, server, path, f"{prefix}/f", journal="off")
         proxy.wait_for("UploadPart", 2, timeout=_ENDS_SECONDS)

@@ -10,7 +10,7 @@ from conftest import Bucket
 from killing import Ended, Uploading, rows
 from lanes import RCLONE_LANES, Server
 from s3_uploader.sizes import KIB, MIB
-from s3_uploader.testing import Fault, FaultProxy, LoseAnswer
+from s3_uploader.testing import Fault, FaultProxy, LoseResponse
 from trees import make_tree
 
 _IN_FLIGHT = 4
@@ -144,7 +144,7 @@ def test_killed_at_a_request_the_next_process_goes_on(
 
 @pytest.mark.parametrize("lane", ["wire-http", "boto-http", "wire-rclone"])
 def test_killed_before_it_hears_that_all_is_published(kill_scene: Scenes, lane: str) -> None:
-    scene = kill_scene(lane, 3, Fault("CompleteMultipartUpload", LoseAnswer(), times=1))
+    scene = kill_scene(lane, 3, Fault("CompleteMultipartUpload", LoseResponse(), times=1))
     assert scene.upload.run(killed_after=scene.requests).killed
     assert rows(scene.journal) == 1
     size, before = scene.path.stat().st_size, scene.proxy.count()
@@ -159,7 +159,7 @@ def test_killed_before_it_hears_that_all_is_published(kill_scene: Scenes, lane: 
 
 
 def test_a_file_that_changed_after_it_was_published_is_sent_again(kill_scene: Scenes) -> None:
-    scene = kill_scene("wire-rclone", 3, Fault("CompleteMultipartUpload", LoseAnswer(), times=1))
+    scene = kill_scene("wire-rclone", 3, Fault("CompleteMultipartUpload", LoseResponse(), times=1))
     assert scene.upload.run(killed_after=scene.requests).killed
     scene.path.write_bytes(bytes(scene.path.stat().st_size))
     before = scene.sent()

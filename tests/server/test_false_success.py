@@ -11,11 +11,11 @@ from conftest import Bucket
 from faulty import BOTH_LANES, IN_PARTS, Site, flipped, published, removed, site
 from s3_uploader import FileOutcome
 from s3_uploader.testing import (
-    Answer,
     DropMetadata,
     Fault,
     LocalS3Server,
-    LoseAnswer,
+    LoseResponse,
+    Respond,
     SkewDate,
     WrongETag,
 )
@@ -72,7 +72,7 @@ async def test_a_200_that_is_not_the_stores_is_no_success(
 ) -> None:
     """Answered so each time: nothing was published, or it was and HEAD finds it."""
     upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
-    false = Answer(200, when="before" if when == "before" else "after", body=_BODIES[body])
+    false = Respond(200, when="before" if when == "before" else "after", body=_BODIES[body])
     with removed(bucket, prefix):
         async with site(server, bucket, Fault(_publishing(size), false), lane=lane) as opened:
             outcome = await opened.upload(upload.path, prefix)
@@ -88,7 +88,7 @@ async def test_a_false_200_once_is_seen_through(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, size: str
 ) -> None:
     upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
-    fault = Fault(_publishing(size), Answer(200, body=_BODIES["html"]), first=1)
+    fault = Fault(_publishing(size), Respond(200, body=_BODIES["html"]), first=1)
     with removed(bucket, prefix):
         async with site(server, bucket, fault, lane=lane) as opened:
             outcome = await opened.upload(upload.path, prefix)
@@ -96,11 +96,11 @@ async def test_a_false_200_once_is_seen_through(
         upload.check(opened, outcome)
 
 
-def _with_etag(size: str, etag: str) -> Answer:
+def _with_etag(size: str, etag: str) -> Respond:
     if size == "parts":
         body = f"<CompleteMultipartUploadResult><ETag>{etag}</ETag></CompleteMultipartUploadResult>"
-        return Answer(200, body=body)
-    return Answer(200, "", headers={"ETag": f'"{etag}"'})
+        return Respond(200, body=body)
+    return Respond(200, "", headers={"ETag": f'"{etag}"'})
 
 
 @pytest.mark.parametrize("size", list(_SIZES))
@@ -137,7 +137,7 @@ async def test_a_complete_that_does_not_say_its_etag_is_looked_for(
     """As Ceph 16 answers; what is at the key decides."""
     upload = Upload(tmp_path, bucket, prefix, IN_PARTS)
     body = "<CompleteMultipartUploadResult><ETag></ETag></CompleteMultipartUploadResult>"
-    silent = Answer(200, when="before" if when == "before" else "after", body=body)
+    silent = Respond(200, when="before" if when == "before" else "after", body=body)
     async with site(server, bucket, Fault("CompleteMultipartUpload", silent)) as opened:
         outcome = await opened.upload(upload.path, prefix)
     upload.check(opened, outcome)
@@ -227,7 +227,7 @@ async def test_the_md5_of_another_whole_is_never_proof(
 ) -> None:
     upload = Upload(tmp_path, bucket, prefix, IN_PARTS)
     other = WrongETag("0123456789abcdef" * 2)
-    first = LoseAnswer() if complete == "lost" else other
+    first = LoseResponse() if complete == "lost" else other
     faults = [
         Fault("CompleteMultipartUpload", first),
         Fault("HeadObject", other + DropMetadata()),
@@ -241,7 +241,7 @@ async def test_the_md5_of_another_whole_is_never_proof(
 # --------------------------------------------------------------- buckets that demand Content-MD5
 
 
-class DemandMD5(Answer):
+class DemandMD5(Respond):
     """Refuses each body without Content-MD5 as Amazon S3 does where Object Lock is on."""
 
     operations = ("PutObject", "UploadPart")
@@ -288,7 +288,7 @@ async def test_a_body_refused_with_its_md5_is_a_failure(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     upload = Upload(tmp_path, bucket, prefix, 300_000)
-    always = Answer(400, body=_OBJECT_LOCK.body)
+    always = Respond(400, body=_OBJECT_LOCK.body)
     async with site(server, bucket, Fault("PutObject", always)) as opened:
         outcome = await opened.upload(upload.path, prefix)
     assert (outcome.status, outcome.error) == ("failed", "store.needs_md5")

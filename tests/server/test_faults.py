@@ -24,7 +24,6 @@ from conftest import Bucket
 from presigned import Client, Connect
 from s3_uploader import UploadConfig, Uploader
 from s3_uploader.testing import (
-    Answer,
     ClockSkew,
     Drip,
     Effect,
@@ -33,9 +32,10 @@ from s3_uploader.testing import (
     FlipBit,
     LimitBody,
     LocalS3Server,
-    LoseAnswer,
+    LoseResponse,
     Record,
     Reset,
+    Respond,
     ShortPart,
     Stall,
     StartFaultProxy,
@@ -312,13 +312,13 @@ def test_an_answer_without_a_length_ends_with_its_connection(
 @pytest.mark.parametrize(
     ("effect", "status", "code", "header"),
     [
-        (Answer(524), 524, "", ("", "")),
-        (Answer(503), 503, "SlowDown", ("", "")),
-        (Answer(429, headers={"Retry-After": "3"}), 429, "TooManyRequests", ("Retry-After", "3")),
-        (Answer(507, body="full"), 507, "", ("Content-Length", "4")),
-        (Answer(307, headers={"Location": "http://x/y"}), 307, "", ("Location", "http://x/y")),
-        (Answer(200, "InternalError"), 200, "InternalError", ("", "")),
-        (Answer(404, "NoSuchUpload"), 404, "NoSuchUpload", ("", "")),
+        (Respond(524), 524, "", ("", "")),
+        (Respond(503), 503, "SlowDown", ("", "")),
+        (Respond(429, headers={"Retry-After": "3"}), 429, "TooManyRequests", ("Retry-After", "3")),
+        (Respond(507, body="full"), 507, "", ("Content-Length", "4")),
+        (Respond(307, headers={"Location": "http://x/y"}), 307, "", ("Location", "http://x/y")),
+        (Respond(200, "InternalError"), 200, "InternalError", ("", "")),
+        (Respond(404, "NoSuchUpload"), 404, "NoSuchUpload", ("", "")),
     ],
 )
 def test_answer_before_reads_the_body_and_keeps_it_from_the_server(
@@ -327,7 +327,7 @@ def test_answer_before_reads_the_body_and_keeps_it_from_the_server(
     client_of: Connect,
     bucket: Bucket,
     prefix: str,
-    effect: Answer,
+    effect: Respond,
     status: int,
     code: str,
     header: tuple[str, str],
@@ -353,7 +353,7 @@ def test_answer_after_and_a_lost_answer_come_when_the_server_has_done_it(
     bucket: Bucket,
     prefix: str,
 ) -> None:
-    lose = Fault("PutObject", LoseAnswer())
+    lose = Fault("PutObject", LoseResponse())
     proxy = s3_fault_proxy(server, "PutObject:524:when=after:nth=1", lose)
     client = client_of(proxy)
     assert client.ask("PutObject", b"one", Key=prefix).status == 524
@@ -399,7 +399,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(
 def test_an_early_answer_comes_while_the_client_still_sends(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect
 ) -> None:
-    proxy = s3_fault_proxy(server, Fault("PutObject", Answer(503, when="early")))
+    proxy = s3_fault_proxy(server, Fault("PutObject", Respond(503, when="early")))
     client = client_of(proxy)
     with closing(client.connect()) as connection:
         connection.putrequest(*client.target("PutObject", Key="k"))
@@ -436,7 +436,7 @@ def test_a_reset_answer_ends_where_it_should(
     after: int,
     come: int | None,
 ) -> None:
-    proxy = s3_fault_proxy(server, Fault("GetObject", Reset(after, "answer")))
+    proxy = s3_fault_proxy(server, Fault("GetObject", Reset(after, "response")))
     client = client_of(proxy)
     client.ask("PutObject", bytes(50_000), Key=prefix)
     with closing(client.connect()) as connection:
@@ -452,7 +452,7 @@ def test_a_reset_answer_ends_where_it_should(
     assert proxy.log[1].upstream_status == 200
 
 
-@pytest.mark.parametrize("side", ["request", "answer"])
+@pytest.mark.parametrize("side", ["request", "response"])
 def test_a_stall_holds_until_it_is_released(
     server: LocalS3Server,
     s3_fault_proxy: StartFaultProxy,
@@ -498,7 +498,9 @@ def test_stopping_ends_what_stalls(
     assert statuses(proxy) == [(None, None)]
 
 
-@pytest.mark.parametrize(("operation", "side"), [("PutObject", "request"), ("GetObject", "answer")])
+@pytest.mark.parametrize(
+    ("operation", "side"), [("PutObject", "request"), ("GetObject", "response")]
+)
 def test_a_dripping_body_takes_its_time(
     server: LocalS3Server,
     s3_fault_proxy: StartFaultProxy,
@@ -730,20 +732,20 @@ def test_chance_depends_on_the_seed_and_not_on_the_order_of_arrival() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("UploadPart:503:first=2", Fault("UploadPart", Answer(503), first=2)),
+        ("UploadPart:503:first=2", Fault("UploadPart", Respond(503), first=2)),
         (
             "CompleteMultipartUpload:524:when=after:nth=1",
-            Fault("CompleteMultipartUpload", Answer(524, when="after"), nth=1),
+            Fault("CompleteMultipartUpload", Respond(524, when="after"), nth=1),
         ),
         ("PutObject:reset:after=1000", Fault("PutObject", Reset(1000))),
         ("*:flip:probability=0.01", Fault("*", FlipBit(), probability=0.01)),
-        ("*:lose:key=a:b*:nth=4", Fault("*", LoseAnswer(), key="a:b*", nth=4)),
+        ("*:lose:key=a:b*:nth=4", Fault("*", LoseResponse(), key="a:b*", nth=4)),
         ("PutObject:etag:etag=00", Fault("PutObject", WrongETag("00"))),
         ("ListParts:short-part:part=2:by=3", Fault("ListParts", ShortPart(2, 3))),
-        ("*:stall:side=answer:seconds=1.5", Fault("*", Stall(side="answer", seconds=1.5))),
+        ("*:stall:side=response:seconds=1.5", Fault("*", Stall(side="response", seconds=1.5))),
         (
             "*:307:header.Location=http://a:1/b?c=d:every=2",
-            Fault("*", Answer(307, headers={"Location": "http://a:1/b?c=d"}), every=2),
+            Fault("*", Respond(307, headers={"Location": "http://a:1/b?c=d"}), every=2),
         ),
     ],
 )
@@ -766,7 +768,7 @@ def test_text_says_what_a_fault_says_and_back(text: str, fault: Fault) -> None:
         ("*:flip:bit=8", "bit=8", "0 to 7"),
         ("*:flip:probability=2", "probability=2", "0 to 1"),
         ("*:limit", "limit", "bytes="),
-        ("*:drip:side=answer", "drip", "bytes_per_second="),
+        ("*:drip:side=response", "drip", "bytes_per_second="),
         ("PutObject:repeat-token", "operation=PutObject", "ListParts"),
         ("*:503:per=part", "per=part", "proxy, key"),
     ],

@@ -12,13 +12,13 @@ from conftest import Bucket
 from faulty import BOTH_LANES, IN_PARTS, Site, flipped, published, removed, site
 from s3_uploader import FileOutcome
 from s3_uploader.testing import (
-    Answer,
     DropMetadata,
     Effect,
     Fault,
     LocalS3Server,
-    LoseAnswer,
+    LoseResponse,
     Reset,
+    Respond,
     WrongETag,
 )
 
@@ -36,12 +36,12 @@ _STATUSES = [
     (200, "InternalError"),
 ]
 EFFECTS: dict[str, Effect] = {
-    "lose": LoseAnswer(),
+    "lose": LoseResponse(),
     "reset-before": Reset(),
-    "reset-after": Reset(after=60, side="answer"),
+    "reset-after": Reset(after=60, side="response"),
     "wrong-etag": WrongETag(),
     **{
-        f"{status}-{when}": Answer(status, code, when=when)
+        f"{status}-{when}": Respond(status, code, when=when)
         for status, code in _STATUSES
         for when in ("before", "after")
     },
@@ -191,8 +191,8 @@ async def test_a_head_that_denies_the_object_for_a_while_is_asked_again(
 ) -> None:
     scene = Scene(tmp_path, bucket, prefix, "nothing")
     injected = [
-        Fault(COMPLETE, Answer(404, "NoSuchUpload", when="after"), first=1),
-        Fault("HeadObject", Answer(status), first=3),
+        Fault(COMPLETE, Respond(404, "NoSuchUpload", when="after"), first=1),
+        Fault("HeadObject", Respond(status), first=3),
     ]
     async with site(server, bucket, *injected, lane=lane, outcome_timeout=20) as opened:
         outcome = await opened.upload(scene.path, prefix)
@@ -215,8 +215,8 @@ async def test_an_upload_that_cannot_be_listed_is_not_taken_for_gone(
 ) -> None:
     """An older object of the same bytes must not pass for ours while our upload may be open."""
     scene = Scene(tmp_path, bucket, prefix, older)
-    gone = Answer(404, "NoSuchUpload", when="after" if when == "after" else "before")
-    injected = [*faults(gone, dropped=dropped), Fault("ListParts", Answer(500))]
+    gone = Respond(404, "NoSuchUpload", when="after" if when == "after" else "before")
+    injected = [*faults(gone, dropped=dropped), Fault("ListParts", Respond(500))]
     async with site(server, bucket, *injected) as opened:
         outcome = await opened.upload(scene.path, prefix)
     check_truth(opened, scene, outcome)
@@ -237,9 +237,9 @@ async def test_a_refusal_after_a_lost_answer_does_not_mean_that_nothing_was_publ
     scene = Scene(tmp_path, bucket, prefix, "other")
     injected = [
         # The first looks come too early, as with a store that is slow to show.
-        Fault("HeadObject", Answer(404), first=3),
-        *faults(LoseAnswer(), dropped=dropped, first=1),
-        Fault(COMPLETE, Answer(status)),
+        Fault("HeadObject", Respond(404), first=3),
+        *faults(LoseResponse(), dropped=dropped, first=1),
+        Fault(COMPLETE, Respond(status)),
     ]
     async with site(server, bucket, *injected) as opened:
         outcome = await opened.upload(scene.path, prefix)
@@ -252,7 +252,7 @@ async def test_a_wrong_etag_over_an_object_that_cannot_be_seen_is_no_failure(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     scene = Scene(tmp_path, bucket, prefix, "nothing")
-    injected = [Fault(COMPLETE, WrongETag()), Fault("HeadObject", Answer(404))]
+    injected = [Fault(COMPLETE, WrongETag()), Fault("HeadObject", Respond(404))]
     async with site(server, bucket, *injected) as opened:
         outcome = await opened.upload(scene.path, prefix)
     assert outcome.status == "unknown", outcome.message()
@@ -278,9 +278,9 @@ async def test_a_put_whose_answers_are_all_lost_is_found_at_the_store(
 ) -> None:
     path = tmp_path / "f"
     path.write_bytes(os.urandom(_SIZES[size]))
-    injected = [Fault("PutObject", LoseAnswer())]
+    injected = [Fault("PutObject", LoseResponse())]
     if flaps:
-        injected.append(Fault("HeadObject", Answer(404), first=flaps))
+        injected.append(Fault("HeadObject", Respond(404), first=flaps))
     async with site(server, bucket, *injected, lane=lane) as opened:
         outcome = await opened.upload(path, prefix)
     assert outcome.status == "committed", outcome.message()
@@ -294,7 +294,7 @@ async def test_a_put_that_cannot_be_looked_for_is_unknown(
 ) -> None:
     path = tmp_path / "f"
     path.write_bytes(os.urandom(_SIZES[size]))
-    injected = [Fault("PutObject", LoseAnswer()), Fault("HeadObject", Answer(head))]
+    injected = [Fault("PutObject", LoseResponse()), Fault("HeadObject", Respond(head))]
     async with site(server, bucket, *injected) as opened:
         outcome = await opened.upload(path, prefix)
     assert published(opened.proxy.log, prefix)
@@ -309,7 +309,7 @@ async def test_a_put_refused_after_a_lost_answer_is_found_at_the_store(
 ) -> None:
     path = tmp_path / "f"
     path.write_bytes(os.urandom(_SIZES[size]))
-    injected = [Fault("PutObject", LoseAnswer(), first=1), Fault("PutObject", Answer(status))]
+    injected = [Fault("PutObject", LoseResponse(), first=1), Fault("PutObject", Respond(status))]
     async with site(server, bucket, *injected) as opened:
         outcome = await opened.upload(path, prefix)
     assert published(opened.proxy.log, prefix)
@@ -355,7 +355,7 @@ async def test_an_opaque_etag_over_an_object_that_cannot_be_seen_is_unknown(
     path = tmp_path / "f"
     path.write_bytes(os.urandom(size))
     operation = COMPLETE if size == IN_PARTS else "PutObject"
-    injected = [Fault(operation, WrongETag("opaque")), Fault("HeadObject", Answer(head))]
+    injected = [Fault(operation, WrongETag("opaque")), Fault("HeadObject", Respond(head))]
     async with site(server, bucket, *injected) as opened:
         outcome = await opened.upload(path, prefix)
     assert published(opened.proxy.log, prefix)
@@ -369,7 +369,7 @@ async def test_an_opaque_etag_is_settled_by_what_head_shows_in_the_end(
     path = tmp_path / "f"
     path.write_bytes(os.urandom(size))
     operation = COMPLETE if size == IN_PARTS else "PutObject"
-    injected = [Fault(operation, WrongETag("opaque")), Fault("HeadObject", Answer(404), first=2)]
+    injected = [Fault(operation, WrongETag("opaque")), Fault("HeadObject", Respond(404), first=2)]
     async with site(server, bucket, *injected) as opened:
         outcome = await opened.upload(path, prefix)
     assert outcome.status == "committed", outcome.message()

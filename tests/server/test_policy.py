@@ -16,15 +16,15 @@ from faulty import BOTH_LANES, FAST, IN_PARTS, LIMIT_SECONDS, PART, site
 from s3_uploader import Uploader
 from s3_uploader.sizes import MIB
 from s3_uploader.testing import (
-    Answer,
     Effect,
     ExpireCredentials,
     Fault,
     FaultProxy,
     LimitBody,
     LocalS3Server,
-    LoseAnswer,
+    LoseResponse,
     Record,
+    Respond,
 )
 from s3_uploader.testing.faults.request import Request
 
@@ -45,7 +45,7 @@ def make_file(folder: Path, size: int) -> Path:
 async def test_the_seconds_the_store_asks_for_are_waited(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, status: int
 ) -> None:
-    fault = Fault("PutObject", Answer(status, headers={"Retry-After": "1"}), first=1)
+    fault = Fault("PutObject", Respond(status, headers={"Retry-After": "1"}), first=1)
     async with site(server, bucket, fault, lane=lane) as opened:
         outcome = await opened.upload(make_file(tmp_path, 1_000), prefix)
     assert outcome.ok
@@ -60,7 +60,7 @@ async def test_the_date_the_store_names_is_awaited(
 ) -> None:
     at = int(time.time()) + 3
     header = {"Retry-After": formatdate(at, usegmt=True)}
-    fault = Fault("UploadPart", Answer(503, headers=header), part=1, first=1)
+    fault = Fault("UploadPart", Respond(503, headers=header), part=1, first=1)
     async with site(server, bucket, fault, lane=lane) as opened:
         outcome = await opened.upload(make_file(tmp_path, IN_PARTS), prefix)
     assert outcome.ok
@@ -73,7 +73,7 @@ async def test_the_date_the_store_names_is_awaited(
 async def test_what_asks_for_no_wait_adds_none(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, value: str
 ) -> None:
-    fault = Fault("PutObject", Answer(503, headers={"Retry-After": value}), first=1)
+    fault = Fault("PutObject", Respond(503, headers={"Retry-After": value}), first=1)
     async with site(server, bucket, fault) as opened:
         outcome = await opened.upload(make_file(tmp_path, 1_000), prefix)
     assert outcome.ok
@@ -83,7 +83,7 @@ async def test_what_asks_for_no_wait_adds_none(
 async def test_complete_waits_as_the_store_asks(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
-    fault = Fault("CompleteMultipartUpload", Answer(503, headers={"Retry-After": "1"}), first=1)
+    fault = Fault("CompleteMultipartUpload", Respond(503, headers={"Retry-After": "1"}), first=1)
     async with site(server, bucket, fault) as opened:
         outcome = await opened.upload(make_file(tmp_path, IN_PARTS), prefix)
     assert outcome.ok
@@ -131,7 +131,7 @@ async def test_a_request_is_made_max_attempts_times(
     operation: str,
     attempts: int,
 ) -> None:
-    fault = Fault(operation, Answer(503), part=1 if operation == "UploadPart" else None)
+    fault = Fault(operation, Respond(503), part=1 if operation == "UploadPart" else None)
     async with site(server, bucket, fault, lane=lane, max_attempts=attempts) as opened:
         outcome = await opened.upload(make_file(tmp_path, size), prefix)
     assert outcome.status == "failed"
@@ -148,7 +148,7 @@ async def test_a_lost_answer_is_an_attempt(
 ) -> None:
     """Of aiohttp: it makes any PUT twice whose body it can send again, and has no public switch."""
     size, operation = _REQUESTS[name]
-    fault = Fault(operation, LoseAnswer(), part=1 if operation == "UploadPart" else None)
+    fault = Fault(operation, LoseResponse(), part=1 if operation == "UploadPart" else None)
     async with site(server, bucket, fault, lane=lane) as opened:
         await opened.upload(make_file(tmp_path, size), prefix)
     lost = [record for record in opened.proxy.log if record.fault]
@@ -179,7 +179,7 @@ async def test_a_kept_connection_that_closes_unanswered_is_replaced_once_unseen(
     """
     async with site(server, bucket, max_requests=1) as opened:
         assert (await opened.upload(make_file(tmp_path, size), f"{prefix}/first")).ok
-        opened.proxy.inject(Fault("PutObject", LoseAnswer()))
+        opened.proxy.inject(Fault("PutObject", LoseResponse()))
         await opened.upload(make_file(tmp_path, size), f"{prefix}/second")
     lost = [record for record in opened.proxy.log if record.fault]
     # Of a body of more than a buffer the connection had taken something: it was alive.
@@ -416,7 +416,7 @@ async def test_a_wrong_clock_is_corrected_by_the_store_s(
 ) -> None:
     seen = Seen()
     date = formatdate(time.time() + 60 * minutes, usegmt=True)
-    skewed = Answer(403, "RequestTimeTooSkewed", headers={"Date": date})
+    skewed = Respond(403, "RequestTimeTooSkewed", headers={"Date": date})
     path = make_file(tmp_path, size)
     faults = [Fault("*", seen), Fault("*", skewed, first=1)]
     async with site(server, bucket, *faults, max_requests=1) as opened:
@@ -435,7 +435,7 @@ async def test_a_wrong_clock_is_corrected_by_the_store_s(
 async def test_a_clock_that_is_right_and_refused_all_the_same_fails_clearly(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
-    fault = Fault("*", Answer(403, "RequestTimeTooSkewed"))
+    fault = Fault("*", Respond(403, "RequestTimeTooSkewed"))
     async with site(server, bucket, fault, lane=lane) as opened:
         outcome = await opened.upload(make_file(tmp_path, 1_000), prefix)
     assert (outcome.status, outcome.error) == ("failed", "store.clock_skew")

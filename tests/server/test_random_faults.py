@@ -10,15 +10,15 @@ from faulty import PART
 from random_runs import CHANGING, RUN_SECONDS, SENDING, Draw, draw_fault, draw_run, perform, seeds
 from s3_uploader.sizes import MIB
 from s3_uploader.testing import (
-    Answer,
     Drip,
     DropMetadata,
     Fault,
     FlipBit,
     LocalS3Server,
-    LoseAnswer,
+    LoseResponse,
     MissingPart,
     Reset,
+    Respond,
     ShortPart,
     Stall,
     WrongETag,
@@ -30,30 +30,30 @@ _ANY = (*CHANGING, "HeadObject", "ListParts", "ListMultipartUploads", "AbortMult
 
 
 def _side(rng: Random) -> tuple[int, str]:
-    side = rng.choice(["request", "answer"])
+    side = rng.choice(["request", "response"])
     return rng.choice([0, 1, rng.randrange(400), rng.randrange(6 * MIB)]), side
 
 
 def _answer(rng: Random) -> Fault:
     status = rng.choice([500, 502, 503, 504, 408, 429, 524])
-    return draw_fault(rng, _ANY, Answer(status, when=rng.choice(["before", "after"])))
+    return draw_fault(rng, _ANY, Respond(status, when=rng.choice(["before", "after"])))
 
 
 def _reset(rng: Random) -> Fault:
     after, side = _side(rng)
-    return draw_fault(rng, _ANY, Reset(after, "answer" if side == "answer" else "request"))
+    return draw_fault(rng, _ANY, Reset(after, "response" if side == "response" else "request"))
 
 
 def _stall(rng: Random) -> Fault:
     after, side = _side(rng)
     seconds = rng.choice([None, 0.2, 0.9])
-    effect = Stall(after, "answer" if side == "answer" else "request", seconds)
+    effect = Stall(after, "response" if side == "response" else "request", seconds)
     return draw_fault(rng, CHANGING, effect, few=True)
 
 
 def _gone(rng: Random) -> Fault:
     status, code = rng.choice([(404, "NoSuchUpload"), (400, "InvalidPart"), (200, "InternalError")])
-    effect = Answer(status, code, when=rng.choice(["before", "after"]))
+    effect = Respond(status, code, when=rng.choice(["before", "after"]))
     return draw_fault(rng, ("CompleteMultipartUpload",), effect)
 
 
@@ -64,12 +64,12 @@ DRAWS: list[Draw] = [
     _reset,
     _stall,
     _gone,
-    lambda rng: draw_fault(rng, CHANGING, LoseAnswer()),
+    lambda rng: draw_fault(rng, CHANGING, LoseResponse()),
     lambda rng: draw_fault(rng, SENDING, Drip(rng.choice([2e5, 2e6])), few=True),
     lambda rng: draw_fault(rng, SENDING, FlipBit()),
     lambda rng: draw_fault(rng, (*SENDING, "CompleteMultipartUpload"), WrongETag()),
-    lambda rng: draw_fault(rng, _ANY, Answer(429, headers={"Retry-After": "0"})),
-    lambda rng: draw_fault(rng, ("HeadObject",), Answer(rng.choice([403, 404])), few=True),
+    lambda rng: draw_fault(rng, _ANY, Respond(429, headers={"Retry-After": "0"})),
+    lambda rng: draw_fault(rng, ("HeadObject",), Respond(rng.choice([403, 404])), few=True),
     lambda _rng: Fault("HeadObject", DropMetadata()),
     lambda rng: draw_fault(rng, ("ListParts",), ShortPart(rng.randint(1, 2))),
     lambda rng: draw_fault(rng, ("ListParts",), MissingPart(rng.randint(1, 2))),
@@ -98,7 +98,7 @@ def test_every_kind_of_fault_is_drawn() -> None:
         for fault in _faults(Random(seed))  # noqa: S311
     }
     assert drawn >= {
-        *("Answer", "LoseAnswer", "Reset", "Stall", "Drip", "FlipBit", "WrongETag"),
+        *("Respond", "LoseResponse", "Reset", "Stall", "Drip", "FlipBit", "WrongETag"),
         *("DropMetadata", "ShortPart", "MissingPart"),
     }
     assert PART < 6 * MIB

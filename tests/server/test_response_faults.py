@@ -10,7 +10,6 @@ import pytest
 
 from presigned import Client, Connect
 from s3_uploader.testing import (
-    Answer,
     Chunk,
     Combined,
     Effect,
@@ -25,6 +24,7 @@ from s3_uploader.testing import (
     RepeatToken,
     ReplaceBody,
     Reset,
+    Respond,
     SetElement,
     StartFaultProxy,
     Status,
@@ -167,7 +167,7 @@ def test_truncated_body_is_announced_truly_and_the_seed_draws_where(
 
 
 def test_closed_response_ends_before_what_it_announced(behind: Behind, prefix: str) -> None:
-    behind.proxy.inject(Fault("GetObject", Reset(2, "answer", "fin")))
+    behind.proxy.inject(Fault("GetObject", Reset(2, "response", "fin")))
     with pytest.raises(http.client.IncompleteRead) as caught:
         behind.client.ask("GetObject", Key=prefix)
     assert caught.value.partial == b"ab"
@@ -312,7 +312,7 @@ def test_response_reads_the_same_however_it_is_sent(
     behind: Behind, prefix: str, effect: Effect
 ) -> None:
     """An XML response of the server, which comes in chunks or not, and one of the proxy's own."""
-    for name, done in (("ListObjects", effect), ("GetObject", Answer(503) + effect)):
+    for name, done in (("ListObjects", effect), ("GetObject", Respond(503) + effect)):
         behind.proxy.clear()
         params: dict[str, Any] = {"Key": prefix} if name == "GetObject" else {"Prefix": prefix}
         plain = behind.client.ask(name, **params)
@@ -347,7 +347,7 @@ def test_redirect_points_where_something_may_arrive(
     behind: Behind, s3_fault_proxy: StartFaultProxy, server: LocalS3Server, status: int, prefix: str
 ) -> None:
     """Who follows is seen in the log of a second proxy, which says yes to everything."""
-    elsewhere = s3_fault_proxy(server, Fault("*", Answer(200, "", body="elsewhere")))
+    elsewhere = s3_fault_proxy(server, Fault("*", Respond(200, "", body="elsewhere")))
     location = f"{elsewhere.url}/trap/{prefix}"
     behind.proxy.inject(f"GetObject:{status}:header.Location={location}")
     got = behind.client.ask("GetObject", Key=prefix)
@@ -365,7 +365,7 @@ def test_success_that_is_not_the_server_s(
     behind: Behind, prefix: str, when: Any, body: str
 ) -> None:
     """With the request kept from the server, and with the server's own response thrown away."""
-    effect = Answer(200, "", when, body=body)
+    effect = Respond(200, "", when, body=body)
     status, headers, rest = behind.raw("PutObject", effect, b"new", Key=prefix)
     assert (status, rest.decode()) == (200, body)
     assert "ETag" not in dict(headers)
@@ -377,7 +377,7 @@ def test_success_that_is_not_the_server_s(
 
 
 def test_sum_of_effects_does_all_of_them(behind: Behind, prefix: str) -> None:
-    effect = Answer(200, when="after", body="x") + Header("Date") + Status(201) + Chunk()
+    effect = Respond(200, when="after", body="x") + Header("Date") + Status(201) + Chunk()
     status, headers, rest = behind.raw("PutObject", effect, b"new", Key=prefix)
     assert (status, rest) == (201, b"1\r\nx\r\n0\r\n\r\n")
     assert not {"Date", "Content-Length"} & set(dict(headers))
@@ -415,11 +415,11 @@ def test_sum_of_effects_makes_sense_where_all_do() -> None:
             "GetObject:503:code=SlowDown+header:name=ETag+chunk:size=5+pace:seconds=0.5:first=2",
             Fault(
                 "GetObject",
-                Answer(503, "SlowDown") + Header("ETag") + Chunk(5) + Pace(seconds=0.5),
+                Respond(503, "SlowDown") + Header("ETag") + Chunk(5) + Pace(seconds=0.5),
                 first=2,
             ),
         ),
-        ("*:flood:where=head:bytes=9+200", Fault("*", Flood("head", 9) + Answer(200))),
+        ("*:flood:where=head:bytes=9+200", Fault("*", Flood("head", 9) + Respond(200))),
         ("*:body:by=a+b+20", Fault("GetObject", ReplaceBody("a+b+20"))),
     ],
 )

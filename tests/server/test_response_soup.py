@@ -15,19 +15,19 @@ from conftest import Bucket
 from lanes import Server
 from random_runs import CHANGING, RUN_SECONDS, SENDING, TAKEN, Run, draw_fault, draw_run, perform
 from s3_uploader.testing import (
-    Answer,
     Chunk,
     DropMetadata,
     Effect,
     Fault,
     Flood,
     Header,
-    LoseAnswer,
+    LoseResponse,
     Namespace,
     Pace,
     RepeatToken,
     ReplaceBody,
     Reset,
+    Respond,
     SetElement,
     Status,
     Truncate,
@@ -132,7 +132,7 @@ def _drip(rng: Random) -> tuple[tuple[str, ...], Effect]:
 def _not_the_store_s(rng: Random) -> tuple[tuple[str, ...], Effect]:
     """Return a success, of the right request or of none, that is not the store's."""
     headers: list[dict[str, str]] = [{}, {}, {"ETag": '"' + "0" * 32 + '"'}, {"ETag": '"x"'}]
-    effect = Answer(200, "", rng.choice(["before", "after"]), rng.choice(headers))
+    effect = Respond(200, "", rng.choice(["before", "after"]), rng.choice(headers))
     # Nobody could tell an Abort that did not happen from one that did.
     operations = (*CHANGING, *_LISTINGS)
     if rng.random() < 0.5:
@@ -144,7 +144,7 @@ def _redirect(rng: Random) -> tuple[tuple[str, ...], Effect]:
     places = [f"/test-volume/{_DECOY}", "http://127.0.0.1:9/x", "https://127.0.0.1:9/x", "::", ""]
     place = rng.choice([places[0], *places])
     headers = {"Location": place} if place else {}
-    return _ALL, Answer(rng.choice([301, 302, 303, 307, 308]), headers=headers)
+    return _ALL, Respond(rng.choice([301, 302, 303, 307, 308]), headers=headers)
 
 
 KINDS: list[Callable[[Random], tuple[tuple[str, ...], Effect]]] = [
@@ -164,7 +164,7 @@ KINDS: list[Callable[[Random], tuple[tuple[str, ...], Effect]]] = [
     lambda rng: (_XML, Namespace(rng.choice(["drop", "wrong", "prefix"]))),
     lambda rng: (_ALL, Chunk(rng.choice([1, 2, 1000]))),
     lambda rng: (_ALL, Pace(rng.choice([1, 1, 2, 7]))),
-    lambda rng: (_WITH_BODY, Reset(rng.choice([0, 1, rng.randrange(400)]), "answer", "fin")),
+    lambda rng: (_WITH_BODY, Reset(rng.choice([0, 1, rng.randrange(400)]), "response", "fin")),
     lambda rng: (_LISTINGS, RepeatToken(rng.choice([0, 1, 2, 7]))),
     lambda _rng: ((*SENDING, "CompleteMultipartUpload", "HeadObject"), WrongETag()),
     lambda _rng: (("HeadObject",), DropMetadata()),
@@ -172,11 +172,11 @@ KINDS: list[Callable[[Random], tuple[tuple[str, ...], Effect]]] = [
 """Each draws a mutation, and the operations it may happen to."""
 
 TRIGGERS = (
-    Fault("CreateMultipartUpload", LoseAnswer(), nth=1),
-    Fault("CompleteMultipartUpload", Answer(524, when="after"), nth=1),
-    Fault("CompleteMultipartUpload", Answer(404, "NoSuchUpload", when="after"), first=2),
-    Fault("PutObject", LoseAnswer(), first=2),
-    Fault("UploadPart", Answer(404, "NoSuchUpload"), nth=1),
+    Fault("CreateMultipartUpload", LoseResponse(), nth=1),
+    Fault("CompleteMultipartUpload", Respond(524, when="after"), nth=1),
+    Fault("CompleteMultipartUpload", Respond(404, "NoSuchUpload", when="after"), first=2),
+    Fault("PutObject", LoseResponse(), first=2),
+    Fault("UploadPart", Respond(404, "NoSuchUpload"), nth=1),
 )
 """What makes an uploader ask: HEAD and the listings are used only when something went wrong."""
 
@@ -198,7 +198,7 @@ def _mutation(rng: Random) -> Fault:
 def _faults(rng: Random) -> list[Fault]:
     triggers = [rng.choice(TRIGGERS)] if rng.random() < 0.5 else []
     mutations = [_mutation(rng) for _ in range(rng.randint(1, 4))]
-    return [*triggers, *mutations, Fault("*", Answer(200, ""), key=_DECOY)]
+    return [*triggers, *mutations, Fault("*", Respond(200, ""), key=_DECOY)]
 
 
 def _run(seed: int) -> Run:
@@ -238,7 +238,7 @@ def test_every_kind_of_mutation_is_drawn() -> None:
     }
     assert drawn >= {
         *("Status", "Header", "ReplaceBody", "Truncate", "SetElement", "Namespace", "Chunk"),
-        *("Pace", "Flood", "Answer", "Reset", "RepeatToken", "DropMetadata", "WrongETag"),
+        *("Pace", "Flood", "Respond", "Reset", "RepeatToken", "DropMetadata", "WrongETag"),
     }
     assert {fault.operation for run in runs for fault in run.faults} >= set(_ALL)
     assert {(run.lane, run.seed % 2) for run in runs} == {

@@ -23,7 +23,7 @@ from s3_uploader import (
 from s3_uploader.errors import InvalidKeyError
 from s3_uploader.events import EntrySkipped, Event, ScanFinished
 from s3_uploader.sizes import MIB
-from s3_uploader.testing import Answer, Fault, LocalS3Server, Record, Reset, WrongETag
+from s3_uploader.testing import Fault, LocalS3Server, Record, Reset, Respond, WrongETag
 from trees import make_tree
 
 
@@ -254,7 +254,7 @@ async def test_a_head_that_flaps_is_asked_again(
     data: bytes,
 ) -> None:
     put(bucket, prefix, data)
-    fault = Fault("HeadObject", Answer(status), first=2)
+    fault = Fault("HeadObject", Respond(status), first=2)
     # Boto's HEAD may be made twice by aiohttp only where no answer comes.
     async with site(server, bucket, fault, lane=lane) as opened:
         found = await verify(opened, tmp_path / "f", prefix)
@@ -287,7 +287,7 @@ async def test_an_object_whose_reading_breaks_off_is_read_again(
     put(bucket, prefix, data)
     faults = [
         Fault("HeadObject", WrongETag("opaque")),
-        Fault("GetObject", Reset(after=3_000_000, side="answer"), first=times),
+        Fault("GetObject", Reset(after=3_000_000, side="response"), first=times),
     ]
     async with site(server, bucket, *faults, lane=lane) as opened:
         found = await verify(opened, tmp_path / "f", prefix)
@@ -303,7 +303,7 @@ async def test_an_object_removed_between_head_and_get_is_not_called_different(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, data: bytes
 ) -> None:
     put(bucket, prefix, data)
-    faults = [Fault("HeadObject", WrongETag("opaque")), Fault("GetObject", Answer(404))]
+    faults = [Fault("HeadObject", WrongETag("opaque")), Fault("GetObject", Respond(404))]
     async with site(server, bucket, *faults) as opened:
         found = await verify(opened, tmp_path / "f", prefix)
     assert (found.result, found.code) == ("failed", "store.not_found")

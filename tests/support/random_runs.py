@@ -21,7 +21,7 @@ from faulty import PART, Site, site
 from lanes import Server
 from s3_uploader import FileOutcome, UploadReport
 from s3_uploader.sizes import MIB
-from s3_uploader.testing import Answer, Drip, Effect, Fault, FlipBit, LoseAnswer, Reset, Stall
+from s3_uploader.testing import Drip, Effect, Fault, FlipBit, LoseResponse, Reset, Respond, Stall
 from s3_uploader.testing.faults.spec import fault_text
 from trees import make_tree
 
@@ -34,7 +34,7 @@ TAKEN = 64 * MIB
 SENDING = ("PutObject", "UploadPart")
 CHANGING = (*SENDING, "CreateMultipartUpload", "CompleteMultipartUpload")
 
-_HONEST = (Answer, Drip, FlipBit, LoseAnswer, Reset, Stall)
+_HONEST = (Respond, Drip, FlipBit, LoseResponse, Reset, Stall)
 """What a response says, if it comes, is the store's word; an answer of 200 apart."""
 
 _CHECKED_BEFORE = 256 * 1024
@@ -77,7 +77,7 @@ class Run:
         """Whether a response may say something else of an object than the store."""
         effects = [effect for fault in self.faults for effect in fault.effect.members]
         return any(not isinstance(effect, _HONEST) for effect in effects) or any(
-            effect.status == 200 for effect in effects if isinstance(effect, Answer)
+            effect.status == 200 for effect in effects if isinstance(effect, Respond)
         )
 
     @property

@@ -1,7 +1,6 @@
 """Real and fake stores for tests: ours, and those of the code that uses this library."""
 
 from s3_uploader.testing.faults import (
-    Answer,
     Chunk,
     ClockSkew,
     Combined,
@@ -15,7 +14,7 @@ from s3_uploader.testing.faults import (
     Flood,
     Header,
     LimitBody,
-    LoseAnswer,
+    LoseResponse,
     MissingPart,
     Namespace,
     Pace,
@@ -23,6 +22,7 @@ from s3_uploader.testing.faults import (
     RepeatToken,
     ReplaceBody,
     Reset,
+    Respond,
     SetElement,
     ShortPart,
     SkewDate,
@@ -38,7 +38,6 @@ from s3_uploader.testing.memory import MemoryStore
 from s3_uploader.testing.server import LocalS3Server
 
 __all__ = [
-    "Answer",
     "Chunk",
     "ClockSkew",
     "Combined",
@@ -54,7 +53,7 @@ __all__ = [
     "HookedStore",
     "LimitBody",
     "LocalS3Server",
-    "LoseAnswer",
+    "LoseResponse",
     "MemoryStore",
     "MissingPart",
     "Moment",
@@ -64,6 +63,7 @@ __all__ = [
     "RepeatToken",
     "ReplaceBody",
     "Reset",
+    "Respond",
     "SetElement",
     "ShortPart",
     "SkewDate",

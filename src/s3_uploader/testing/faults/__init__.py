@@ -9,7 +9,6 @@ from s3_uploader.testing.faults.edits import (
     WrongETag,
 )
 from s3_uploader.testing.faults.effects import (
-    Answer,
     ClockSkew,
     Combined,
     Drip,
@@ -17,8 +16,9 @@ from s3_uploader.testing.faults.effects import (
     ExpireCredentials,
     FlipBit,
     LimitBody,
-    LoseAnswer,
+    LoseResponse,
     Reset,
+    Respond,
     Stall,
 )
 from s3_uploader.testing.faults.fault import Fault
@@ -38,7 +38,6 @@ from s3_uploader.testing.faults.proxy import FaultProxy, StartFaultProxy
 from s3_uploader.testing.faults.spec import parse_fault
 
 __all__ = [
-    "Answer",
     "Chunk",
     "ClockSkew",
     "Combined",
@@ -52,7 +51,7 @@ __all__ = [
     "Flood",
     "Header",
     "LimitBody",
-    "LoseAnswer",
+    "LoseResponse",
     "MissingPart",
     "Namespace",
     "Pace",
@@ -60,6 +59,7 @@ __all__ = [
     "RepeatToken",
     "ReplaceBody",
     "Reset",
+    "Respond",
     "SetElement",
     "ShortPart",
     "SkewDate",

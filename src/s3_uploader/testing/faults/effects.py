@@ -15,7 +15,7 @@ from s3_uploader.testing.faults.http import Head
 from s3_uploader.testing.faults.reply import Reply
 from s3_uploader.testing.faults.request import OPERATIONS, Request
 
-Side = Literal["request", "answer"]
+Side = Literal["request", "response"]
 When = Literal["early", "before", "after"]
 Ending = Literal["rst", "fin"]
 
@@ -95,7 +95,7 @@ class Combined(Effect):
 
 
 @dataclass(frozen=True)
-class Answer(Effect):
+class Respond(Effect):
     """Answers itself: any status, S3 error code and headers; also 200 with an error in the body.
 
     Attributes:
@@ -128,7 +128,7 @@ class Answer(Effect):
 
 
 @dataclass(frozen=True)
-class LoseAnswer(Effect):
+class LoseResponse(Effect):
     """Passes the request on in full, then closes the connection without an answer."""
 
 
@@ -155,7 +155,7 @@ class Reset(Effect):
     Attributes:
         after: bytes of the body that pass; at most all but one. 0 comes before the head, also
             where there is no body.
-        side: "request": the server never gets all of it; "answer": it has done what was asked.
+        side: "request": the server never gets all of it; "response": it has done what was asked.
         ending: "rst" resets the connection; "fin" closes it, as at the end of a body whose size
             is not announced. Default "rst".
     """

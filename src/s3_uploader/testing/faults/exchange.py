@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from s3_uploader.testing.faults.delivery import Delivery
-from s3_uploader.testing.faults.effects import Effect, LoseAnswer
+from s3_uploader.testing.faults.effects import Effect, LoseResponse
 from s3_uploader.testing.faults.fault import Due
 from s3_uploader.testing.faults.flow import BreakError, Flow, Wait
 from s3_uploader.testing.faults.http import BodyReader, Head, MalformedError, read_head
@@ -47,7 +47,7 @@ class Visit:
     @property
     def loses_response(self) -> bool:
         """Whether the client gets no response to what the server does."""
-        return any(isinstance(effect, LoseAnswer) for effect in self.effects)
+        return any(isinstance(effect, LoseResponse) for effect in self.effects)
 
     def refuse(self) -> Reply | None:
         """Return what is answered without asking the server."""
@@ -173,7 +173,7 @@ class Exchange:
         delivery = Delivery()
         for effect in visit.effects:
             effect.deliver(delivery, visit.draw)
-        flow = Flow(back, visit.effects, "answer", visit.draw, self._released)
+        flow = Flow(back, visit.effects, "response", visit.draw, self._released)
         await flow.begin()
         visit.note(body_bytes=body.offset, status=head.status)
         await delivery.run(head, flow.run, self._client.send, bodiless=bodiless)

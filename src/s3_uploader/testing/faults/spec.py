@@ -6,11 +6,11 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from s3_uploader.testing.faults import edits, effects, mutations
-from s3_uploader.testing.faults.effects import Answer, Effect
+from s3_uploader.testing.faults.effects import Effect, Respond
 from s3_uploader.testing.faults.fault import Fault
 
 EFFECTS: dict[str, type[Effect]] = {
-    "lose": effects.LoseAnswer,
+    "lose": effects.LoseResponse,
     "limit": effects.LimitBody,
     "reset": effects.Reset,
     "stall": effects.Stall,
@@ -34,7 +34,7 @@ EFFECTS: dict[str, type[Effect]] = {
     "pace": mutations.Pace,
     "flood": mutations.Flood,
 }
-"""The effects by their names in text; an HTTP status stands for `Answer`."""
+"""The effects by their names in text; an HTTP status stands for `Respond`."""
 
 _HEADER = "header."
 _OPTION = re.compile(r":(?=[A-Za-z][\w.-]*=)")
@@ -69,14 +69,14 @@ def fault_text(fault: Fault) -> str:
 def _effect_text(effect: Effect) -> str:
     kinds = {kind: name for name, kind in EFFECTS.items()}
     name = kinds.get(type(effect), type(effect).__name__)
-    if isinstance(effect, Answer):
+    if isinstance(effect, Respond):
         name = str(effect.status)
     return ":".join([name, *_options(effect)])
 
 
 def describe_effects() -> Iterator[str]:
     """Yield one line for each effect: its name in text, its options, and what it does."""
-    kinds: dict[str, type[Effect]] = {"STATUS": Answer, **EFFECTS}
+    kinds: dict[str, type[Effect]] = {"STATUS": Respond, **EFFECTS}
     for name, kind in kinds.items():
         options = ":".join(["", *(f"{field}=" for field in _names(kind))])
         yield f"{name + options:<48}{(kind.__doc__ or '').splitlines()[0]}"
@@ -94,13 +94,15 @@ def _parse(text: str) -> Fault:
 def _parse_effect(text: str, of_fault: dict[str, Any]) -> Effect:
     """Return an effect; what its text says of the fault goes to `of_fault`."""
     name, *options = _OPTION.split(text)
-    kind: type[Effect] | None = Answer if re.fullmatch("[1-9][0-9]{2}", name) else EFFECTS.get(name)
+    kind: type[Effect] | None = (
+        Respond if re.fullmatch("[1-9][0-9]{2}", name) else EFFECTS.get(name)
+    )
     if kind is None:
         raise ValueError(f"effect {name!r}: allowed: an HTTP status, {', '.join(EFFECTS)}")
-    of_effect: dict[str, Any] = {"status": int(name)} if kind is Answer else {}
+    of_effect: dict[str, Any] = {"status": int(name)} if kind is Respond else {}
     for option in options:
         field, _, value = option.partition("=")
-        if kind is Answer and field.startswith(_HEADER):
+        if kind is Respond and field.startswith(_HEADER):
             of_effect.setdefault("headers", {})[field.removeprefix(_HEADER)] = value
         elif field in _names(kind):
             of_effect[field] = _value(kind, field, value)
@@ -141,7 +143,7 @@ def _options(described: Any) -> Iterator[str]:
 
 def _names(kind: type) -> list[str]:
     """Return the attributes that are written NAME=VALUE."""
-    apart = {"status", "headers"} if kind is Answer else {"operation", "effect"}
+    apart = {"status", "headers"} if kind is Respond else {"operation", "effect"}
     return [item.name for item in _fields(kind) if item.name not in apart]
 
 
