@@ -177,14 +177,14 @@ class SetChecksum(Effect):
     operations = ("PutObject", "UploadPart", "CompleteMultipartUpload")
     bodies = ("CompleteMultipartUpload",)
 
-    def edit(self, head: Head, draw: int) -> None:
-        del draw
+    def edit(self, head: Head, random_bits: int) -> None:
+        del random_bits
         head.drop(_HEADER)
         if self.value:
             head.set(_HEADER, self.value)
 
-    def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
-        del request, draw
+    def edit_body(self, body: bytes, request: Request, random_bits: int) -> bytes:
+        del request, random_bits
         before, _, rest = body.partition(b"<ChecksumCRC64NVME>")
         after = rest.partition(b"</ChecksumCRC64NVME>")[2]
         element = f"<ChecksumCRC64NVME>{self.value}</ChecksumCRC64NVME>" if self.value else ""
@@ -361,7 +361,7 @@ class Watch(Effect):
 
     seen: list[bytes]
 
-    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+    def applies_to(self, request: Request, memory: Counter[str]) -> bool:
         del memory
         self.seen.extend(name for name, _ in request.head.headers if b"checksum" in name.lower())
         return False

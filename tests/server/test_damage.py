@@ -156,8 +156,8 @@ class Act(Effect):
 
     act: Callable[[], object]
 
-    def edit(self, head: Head, draw: int) -> None:
-        del head, draw
+    def edit(self, head: Head, random_bits: int) -> None:
+        del head, random_bits
         self.act()
 
 

@@ -246,7 +246,7 @@ class DemandMD5(Respond):
 
     operations = ("PutObject", "UploadPart")
 
-    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+    def applies_to(self, request: Request, memory: Counter[str]) -> bool:
         memory["refused"] += not request.head.get("content-md5")
         return not request.head.get("content-md5")
 

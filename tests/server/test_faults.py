@@ -221,7 +221,7 @@ def test_a_server_that_is_not_there_is_a_502_that_says_so(
         port = gone.getsockname()[1]
     proxy = s3_fault_proxy(f"http://127.0.0.1:{port}")
     got = client_of(proxy).ask("PutObject", b"abc", Key="k")
-    assert (got.status, b"no answer of the server" in got.body) == (502, True)
+    assert (got.status, b"no response from the server" in got.body) == (502, True)
     assert statuses(proxy) == [(502, None)]
 
 
@@ -656,8 +656,8 @@ def test_credentials_expire_for_one_access_key(
 
 @dataclass(frozen=True)
 class _Renamed(Effect):
-    def edit(self, head: Head, draw: int) -> None:
-        head.set("Server", f"mine-{draw % 1}")
+    def edit(self, head: Head, random_bits: int) -> None:
+        head.set("Server", f"mine-{random_bits % 1}")
 
 
 def test_an_effect_of_ones_own(
@@ -678,7 +678,7 @@ def ask_for(operation: str, key: str = "k", part: int | None = None, size: int =
 def hits(faults: list[str], requests: list[Request], seed: int = 0) -> list[str | None]:
     schedule = Schedule(seed)
     schedule.add(parse_fault(text) for text in faults)
-    due = (schedule.due(request) for request in requests)
+    due = (schedule.fault_for(request) for request in requests)
     return [fault_text(found.fault).split(":")[1] if found else None for found in due]
 
 

@@ -235,8 +235,8 @@ class BegunOn(Effect):
     operations = ("ListMultipartUploads",)
     bodies = ("ListMultipartUploads",)
 
-    def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
-        del request, draw
+    def edit_body(self, body: bytes, request: Request, random_bits: int) -> bytes:
+        del request, random_bits
         keys = sorted(re.findall(rb"<Key>([^<]*)</Key>", body))
         uploads = re.findall(rb"<Upload>.*?</Upload>", body, re.DOTALL)
         listed = b""

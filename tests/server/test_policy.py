@@ -402,7 +402,7 @@ class Seen(Effect):
 
     times: list[datetime] = field(default_factory=list, hash=False)
 
-    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+    def applies_to(self, request: Request, memory: Counter[str]) -> bool:
         del memory
         if request.signed_at is not None:
             self.times.append(request.signed_at)

@@ -1,4 +1,4 @@
-"""Faults on the way to a real S3 server: a scriptable proxy, for tests of anything that uploads."""
+"""A scriptable proxy for faults on the way to a real S3 server, to test anything that uploads."""
 
 from s3_uploader.testing.faults.edits import (
     DropMetadata,
@@ -22,7 +22,6 @@ from s3_uploader.testing.faults.effects import (
     Stall,
 )
 from s3_uploader.testing.faults.fault import Fault
-from s3_uploader.testing.faults.journal import Record
 from s3_uploader.testing.faults.mutations import (
     Chunk,
     Flood,
@@ -35,6 +34,7 @@ from s3_uploader.testing.faults.mutations import (
     Truncate,
 )
 from s3_uploader.testing.faults.proxy import FaultProxy, StartFaultProxy
+from s3_uploader.testing.faults.request_log import Record
 from s3_uploader.testing.faults.spec import parse_fault
 
 __all__ = [

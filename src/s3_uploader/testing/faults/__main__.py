@@ -5,8 +5,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from s3_uploader.testing.faults.journal import Record
 from s3_uploader.testing.faults.proxy import FaultProxy
+from s3_uploader.testing.faults.request_log import Record
 from s3_uploader.testing.faults.spec import describe_effects
 
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=[],
         help="OPERATION:EFFECT[:NAME=VALUE]..., such as UploadPart:503:first=2; may be repeated",
     )
-    parser.add_argument("--seed", type=int, default=0, help="what is drawn comes from it")
+    parser.add_argument("--seed", type=int, default=0, help="of all random choices; default 0")
     parser.add_argument("--ca", metavar="FILE", default="", help="authorities for an https server")
     parser.add_argument("--list", action="store_true", help="show the effects and exit")
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""How a response goes out to the client: its framing, its pace, and what is added to it."""
+"""Send a response to the client: its framing, its pace, and what is added to it."""
 
 import asyncio
 from collections import Counter
@@ -27,7 +27,7 @@ _LINE = 1024
 
 @dataclass(slots=True)
 class Delivery:
-    """The way of one response; what was not asked for stays as the server framed it.
+    """How one response is sent; unless changed, as the server framed it.
 
     Attributes:
         chunk: most bytes in a chunk of the chunked encoding; None keeps the server's framing.
@@ -50,14 +50,14 @@ class Delivery:
         """Send a response.
 
         Args:
-            head: its head; the headers that frame the body are changed where it is framed anew.
+            head: its head; the headers that frame the body change where the framing does.
             pass_body: sends the body.
             send: sends bytes to the client.
             bodiless: no body follows the head, whatever it says.
         """
         send = self._paced(send)
-        anew = not bodiless and bool(self.chunk or self.added["body"] or self.added["trailers"])
-        if anew:
+        reframed = not bodiless and bool(self.chunk or self.added["body"] or self.added["trailers"])
+        if reframed:
             head.drop("content-length")
             head.set("Transfer-Encoding", "chunked")
         await self._add("interim", send)
@@ -68,7 +68,7 @@ class Delivery:
             await send(encoded[-2:])
         else:
             await send(encoded)
-        await (self._chunked(pass_body, send) if anew else pass_body(send))
+        await (self._chunked(pass_body, send) if reframed else pass_body(send))
         await self._add("after", send)
 
     async def _chunked(self, pass_body: PassBody, send: Send) -> None:

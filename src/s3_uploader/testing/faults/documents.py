@@ -41,7 +41,7 @@ def with_etag(xml: bytes, etag: str) -> bytes:
 
 
 def with_part(xml: bytes, number: int, *, shorter_by: int | None) -> bytes:
-    """Return a ListParts answer with a part made shorter by so many bytes, or left out if None."""
+    """Return a ListParts response with a part `shorter_by` bytes shorter, or left out if None."""
 
     def edited(match: re.Match[bytes]) -> bytes:
         part = match[0]

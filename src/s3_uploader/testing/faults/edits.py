@@ -1,4 +1,4 @@
-"""What faults change in what S3 says: ETags, metadata, parts, markers of listings, dates."""
+"""Effects on what S3 says in a response: ETags, metadata, parts, markers of listings, dates."""
 
 from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
@@ -11,7 +11,7 @@ from s3_uploader.testing.faults.request import Request
 
 @dataclass(frozen=True)
 class WrongETag(Effect):
-    """Changes the ETag that is answered, in head and XML; None draws one."""
+    """Changes the ETag of the response, in head and XML; None for a random one."""
 
     etag: str | None = None
     operations = (
@@ -20,29 +20,29 @@ class WrongETag(Effect):
     )
     bodies = ("CompleteMultipartUpload", "CopyObject", "UploadPartCopy")
 
-    def edit(self, head: Head, draw: int) -> None:
+    def edit(self, head: Head, random_bits: int) -> None:
         """Change the header, where there is one."""
         if head.get("etag"):
-            head.set("ETag", f'"{self._etag(draw)}"')
+            head.set("ETag", f'"{self._etag(random_bits)}"')
 
-    def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
+    def edit_body(self, body: bytes, request: Request, random_bits: int) -> bytes:
         """Change the element."""
         del request
-        return with_etag(body, self._etag(draw))
+        return with_etag(body, self._etag(random_bits))
 
-    def _etag(self, draw: int) -> str:
-        return f"{draw:032x}" if self.etag is None else self.etag
+    def _etag(self, random_bits: int) -> str:
+        return f"{random_bits:032x}" if self.etag is None else self.etag
 
 
 @dataclass(frozen=True)
 class DropMetadata(Effect):
-    """Leaves x-amz-meta-* out of answers, as a store does that does not keep it."""
+    """Leaves x-amz-meta-* out of responses, as a store does that does not keep it."""
 
     operations = ("HeadObject", "GetObject")
 
-    def edit(self, head: Head, draw: int) -> None:
+    def edit(self, head: Head, random_bits: int) -> None:
         """Remove the headers."""
-        del draw
+        del random_bits
         head.drop("x-amz-meta-")
 
 
@@ -53,9 +53,9 @@ class MissingPart(Effect):
     part: int
     operations = bodies = ("ListParts",)
 
-    def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
+    def edit_body(self, body: bytes, request: Request, random_bits: int) -> bytes:
         """Remove the part."""
-        del request, draw
+        del request, random_bits
         return with_part(body, self.part, shorter_by=None)
 
 
@@ -67,15 +67,15 @@ class ShortPart(Effect):
     by: int = 1
     operations = bodies = ("ListParts",)
 
-    def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
+    def edit_body(self, body: bytes, request: Request, random_bits: int) -> bytes:
         """Change the part's size."""
-        del request, draw
+        del request, random_bits
         return with_part(body, self.part, shorter_by=self.by)
 
 
 @dataclass(frozen=True)
 class RepeatToken(Effect):
-    """Makes listings endless: each says that there is more, and names a token to go on with.
+    """Makes listings endless: each says that there is more, and names a token to continue with.
 
     Attributes:
         ring: how many tokens there are before the first comes again; 0 names a new one each time.
@@ -89,9 +89,9 @@ class RepeatToken(Effect):
         if self.ring < 0:
             raise ValueError(f"ring={self.ring}: allowed: 0 and more")
 
-    def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
+    def edit_body(self, body: bytes, request: Request, random_bits: int) -> bytes:
         """Name the tokens."""
-        del draw
+        del random_bits
         body = with_text(body, "IsTruncated", "true")
         v2 = request.query.get("list-type") == "2"
         for parameter, element, first in _TOKENS[request.operation]:
@@ -126,19 +126,19 @@ _TOKENS = {
         ("continuation-token", "NextContinuationToken", "Key"),
     ],
 }
-"""Of each listing: the parameter that continues it, the element that names it, and where a first
-value is taken from."""
+"""For each listing: the parameter that continues it, the element that names it, and the element
+that a first value is taken from."""
 
 
 @dataclass(frozen=True)
 class SkewDate(Effect):
-    """Shifts the Date of answers by `seconds`."""
+    """Shifts the Date of responses by `seconds`."""
 
     seconds: float
 
-    def edit(self, head: Head, draw: int) -> None:
+    def edit(self, head: Head, random_bits: int) -> None:
         """Change the header."""
-        del draw
+        del random_bits
         if head.get("date"):
             date = parsedate_to_datetime(head.get("date")).timestamp()
             head.set("Date", formatdate(date + self.seconds, usegmt=True))

@@ -1,6 +1,6 @@
-"""What faults do to requests and connections.
+"""Effects on requests and connections.
 
-`edits` has what they do to the S3 in a response, `mutations` what they do to its HTTP and XML.
+`edits` has the effects on what S3 says in a response, `mutations` those on its HTTP and XML.
 """
 
 import time
@@ -24,13 +24,13 @@ _SKEW_ALLOWED = 900.0
 
 
 class Effect:
-    """Does nothing; the base of all effects, and of one's own: frozen dataclasses like these.
+    """Does nothing: the base class of all effects, yours too: frozen dataclasses like these.
 
-    `a + b` is both at one request.
+    `a + b` applies both to one request.
 
     Attributes:
         operations: the operations it makes sense for; others do not match its fault.
-        bodies: those of them whose answer's body `edit_body` wants, whole.
+        bodies: those of them whose response's body `edit_body` gets, whole.
     """
 
     operations: Collection[str] = OPERATIONS
@@ -44,26 +44,26 @@ class Effect:
     def __add__(self, other: "Effect") -> "Combined":
         return Combined((*self.members, *other.members))
 
-    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+    def applies_to(self, request: Request, memory: Counter[str]) -> bool:
         """Return whether it applies to `request`; `memory` is kept for the fault."""
         del request, memory
         return True
 
-    def refuse(self) -> Reply | None:
-        """Return what is answered without asking the server."""
+    def reply_before(self) -> Reply | None:
+        """Return the response to send instead of passing the request on."""
 
-    def replace(self) -> Reply | None:
-        """Return what is answered instead of the server's answer."""
+    def reply_after(self) -> Reply | None:
+        """Return the response to send in place of the server's."""
 
-    def edit(self, head: Head, draw: int) -> None:
-        """Change the head of the server's answer; `draw` is a number of 128 bits from the seed."""
+    def edit(self, head: Head, random_bits: int) -> None:
+        """Change the response's head; `random_bits` are 128 of them, drawn from the seed."""
 
-    def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
-        """Return the changed body of the server's answer."""
-        del request, draw
+    def edit_body(self, body: bytes, request: Request, random_bits: int) -> bytes:
+        """Return the changed body of the response."""
+        del request, random_bits
         return body
 
-    def deliver(self, delivery: Delivery, draw: int) -> None:
+    def deliver(self, delivery: Delivery, random_bits: int) -> None:
         """Change how the response is framed and paced."""
 
 
@@ -89,22 +89,22 @@ class Combined(Effect):
         """The effects."""
         return self.effects
 
-    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+    def applies_to(self, request: Request, memory: Counter[str]) -> bool:
         """Return whether all of them apply to `request`."""
-        return all(effect.concerns(request, memory) for effect in self.effects)
+        return all(effect.applies_to(request, memory) for effect in self.effects)
 
 
 @dataclass(frozen=True)
 class Respond(Effect):
-    """Answers itself: any status, S3 error code and headers; also 200 with an error in the body.
+    """Responds itself: any status, S3 error code and headers; also 200 with an error in the body.
 
     Attributes:
         status: HTTP status.
         code: S3 error code in the body; None takes the usual one of the status, "" sends no body.
         when: "before" reads the request and does not pass it on; "after" passes it on and throws
-            the server's answer away; "early" answers before the body is read, and closes. Default
-            "before".
-        headers: further headers of the answer, such as Retry-After or Location.
+            the server's response away; "early" responds before the body is read, and closes.
+            Default "before".
+        headers: further headers of the response, such as Retry-After or Location.
         body: the body, instead of the XML error.
     """
 
@@ -114,12 +114,12 @@ class Respond(Effect):
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     body: str | None = None
 
-    def refuse(self) -> Reply | None:
-        """Return the answer, unless it comes after the server's."""
+    def reply_before(self) -> Reply | None:
+        """Return the response, unless the server is asked first."""
         return self._reply() if self.when != "after" else None
 
-    def replace(self) -> Reply | None:
-        """Return the answer, if it comes after the server's."""
+    def reply_after(self) -> Reply | None:
+        """Return the response, if the server is asked first."""
         return self._reply() if self.when == "after" else None
 
     def _reply(self) -> Reply:
@@ -129,28 +129,28 @@ class Respond(Effect):
 
 @dataclass(frozen=True)
 class LoseResponse(Effect):
-    """Passes the request on in full, then closes the connection without an answer."""
+    """Passes the request on in full, then closes the connection without a response."""
 
 
 @dataclass(frozen=True)
 class LimitBody(Effect):
-    """Answers 413 to a request that announces more than `bytes`, before reading its body."""
+    """Responds with 413 to a request that announces more than `bytes`, before reading its body."""
 
     bytes: int
 
-    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+    def applies_to(self, request: Request, memory: Counter[str]) -> bool:
         """Return whether the body is announced as too long."""
         del memory
         return (request.size or 0) > self.bytes
 
-    def refuse(self) -> Reply | None:
+    def reply_before(self) -> Reply | None:
         """Return the 413."""
         return Reply(413, early=True)
 
 
 @dataclass(frozen=True)
 class Reset(Effect):
-    """Breaks the connection off within the body of the request or of the answer.
+    """Breaks the connection off within the body of the request or of the response.
 
     Attributes:
         after: bytes of the body that pass; at most all but one. 0 comes before the head, also
@@ -171,7 +171,7 @@ class Stall(Effect):
 
     Attributes:
         after, side: where, as `Reset`.
-        seconds: goes on after so many; None does not.
+        seconds: how long it stops; None for no limit.
     """
 
     after: int = 0
@@ -191,10 +191,10 @@ class Drip(Effect):
 class FlipBit(Effect):
     """Flips one bit of the request's body on its way to the server.
 
-    A server that is given a digest of the body answers BadDigest or the like.
+    A server that is given a digest of the body responds with BadDigest or the like.
 
     Attributes:
-        at: offset of the byte; None draws it.
+        at: offset of the byte; None for a random one.
         bit: 0 (lowest) to 7.
     """
 
@@ -205,19 +205,19 @@ class FlipBit(Effect):
         if self.bit not in range(8):
             raise ValueError(f"bit={self.bit}: allowed: 0 to 7")
 
-    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+    def applies_to(self, request: Request, memory: Counter[str]) -> bool:
         """Return whether the body has that byte, as far as it is known."""
         del memory
         return request.size is None or request.size > (self.at or 0)
 
-    def offset(self, size: int | None, draw: int) -> int:
+    def offset(self, size: int | None, random_bits: int) -> int:
         """Return the byte to change, of a body of `size` bytes; the first if that is unknown."""
-        return draw % (size or 1) if self.at is None else self.at
+        return random_bits % (size or 1) if self.at is None else self.at
 
 
 @dataclass(frozen=True)
 class ClockSkew(Effect):
-    """Answers RequestTimeTooSkewed to requests signed over 15 minutes from now + `seconds`.
+    """Responds with RequestTimeTooSkewed to requests signed over 15 minutes from now + `seconds`.
 
     Others pass, and the server behind compares with its own clock: use 0 for a client whose clock
     is wrong, and more than 900 for a server's that refuses everybody.
@@ -225,14 +225,14 @@ class ClockSkew(Effect):
 
     seconds: float = 0.0
 
-    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+    def applies_to(self, request: Request, memory: Counter[str]) -> bool:
         """Return whether the client's clock is too far off."""
         del memory
         signed = request.signed_at
         now = time.time() + self.seconds
         return signed is not None and abs(signed.timestamp() - now) > _SKEW_ALLOWED
 
-    def refuse(self) -> Reply | None:
+    def reply_before(self) -> Reply | None:
         """Return the 403, with the time as Date."""
         date = formatdate(time.time() + self.seconds, usegmt=True)
         return Reply(403, "RequestTimeTooSkewed", {"Date": date})
@@ -240,14 +240,14 @@ class ClockSkew(Effect):
 
 @dataclass(frozen=True)
 class ExpireCredentials(Effect):
-    """Answers ExpiredToken once the first access key seen has signed `after` requests.
+    """Responds with ExpiredToken once the first access key seen has signed `after` requests.
 
     Requests signed with another key pass.
     """
 
     after: int = 0
 
-    def concerns(self, request: Request, memory: Counter[str]) -> bool:
+    def applies_to(self, request: Request, memory: Counter[str]) -> bool:
         """Return whether the key that signed it has expired."""
         key = request.access_key
         if not key or next(iter(memory), key) != key:
@@ -255,6 +255,6 @@ class ExpireCredentials(Effect):
         memory[key] += 1
         return memory[key] > self.after
 
-    def refuse(self) -> Reply | None:
+    def reply_before(self) -> Reply | None:
         """Return the 400."""
         return Reply(400, "ExpiredToken")

@@ -1,4 +1,4 @@
-"""Which requests a fault happens to: repeatable from the seed, whatever else is in flight."""
+"""Choose the requests a fault happens to: repeatable from the seed, whatever is in flight."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,8 +17,8 @@ ANY = "*"
 class Fault:
     """An effect, and the requests it happens to.
 
-    `operation`, `key`, `part` and what the effect itself asks for choose the requests that match;
-    `nth`, `first` or `every` choose among those by number, from 1; then `probability` and `times`.
+    `operation`, `key`, `part` and what the effect itself asks for select the requests that match;
+    `nth`, `first` or `every` select among those by number, from 1; then `probability` and `times`.
 
     Attributes:
         operation: S3 operation, such as "UploadPart", or "*".
@@ -26,14 +26,14 @@ class Fault:
         key: pattern of `fnmatch` for the object key; default all.
         part: part number; default all.
         nth: only the n-th that matches.
-        first: only the first so many that match.
-        every: only each so-manieth that matches.
+        first: only the first n that match.
+        every: only every n-th that matches.
         probability: of happening, 0 to 1. Drawn from the proxy's seed, the fault, and the
             request's operation, key, part and how many of these came before: not from the order
             in which different keys arrive.
-        times: happens at most so often.
-        per: what `nth`, `first` and `every` count: requests of the whole proxy ("proxy"), or of
-            each operation, key and part apart ("key").
+        times: how often it happens at most.
+        per: what `nth`, `first` and `every` count: requests of the whole proxy ("proxy"), or
+            separately those of each operation, key and part ("key").
 
     Raises:
         ValueError: names the attribute, its value and what is allowed.
@@ -66,8 +66,8 @@ class Fault:
             allowed = ", ".join(self.effect.operations)
             raise ValueError(f"operation={self.operation}: allowed with this effect: {allowed}")
 
-    def chooses(self, number: int) -> bool:
-        """Return whether the `number`-th request that matches is one of those meant."""
+    def selects(self, number: int) -> bool:
+        """Return whether the `number`-th request that matches is one of those selected."""
         if self.nth is not None:
             return number == self.nth
         if self.first is not None:
@@ -76,16 +76,16 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Due:
-    """A fault that happens to a request, and the number of 128 bits that was drawn for it."""
+class ScheduledFault:
+    """A fault that happens to a request, and a random number of 128 bits for its effect."""
 
     fault: Fault
-    draw: int
+    random_bits: int
 
 
 @dataclass(slots=True)
-class _Watch:
-    """A fault, and what it has seen so far."""
+class _FaultState:
+    """A fault, and what it has counted so far."""
 
     fault: Fault
     counts: Counter[object] = field(default_factory=Counter)
@@ -94,46 +94,46 @@ class _Watch:
 
 
 class Schedule:
-    """Decides which fault happens to a request: the first of the list that is due."""
+    """Chooses the fault that happens to a request: the first of the list that is due."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._watches: list[_Watch] = []
+        self._states: list[_FaultState] = []
         self._seen: Counter[object] = Counter()
 
     def add(self, faults: Iterable[Fault]) -> None:
         """Append faults."""
-        self._watches += [_Watch(fault) for fault in faults]
+        self._states += [_FaultState(fault) for fault in faults]
 
     def clear(self) -> None:
         """Remove all faults."""
-        self._watches.clear()
+        self._states.clear()
 
-    def due(self, request: Request) -> Due | None:
+    def fault_for(self, request: Request) -> ScheduledFault | None:
         """Count `request` for every fault, and return the one that happens to it."""
         identity = (request.operation, request.key, request.part)
         self._seen[identity] += 1
         # Every fault counts what matches it, also where an earlier one of the list is applied.
-        due = list(self._due(request, identity))
+        due = list(self._all_due(request, identity))
         if not due:
             return None
-        watch, draw = due[0]
-        watch.applied += 1
-        return Due(watch.fault, draw)
+        state, random_bits = due[0]
+        state.applied += 1
+        return ScheduledFault(state.fault, random_bits)
 
-    def _due(self, request: Request, identity: object) -> Iterator[tuple[_Watch, int]]:
-        for watch in self._watches:
-            fault = watch.fault
-            if not _matches(fault, request) or not fault.effect.concerns(request, watch.memory):
+    def _all_due(self, request: Request, identity: object) -> Iterator[tuple[_FaultState, int]]:
+        for state in self._states:
+            fault = state.fault
+            if not _matches(fault, request) or not fault.effect.applies_to(request, state.memory):
                 continue
             group = identity if fault.per == "key" else None
-            watch.counts[group] += 1
-            if not fault.chooses(watch.counts[group]) or watch.applied == fault.times:
+            state.counts[group] += 1
+            if not fault.selects(state.counts[group]) or state.applied == fault.times:
                 continue
-            # With the fault itself among the seeds, two faults of one list draw apart.
-            draw = Random(repr((self._seed, fault, identity, self._seen[identity])))  # noqa: S311
-            if fault.probability == 1 or draw.random() < fault.probability:
-                yield watch, draw.getrandbits(128)
+            # With the fault itself in the seed, two faults of one list draw independently.
+            rng = Random(repr((self._seed, fault, identity, self._seen[identity])))  # noqa: S311
+            if fault.probability == 1 or rng.random() < fault.probability:
+                yield state, rng.getrandbits(128)
 
 
 def _matches(fault: Fault, request: Request) -> bool:

@@ -1,4 +1,4 @@
-"""Passing a body from one side to the other, with what a fault does to it on the way."""
+"""Pass a body from one side to the other, with what a fault does to it on the way."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -15,7 +15,7 @@ Wait = Callable[[], Awaitable[object]]
 
 
 class BreakError(Exception):
-    """A fault breaks the connection off here; `rst` by resetting it."""
+    """A fault breaks the connection off here: by a reset if `rst`."""
 
     def __init__(self, *, rst: bool) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Flow:
         body: where it comes from.
         effects: what is done to it.
         side: which of a request's two bodies it is.
-        draw: the number drawn for the fault.
+        random_bits: the random number of the fault.
         released: waits until stalls are released.
     """
 
@@ -38,7 +38,7 @@ class Flow:
         body: BodyReader,
         effects: Iterable[Effect],
         side: Side,
-        draw: int,
+        random_bits: int,
         released: Wait,
     ) -> None:
         self._body = body
@@ -55,7 +55,7 @@ class Flow:
             elif isinstance(effect, Drip) and effect.side == side:
                 self._rate = effect.bytes_per_second
             elif isinstance(effect, FlipBit) and side == "request":
-                self._flip = effect.offset(body.size, draw), effect.bit
+                self._flip = effect.offset(body.size, random_bits), effect.bit
 
     async def begin(self) -> None:
         """Do what the fault does before the head passes.

@@ -25,8 +25,8 @@ class Head:
         raw: all its bytes, the blank line included.
         start: the first line.
         headers: names and values in their order; changes show in `encode` only.
-        method, url: of a request, "" and b"" in an answer.
-        status: of an answer, 0 in a request.
+        method, url: of a request, "" and b"" in a response.
+        status: of a response, 0 in a request.
     """
 
     raw: bytes = field(repr=False)
@@ -82,7 +82,7 @@ class Head:
 
 
 class _Collector:
-    """Takes what httptools calls back with."""
+    """Collects what httptools calls back with."""
 
     def __init__(self, head: Head) -> None:
         self._head = head
@@ -94,8 +94,8 @@ class _Collector:
         self._head.headers.append((name, value))
 
 
-async def read_head(reader: asyncio.StreamReader, *, answer: bool = False) -> Head | None:
-    """Read the head of a request, or of an `answer`; None if the peer closed before it.
+async def read_head(reader: asyncio.StreamReader, *, response: bool = False) -> Head | None:
+    """Read the head of a request, or of a `response`; None if the peer closed before it.
 
     Raises:
         MalformedError: not HTTP, or longer than 256 KiB.
@@ -110,7 +110,7 @@ async def read_head(reader: asyncio.StreamReader, *, answer: bool = False) -> He
             raise
         return None
     head = Head(raw, raw.partition(b"\r\n")[0])
-    kind = httptools.HttpResponseParser if answer else httptools.HttpRequestParser
+    kind = httptools.HttpResponseParser if response else httptools.HttpRequestParser
     parser = kind(_Collector(head))
     try:
         parser.feed_data(raw)
@@ -124,7 +124,7 @@ async def read_head(reader: asyncio.StreamReader, *, answer: bool = False) -> He
 
 
 def status_line(status: int) -> bytes:
-    """Return the first line of an answer."""
+    """Return the first line of a response."""
     known = status in set(HTTPStatus)
     return f"HTTP/1.1 {status} {HTTPStatus(status).phrase if known else 'Fault'}".encode()
 
@@ -200,7 +200,7 @@ class BodyReader:
         return Piece(lead, data, trail)
 
     async def whole(self) -> bytes:
-        """Return all that is left, without framing: for answers known to be small."""
+        """Return all that is left, without framing: for responses known to be small."""
         pieces = []
         while not self.ended:
             pieces.append((await self.read()).data)

@@ -1,4 +1,4 @@
-"""What faults do to the HTTP and the XML of a response, whoever made it.
+"""Effects on the HTTP and the XML of a response, whether the server's or the proxy's own.
 
 They add up: `Header("ETag", "drop") + Pace(1)` is a response without an ETag, byte for byte.
 """
@@ -40,9 +40,9 @@ class Status(Effect):
         if self.to not in range(100, 1000):
             raise ValueError(f"to={self.to}: allowed: 100 to 999")
 
-    def edit(self, head: Head, draw: int) -> None:
+    def edit(self, head: Head, random_bits: int) -> None:
         """Change the first line."""
-        del draw
+        del random_bits
         head.status, head.start = self.to, status_line(self.to)
 
 
@@ -64,9 +64,9 @@ class Header(Effect):
     change: Literal["drop", "double", "case", "unquote", "set"] = "drop"
     value: str = ""
 
-    def edit(self, head: Head, draw: int) -> None:
+    def edit(self, head: Head, random_bits: int) -> None:
         """Change it."""
-        del draw
+        del random_bits
         if self.change == "set":
             head.set(self.name, self.value)
             return
@@ -92,15 +92,15 @@ class ReplaceBody(Effect):
     by: str = ""
     operations = bodies = _WITH_BODY
 
-    def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
+    def edit_body(self, body: bytes, request: Request, random_bits: int) -> bytes:
         """Return the other body."""
-        del body, request, draw
+        del body, request, random_bits
         return DOCUMENTS.get(self.by, self.by).encode()
 
 
 @dataclass(frozen=True)
 class Truncate(Effect):
-    """Cuts the body of a response of status 200 off after `keep` bytes; None draws how many.
+    """Cuts the body of a response of status 200 off after `keep` bytes; None for a random number.
 
     Content-Length says what is left; `Reset` cuts a body short of what it says.
     """
@@ -108,10 +108,10 @@ class Truncate(Effect):
     keep: int | None = None
     operations = bodies = _WITH_BODY
 
-    def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
+    def edit_body(self, body: bytes, request: Request, random_bits: int) -> bytes:
         """Return the beginning."""
         del request
-        return body[: draw % (len(body) or 1) if self.keep is None else self.keep]
+        return body[: random_bits % (len(body) or 1) if self.keep is None else self.keep]
 
 
 @dataclass(frozen=True)
@@ -122,9 +122,9 @@ class SetElement(Effect):
     text: str | None = None
     operations = bodies = _WITH_XML
 
-    def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
+    def edit_body(self, body: bytes, request: Request, random_bits: int) -> bytes:
         """Change the elements."""
-        del request, draw
+        del request, random_bits
         return with_elements(body, self.element, self.text)
 
 
@@ -139,9 +139,9 @@ class Namespace(Effect):
     change: Change
     operations = bodies = _WITH_XML
 
-    def edit_body(self, body: bytes, request: Request, draw: int) -> bytes:
+    def edit_body(self, body: bytes, request: Request, random_bits: int) -> bytes:
         """Change the document."""
-        del request, draw
+        del request, random_bits
         return with_namespace(body, self.change)
 
 
@@ -155,9 +155,9 @@ class Chunk(Effect):
         if self.size < 1:
             raise ValueError(f"size={self.size}: allowed: 1 and more")
 
-    def deliver(self, delivery: Delivery, draw: int) -> None:
+    def deliver(self, delivery: Delivery, random_bits: int) -> None:
         """Frame it so."""
-        del draw
+        del random_bits
         delivery.chunk = self.size
 
 
@@ -172,9 +172,9 @@ class Pace(Effect):
         if self.bytes < 1:
             raise ValueError(f"bytes={self.bytes}: allowed: 1 and more")
 
-    def deliver(self, delivery: Delivery, draw: int) -> None:
+    def deliver(self, delivery: Delivery, random_bits: int) -> None:
         """Pace it so."""
-        del draw
+        del random_bits
         delivery.pace = self.bytes, self.seconds
 
 
@@ -192,7 +192,7 @@ class Flood(Effect):
     where: Where
     bytes: int = 1 << 30
 
-    def deliver(self, delivery: Delivery, draw: int) -> None:
+    def deliver(self, delivery: Delivery, random_bits: int) -> None:
         """Add them."""
-        del draw
+        del random_bits
         delivery.added[self.where] += self.bytes

@@ -1,4 +1,4 @@
-"""The proxy: a thread with an event loop of its own, before a real S3 server."""
+"""The fault proxy: its own thread and event loop, in front of a real S3 server."""
 
 import asyncio
 import functools
@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from s3_uploader.profile import Profile
-from s3_uploader.testing.faults.exchange import Exchange, Visit
+from s3_uploader.testing.faults.connection import Connection, Upstream
+from s3_uploader.testing.faults.exchange import Exchange, RequestState
 from s3_uploader.testing.faults.fault import ANY, Fault, Schedule
 from s3_uploader.testing.faults.http import CHUNK
-from s3_uploader.testing.faults.journal import Journal, Listener, Record
 from s3_uploader.testing.faults.request import Request
+from s3_uploader.testing.faults.request_log import Listener, Record, RequestLog
 from s3_uploader.testing.faults.spec import fault_text, parse_fault
-from s3_uploader.testing.faults.wire import Upstream, Wire
 from s3_uploader.testing.server import LocalS3Server
 
 _HOST = "127.0.0.1"
@@ -42,11 +42,11 @@ class FaultProxy:
         server: a `LocalS3Server`, or the URL of any S3 server.
         faults: `Fault` objects or their text form (`parse_fault`); of those that are due for a
             request, the first happens.
-        seed: what is drawn is drawn from it. Default 0.
+        seed: makes all random choices repeatable. Default 0.
         port: port to listen on; 0 takes a free one. Default 0.
         ca_bundle: PEM file of the authorities to trust for an https URL; "" takes the system's.
-        hook: called with the record of each request when its head has come, before a fault is
-            chosen; in the proxy's thread, which waits for it.
+        hook: called with the record of each request when its head has arrived, before a fault
+            is chosen; in the proxy's thread, which waits for it.
         on_request: called likewise when a request is finished.
 
     Attributes:
@@ -54,7 +54,7 @@ class FaultProxy:
 
     Raises:
         ValueError: the URL or a fault's text is not valid.
-        OSError: from `start`: the port cannot be had.
+        OSError: from `start`: the port is taken.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class FaultProxy:
         self._upstream = Upstream.at(url, ca_bundle)
         self._port = port
         self._url = ""
-        self._journal = Journal()
+        self._log = RequestLog()
         self._schedule = Schedule(seed)
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -99,7 +99,7 @@ class FaultProxy:
         """Break all connections off and end; leaving `with` calls this.
 
         Raises:
-            Exception: what a hook raised; it has ended the proxy at once.
+            Exception: raised by a hook; it has ended the proxy at once.
         """
         if self._thread is None:
             return
@@ -109,7 +109,7 @@ class FaultProxy:
     def join(self) -> None:
         """Block until the proxy has ended; raises as `stop`."""
         if self._thread is not None:
-            # Thread.join, once interrupted, takes the thread for ended.
+            # Thread.join, once interrupted, believes that the thread has ended.
             self._ended.wait()
             self._thread.join()
             self._thread = None
@@ -138,19 +138,19 @@ class FaultProxy:
             self._schedule.add(parsed)
 
     def clear(self) -> None:
-        """Remove all faults; what they do to requests under way goes on."""
+        """Remove all faults; their effects on requests in progress continue."""
         with self._lock:
             self._schedule.clear()
 
     def release(self) -> None:
-        """Let everything go on that stalls now."""
+        """End every stall that there is now."""
         self._call(self._release)
 
-    # ---------------------------------------------------------------------------------- what it saw
+    # ------------------------------------------------------------------------------------ requests
 
     @property
     def url(self) -> str:
-        """Where it listens, such as "http://127.0.0.1:40123"; "" before `start`."""
+        """The URL it listens at, such as "http://127.0.0.1:40123"; "" before `start`."""
         return self._url
 
     def profile(self, server: LocalS3Server | Profile) -> Profile:
@@ -160,15 +160,15 @@ class FaultProxy:
 
     @property
     def log(self) -> list[Record]:
-        """The requests in order of arrival, those under way included, as they are now.
+        """The records of all requests in order of arrival, those in progress included.
 
-        A record tells the answer's status before the client can see the answer.
+        A record has the response's status before the client can see the response.
         """
-        return self._journal.records()
+        return self._log.records()
 
     @property
     def part_bytes(self) -> Mapping[tuple[str, int], int]:
-        """Bytes of all bodies that came for each (key, part number)."""
+        """Bytes of all bodies received for each (key, part number)."""
         sums: Counter[tuple[str, int]] = Counter()
         for record in self.log:
             if record.part is not None:
@@ -177,15 +177,15 @@ class FaultProxy:
 
     @property
     def body_bytes(self) -> int:
-        """Bytes of all bodies that came."""
+        """Bytes of all bodies received."""
         return sum(record.body_bytes for record in self.log)
 
     def count(self, operation: str = ANY) -> int:
-        """Return how many requests of an operation have come; of all for "*"."""
-        return self._journal.count(operation)
+        """Return how many requests of an operation have arrived; of all for "*"."""
+        return self._log.count(operation)
 
     def wait_for(self, operation: str = ANY, n: int = 1, timeout: float = 10.0) -> None:
-        """Block until the heads of `n` requests of an operation have come.
+        """Block until the heads of `n` requests of an operation have arrived.
 
         Args:
             operation: S3 operation, or "*". Default "*".
@@ -193,9 +193,9 @@ class FaultProxy:
             timeout: seconds. Default 10.
 
         Raises:
-            TimeoutError: they did not come.
+            TimeoutError: they did not arrive.
         """
-        self._journal.wait_for(operation, n, timeout)
+        self._log.wait_for(operation, n, timeout)
 
     # ---------------------------------------------------------------------------- in its own thread
 
@@ -217,7 +217,7 @@ class FaultProxy:
         connections: set[asyncio.Task[None]] = set()
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            client = Wire(reader, writer)
+            client = Connection(reader, writer)
             exchange = Exchange(client, self._upstream, self._arrived, self._when_released)
             task = asyncio.create_task(exchange.serve())
             connections.add(task)
@@ -239,21 +239,22 @@ class FaultProxy:
             await asyncio.gather(*connections, return_exceptions=True)
             await listener.wait_closed()
 
-    def _arrived(self, request: Request) -> Visit:
-        record = self._journal.arrive(request)
-        self._tell(self.hook, record)
+    def _arrived(self, request: Request) -> RequestState:
+        record = self._log.arrive(request)
+        self._notify(self.hook, record)
         with self._lock:
-            due = self._schedule.due(request)
-        if due is not None:
-            self._journal.update(record.sequence, fault=fault_text(due.fault))
-        return Visit(record.sequence, due, functools.partial(self._note, record.sequence))
+            scheduled = self._schedule.fault_for(request)
+        if scheduled is not None:
+            self._log.update(record.sequence, fault=fault_text(scheduled.fault))
+        update = functools.partial(self._update, record.sequence)
+        return RequestState(request, record.sequence, scheduled, update)
 
-    def _note(self, sequence: int, *, done: bool = False, **changes: Any) -> None:
-        record = self._journal.update(sequence, **changes)
+    def _update(self, sequence: int, *, done: bool = False, **changes: Any) -> None:
+        record = self._log.update(sequence, **changes)
         if done:
-            self._tell(self.on_request, record)
+            self._notify(self.on_request, record)
 
-    def _tell(self, listener: Listener | None, record: Record) -> None:
+    def _notify(self, listener: Listener | None, record: Record) -> None:
         try:
             if listener is not None:
                 listener(record)
@@ -268,7 +269,7 @@ class FaultProxy:
         await self._released.wait()
 
     def _release(self) -> None:
-        # Those that wait keep the old event; what stalls later waits for the new one.
+        # Those that wait keep the old event; later stalls wait for the new one.
         self._released.set()
         self._released = asyncio.Event()
 
@@ -280,7 +281,7 @@ class FaultProxy:
 
 
 class StartFaultProxy(Protocol):
-    """What the fixture `s3_fault_proxy` of `s3_uploader.testing.pytest_plugin` is."""
+    """The type of the fixture `s3_fault_proxy` of `s3_uploader.testing.pytest_plugin`."""
 
     def __call__(
         self, server: LocalS3Server | str, *faults: Fault | str, **options: Any

@@ -1,4 +1,4 @@
-"""Answers that the proxy gives itself."""
+"""Responses that the proxy makes itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,13 +24,13 @@ _CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer made here.
+    """A response of the proxy.
 
     Attributes:
         status: HTTP status.
         code: `<Code>` of the XML error in the body; None takes the usual one of the status, ""
             sends no body.
-        headers: further headers; they replace those that every answer has.
+        headers: further headers; they replace those that every response has.
         body: the body, instead of the XML error.
         early: sent when the head has come, before any of the body is read; then the connection is
             closed. Otherwise the body is read first, and the connection stays open.
@@ -43,7 +43,7 @@ class Reply:
     early: bool = False
 
     def head(self, *, number: int, close: bool) -> Head:
-        """Return the head of the answer to request `number`."""
+        """Return the head of the response to request `number`."""
         headers = {
             "Date": formatdate(usegmt=True),
             "Content-Type": "application/xml",

@@ -1,4 +1,4 @@
-"""What an S3 request is: its operation, key and part, told from its head."""
+"""Read what S3 request a head begins: its operation, key and part."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ _SUBRESOURCES = frozenset(
 """Parameters that make a request something else than its method and path say."""
 
 OPERATIONS = (*dict.fromkeys(rule[-1] for rule in _RULES), _OTHER)
-"""Every name an operation can have; "Other" is all that is not named."""
+"""Every name an operation can have; "Other" for those without a name here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Faults as text: `OPERATION:EFFECT[:NAME=VALUE]...[+EFFECT[:NAME=VALUE]...]...`."""
+"""Read and write faults as text: `OPERATION:EFFECT[:NAME=VALUE]...[+EFFECT[:NAME=VALUE]...]...`."""
 
 import re
 from collections.abc import Iterator
@@ -48,8 +48,8 @@ def parse_fault(text: str) -> Fault:
     """Return the fault that `text` describes, such as "UploadPart:503:first=2".
 
     EFFECT is an HTTP status or one of `EFFECTS`; the names are the attributes of the effect, then
-    those of `Fault`; `header.NAME=VALUE` gives an answer a header. After a + stands a further
-    effect at the same request, with what is its own: "HeadObject:header:name=ETag+pace:first=1".
+    those of `Fault`; `header.NAME=VALUE` gives a response of the proxy a header. A + begins a
+    further effect on the same request: "HeadObject:header:name=ETag+pace:first=1".
 
     Raises:
         ValueError: says what is wrong and what is allowed.
@@ -61,7 +61,7 @@ def parse_fault(text: str) -> Fault:
 
 
 def fault_text(fault: Fault) -> str:
-    """Return the text that `parse_fault` takes; a class's name for an effect of one's own."""
+    """Return the text that `parse_fault` takes; an effect not in `EFFECTS` by its class's name."""
     effects = "+".join(_effect_text(effect) for effect in fault.effect.members)
     return ":".join([fault.operation, effects, *_options(fault)])
 

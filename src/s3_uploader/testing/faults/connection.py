@@ -1,4 +1,4 @@
-"""Connections: the client's, and those to the server."""
+"""Connections to the client and to the server."""
 
 import asyncio
 import socket
@@ -13,14 +13,14 @@ from s3_uploader.testing.faults.http import CHUNK
 
 
 class UpstreamError(Exception):
-    """The server cannot be reached, broke off, or speaks no HTTP."""
+    """The server cannot be reached, breaks the connection off, or speaks no HTTP."""
 
 
-class Wire:
+class Connection:
     """A connection, with nothing buffered between us and the kernel once `send` has returned.
 
     Attributes:
-        sent: bytes that the kernel has taken of us so far.
+        sent: bytes that the kernel has accepted so far.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -36,7 +36,7 @@ class Wire:
         self.sent += len(data)
 
     async def linger(self, seconds: float) -> None:
-        """End our side; read what still comes until the peer ends its own, for so long at most."""
+        """End our side; read until the peer ends its own, for at most `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 self._writer.write_eof()
@@ -57,7 +57,7 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """Where the server is; `tls` is None for plain HTTP."""
+    """The server's address; `tls` is None for plain HTTP."""
 
     host: str
     port: int
@@ -65,7 +65,7 @@ class Upstream:
 
     @classmethod
     def at(cls, url: str, ca_bundle: str) -> Self:
-        """Return the server at `url`; ValueError if that is none."""
+        """Return the server at `url`; ValueError if that is no URL of one."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"server={url!r}: allowed: http://…, https://…, or a running server")
@@ -74,14 +74,14 @@ class Upstream:
         tls = ssl.create_default_context(cafile=ca_bundle or None)
         return cls(parts.hostname, parts.port or 443, tls)
 
-    async def connect(self) -> Wire:
+    async def connect(self) -> Connection:
         """Open a connection.
 
         Raises:
-            UpstreamError: it cannot be had.
+            UpstreamError: connecting failed.
         """
         try:
             streams = await asyncio.open_connection(self.host, self.port, ssl=self.tls, limit=CHUNK)
         except OSError as error:
             raise UpstreamError(str(error)) from error
-        return Wire(*streams)
+        return Connection(*streams)

@@ -1,4 +1,4 @@
-"""What the proxy has seen: a record of each request, and waiting for them from other threads."""
+"""A record of each request the proxy has seen, and waiting for requests from other threads."""
 
 import threading
 from collections import Counter
@@ -16,13 +16,13 @@ class Record:
 
     Attributes:
         sequence: its number in the order of arrival, from 1.
-        operation: S3 operation, "Other" for one that has no name here.
+        operation: S3 operation, or "Other".
         key: object key, "" for none.
         part, upload_id: None where it has none.
         body_bytes: bytes of its body that came, so far.
         fault: what was done to it, as text; None for nothing.
-        status: what the client was answered; None for nothing, or nothing yet.
-        upstream_status: what the server answered; None if it was not asked or did not.
+        status: of the response to the client; None for no response, or none yet.
+        upstream_status: of the server's response; None if it was not asked or did not respond.
         response_bytes: bytes of the response that the client's connection took, head and framing
             included; 0 until the request is finished.
     """
@@ -50,7 +50,7 @@ class Record:
         return f"{self.sequence} {self.operation} {self.key!r} {rest}"
 
 
-class Journal:
+class RequestLog:
     """The records, in order of arrival; for use from any thread."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Journal:
         self._changed = threading.Condition()
 
     def arrive(self, request: Request) -> Record:
-        """Make a record of a request whose head has come."""
+        """Make the record of a request whose head has been received."""
         with self._changed:
             record = Record(
                 len(self._records) + 1,
@@ -87,16 +87,16 @@ class Journal:
             return list(self._records)
 
     def count(self, operation: str) -> int:
-        """Return how many requests of an operation have come, of all for "*"."""
+        """Return how many requests of an operation have arrived, of all for "*"."""
         with self._changed:
             return self._counts[operation]
 
     def wait_for(self, operation: str, n: int, timeout: float) -> None:
-        """Block until `n` of them have come, or raise TimeoutError."""
+        """Block until `n` of them have arrived, or raise TimeoutError."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._counts[operation] >= n, timeout):
                 seen = self._counts[operation]
-                raise TimeoutError(f"{seen} of {n} requests {operation} came in {timeout} s")
+                raise TimeoutError(f"{seen} of {n} requests {operation} arrived in {timeout} s")
 
 
 Listener = Callable[[Record], None]
