@@ -147,9 +147,12 @@ class Bucket:
         return {item["Key"].removeprefix(f"{prefix}/"): item["ETag"].strip('"') for item in items}
 
     def empty(self) -> None:
-        """Make the bucket anew: SeaweedFS deletes one with all that is in it, at once."""
+        """Delete and create the bucket: SeaweedFS deletes one with all that is in it, at once."""
         self.client.delete_bucket(Bucket=self.name)
-        self.client.create_bucket(Bucket=self.name)
+        # What the server still finishes of a broken-off request creates the bucket again.
+        with suppress(_clients.ClientError):
+            self.client.create_bucket(Bucket=self.name)
+        self.open_uploads()
 
     def open_uploads(self, prefix: str = "") -> list[str]:
         answer = self.client.list_multipart_uploads(Bucket=self.name, Prefix=prefix)
