@@ -17,7 +17,7 @@ from s3_uploader.events import Event, Warned
 from s3_uploader.source import Fingerprint
 from s3_uploader.store import PutOptions, UploadInfo, error_from_response
 from s3_uploader.store.errors import Request
-from s3_uploader.testing.hooked import HookedStore, Moment, nothing
+from s3_uploader.testing.hooked import HookedStore, Moment, do_nothing
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
@@ -143,7 +143,7 @@ async def test_lost_creates_are_aborted_at_the_end_of_the_upload(scene: Scene, l
             outcomes.append(await scene.upload(lost=lost))
 
         tasks.start_soon(upload)
-        while scene.store.hook is nothing:
+        while scene.store.hook is do_nothing:
             await anyio.lowlevel.checkpoint()
         losing = scene.store.hook
         scene.store.hook = hook

@@ -22,7 +22,7 @@ from s3_uploader.checksums import Checksum
 from s3_uploader.engine.journal.database import Database
 from s3_uploader.store import Body, CompletedPart, ObjectInfo, PutOptions, Receipt
 from s3_uploader.testing import MemoryStore
-from s3_uploader.testing.hooked import TINY, HookedStore, Moment, nothing
+from s3_uploader.testing.hooked import TINY, HookedStore, Moment, do_nothing
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +72,7 @@ async def test_nor_does_it_for_the_process_that_goes_on(tmp_path: Path) -> None:
         async with Uploader(store=store, config=config) as uploader:
             outcome = await uploader.upload_file(tmp_path / "f", "k")
         assert outcome.status == expected
-        store.hook = nothing
+        store.hook = do_nothing
 
 
 class Nameless(MemoryStore):

@@ -7,7 +7,7 @@ import pytest
 from s3_uploader import UploadConfig, Uploader
 from s3_uploader.events import Event, PartReused
 from s3_uploader.store import PutOptions
-from s3_uploader.testing.hooked import HookedStore, fail_with, nothing
+from s3_uploader.testing.hooked import HookedStore, do_nothing, fail_with
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,7 @@ async def test_upload_with_another_content_type_is_not_resumed(
             outcome = await uploader.upload_file(
                 tmp_path / "f", "key", consumers=[events.append], content_type=content_type
             )
-        store.hook = nothing
+        store.hook = do_nothing
     outcome.raise_for_failure()
     assert store.memory.objects == {"key": data}
     assert store.memory.uploads == {}

@@ -21,7 +21,7 @@ from s3_uploader.sizes import MIB
 from s3_uploader.source import BytesSource, FileSource, SmallFileReader, Source
 from s3_uploader.source import md5_of as md5_of_source
 from s3_uploader.store import FileBody
-from s3_uploader.testing.hooked import TINY, Hook, HookedStore, Moment, fail_with, nothing
+from s3_uploader.testing.hooked import TINY, Hook, HookedStore, Moment, do_nothing, fail_with
 from s3_uploader.testing.memory import MemoryStore
 
 pytestmark = pytest.mark.anyio
@@ -108,7 +108,7 @@ async def test_a_small_source_is_one_body(make: Make, digests: Digests) -> None:
 
 
 async def sent(
-    source: Source, hook: Hook = nothing, journal: Journal | None = None, **settings: object
+    source: Source, hook: Hook = do_nothing, journal: Journal | None = None, **settings: object
 ) -> tuple[HookedStore, list[Event]]:
     """Upload a source to a store in memory, which takes at most 10,000 bytes a request."""
     store = HookedStore(MemoryStore(provider=TINY), hook)

@@ -38,7 +38,7 @@ from s3_uploader.testing import (
     MemoryStore,
     StartFaultProxy,
 )
-from s3_uploader.testing.hooked import TINY, Hook, HookedStore, Moment, fail_with, nothing, tiny
+from s3_uploader.testing.hooked import TINY, Hook, HookedStore, Moment, do_nothing, fail_with, tiny
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +61,7 @@ class Scene:
         self.settings = settings
         self.events: list[Event] = []
 
-    async def upload(self, hook: Hook = nothing, **settings: Any) -> FileOutcome:
+    async def upload(self, hook: Hook = do_nothing, **settings: Any) -> FileOutcome:
         """Upload with an Uploader of its own, which waits for nothing and repeats nothing."""
         self.store.hook = hook
         self.store.calls.clear()
@@ -161,7 +161,7 @@ async def test_within_one_uploader_it_goes_on_too(scene: Scene) -> None:
     async with Uploader(store=scene.store, config=config) as uploader:
         scene.store.hook = _STOPS_AT_3
         assert not (await uploader.upload_file(scene.path, "key")).ok
-        scene.store.hook = nothing
+        scene.store.hook = do_nothing
         outcome = await uploader.upload_file(scene.path, "key")
     scene.check(outcome)
     assert outcome.reused >= 2_000
@@ -856,7 +856,7 @@ async def test_committed_file_with_other_numbers_is_skipped_if_its_etag_proves_i
     async with Uploader(store=hooked, config=config) as uploader:
         report = await uploader.upload_directory(root)
         assert {failure.name for failure in report.failures} == {"refused"}
-        hooked.hook = nothing
+        hooked.hook = do_nothing
         hooked.calls.clear()
         _replaced(root / "parts")
         hooked.provider = tiny(multipart_threshold=1_950, part_size=1_000)

@@ -7,7 +7,7 @@ import anyio
 import anyio.lowlevel
 
 from s3_uploader import UploadConfig, Uploader
-from s3_uploader.testing.hooked import HookedStore, Moment, nothing
+from s3_uploader.testing.hooked import HookedStore, Moment, do_nothing
 
 _NOW = UploadConfig(backoff_base=0)
 
@@ -48,7 +48,7 @@ async def cancel_task(store: HookedStore, work: Work, target: int) -> tuple[int,
         store.hook = counter
         with anyio.fail_after(20):
             await asyncio.wait([task])
-        store.hook = nothing
+        store.hook = do_nothing
     assert asyncio.all_tasks() <= before
     return counter.steps, task.cancelled()
 
@@ -61,6 +61,6 @@ async def cancel_scope(store: HookedStore, work: Work, target: int) -> tuple[int
             counter = StepCounter(target, scope.cancel)
             store.hook = counter
             await work(uploader)
-        store.hook = nothing
+        store.hook = do_nothing
     assert asyncio.all_tasks() <= before
     return counter.steps, scope.cancelled_caught

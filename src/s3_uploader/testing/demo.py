@@ -2,7 +2,7 @@
 
 Run by `make demo`. Uploads with the two documented functions, downloads everything with boto3,
 which shares no code with them, and compares SHA-256. Exits 0 only if the bucket holds exactly the
-files that were made. Server and files are gone afterwards, also after Ctrl-C and SIGTERM.
+files that were made. Server and files are removed in the end, also after Ctrl-C and SIGTERM.
 """
 
 import argparse
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Proof:
-    """What an independent client found in the bucket; keys of each kind of difference."""
+    """The objects an independent client found in the bucket, and the keys that differ."""
 
     found: dict[str, Made]
     missing: list[str]
@@ -65,7 +65,7 @@ def _independent_client(server: LocalS3Server) -> Any:
 
 
 def _prove(server: LocalS3Server, expected: dict[str, Made]) -> Proof:
-    """Download all the bucket holds and compare it with `expected`."""
+    """Download all objects of the bucket and compare them with `expected`."""
     client = _independent_client(server)
     try:
         keys = _keys(client, server.bucket)
@@ -226,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(options.size_mb)
     except KeyboardInterrupt:
-        write_stdout("Interrupted; the server and its files are gone.")
+        write_stdout("Interrupted; the server and its files are removed.")
         return 128 + ended_by
     except S3UploaderError as error:
         write_stdout(str(error))

@@ -17,7 +17,7 @@ _SEED = 20260801
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What the bucket must hold under a key; `size` is bytes."""
+    """An object that the bucket must hold; `size` in bytes."""
 
     size: int
     sha256: str
@@ -29,7 +29,7 @@ class Model:
     Attributes:
         snapshot: the directory to upload.
         single: a large file beside it, to upload alone.
-        expected: what must arrive, by key.
+        expected: the objects that must arrive, by key.
     """
 
     def __init__(self, folder: Path, size_mb: int) -> None:

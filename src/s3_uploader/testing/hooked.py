@@ -38,7 +38,7 @@ TINY = Provider(
     limits=Limits(min_part=1, max_part=10_000, max_parts=50, max_put=10_000),
     tuning=Tuning(multipart_threshold=2_000, part_size=1_000, requests=4, max_requests=8),
 )
-"""A store that makes a file of a few kilobytes a multipart upload of several parts."""
+"""A store to which a file of a few kilobytes goes in several parts."""
 
 
 def tiny(**changes: int) -> Provider:
@@ -52,7 +52,7 @@ def tiny(**changes: int) -> Provider:
 
 @dataclass(frozen=True)
 class Moment:
-    """Where an operation is: "before" it, at a "chunk" of its body, or "after" it."""
+    """A point of an operation: "before" it, at a "chunk" of its body, or "after" it."""
 
     when: str
     operation: str
@@ -63,14 +63,14 @@ class Moment:
 Hook = Callable[[Moment], Awaitable[None]]
 
 
-async def nothing(_moment: Moment) -> None:
-    """Do nothing: the hook of a store that behaves."""
+async def do_nothing(_moment: Moment) -> None:
+    """Do nothing: the default hook."""
 
 
 class HookedStore:
     """An `ObjectStore` that passes every call on to `inner`, and calls `hook` around it.
 
-    What the hook raises is what the operation raises; while the hook waits, the operation waits.
+    An exception of the hook is raised by the operation; while the hook waits, the operation waits.
 
     Args:
         inner: the store that serves the calls; default a `MemoryStore` of tiny limits.
@@ -78,11 +78,11 @@ class HookedStore:
 
     Attributes:
         calls: one `Moment` "before" for each operation so far.
-        in_flight: operations under way now.
-        peak: the most there have ever been.
+        in_flight: operations in progress.
+        peak: most operations in flight so far.
     """
 
-    def __init__(self, inner: ObjectStore | None = None, hook: Hook = nothing) -> None:
+    def __init__(self, inner: ObjectStore | None = None, hook: Hook = do_nothing) -> None:
         self.inner = inner or MemoryStore(provider=TINY)
         self.hook = hook
         self.calls: list[Moment] = []
@@ -234,7 +234,7 @@ class _HookedBody:
 def fail_with(
     status: int, s3_code: str, *, operation: str, times: int = 10**9, key: str = "", part: int = 0
 ) -> Hook:
-    """Return a hook that refuses the first `times` requests of an operation with a response."""
+    """Return a hook that lets the first `times` requests of an operation fail with a response."""
     left = times
 
     async def hook(moment: Moment) -> None:
@@ -244,6 +244,6 @@ def fail_with(
         if wanted and moment.key.endswith(key) and left > 0:
             left -= 1
             request = Request(operation, moment.key, "memory", "memory://")
-            raise error_from_response(request, status, s3_code, "said the hook")
+            raise error_from_response(request, status, s3_code, "from the hook")
 
     return hook

@@ -47,13 +47,13 @@ class _Upload:
 class MemoryStore:
     """An `ObjectStore` that holds its objects in `objects`, by key.
 
-    It answers as Amazon S3 does: MD5 and composite ETags, CRC-64/NVME, unknown uploads, parts out
+    It responds as Amazon S3 does: MD5 and composite ETags, CRC-64/NVME, unknown uploads, parts out
     of order, parts below the minimum size, bodies over the maximum. Give it to
     `Uploader(store=...)`.
 
     Args:
         bucket: name shown in messages.
-        provider: what kind of store it is; its limits are kept.
+        provider: the kind of store it stands for, whose limits it enforces.
     """
 
     lane: Lane = "memory"
@@ -69,14 +69,14 @@ class MemoryStore:
 
     @property
     def objects(self) -> dict[str, bytes]:
-        """A copy of what is committed, by key."""
+        """A copy of the committed objects, by key."""
         return {key: stored.data for key, stored in self._objects.items()}
 
     async def put_object(self, key: str, body: Body, options: PutOptions) -> Receipt:
         """Store `body`."""
         data = await self._receive("PutObject", key, body)
         self._objects[key] = _Object(data, _md5(data).hexdigest(), dict(options.metadata))
-        return Receipt(self._objects[key].etag, checksums=_named(body.checksum))
+        return Receipt(self._objects[key].etag, checksums=_receipt_checksums(body.checksum))
 
     async def create_multipart_upload(self, key: str, options: PutOptions) -> str:
         """Return a new upload id."""
@@ -88,7 +88,7 @@ class MemoryStore:
         """Store one part."""
         data = await self._receive("UploadPart", key, body)
         self._upload("UploadPart", key, upload_id).parts[number] = data
-        return Receipt(_md5(data).hexdigest(), checksums=_named(body.checksum))
+        return Receipt(_md5(data).hexdigest(), checksums=_receipt_checksums(body.checksum))
 
     async def complete_multipart_upload(
         self,
@@ -111,11 +111,11 @@ class MemoryStore:
         digests = b"".join(_md5(upload.parts[number]).digest() for number in numbers)
         etag = f"{_md5(digests).hexdigest()}-{len(parts)}"
         data = b"".join(upload.parts[number] for number in numbers)
-        if checksum is not None and _of_same_kind(data, checksum) != checksum:
+        if checksum is not None and _computed_like(data, checksum) != checksum:
             raise self._error("CompleteMultipartUpload", key, 400, "BadDigest")
         self._objects[key] = _Object(data, etag, upload.metadata)
         del self.uploads[upload_id]
-        return Receipt(etag, checksums=_named(checksum))
+        return Receipt(etag, checksums=_receipt_checksums(checksum))
 
     async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
         """Discard an upload."""
@@ -198,7 +198,7 @@ class MemoryStore:
         largest = limits.max_put if operation == "PutObject" else limits.max_part
         if len(data) > largest:
             raise self._error(operation, key, 413, "EntityTooLarge", len(data))
-        if body.checksum is not None and _of_same_kind(data, body.checksum) != body.checksum:
+        if body.checksum is not None and _computed_like(data, body.checksum) != body.checksum:
             raise self._error(operation, key, 400, "BadDigest")
         return data
 
@@ -226,11 +226,11 @@ class MemoryStore:
         return error_from_response(request, status, s3_code, "")
 
 
-def _named(checksum: Checksum | None) -> tuple[Checksum, ...]:
+def _receipt_checksums(checksum: Checksum | None) -> tuple[Checksum, ...]:
     return () if checksum is None else (checksum,)
 
 
-def _of_same_kind(data: bytes, checksum: Checksum) -> Checksum:
+def _computed_like(data: bytes, checksum: Checksum) -> Checksum:
     return ALGORITHMS[checksum.algorithm].of(data)
 
 

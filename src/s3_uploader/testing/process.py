@@ -30,12 +30,12 @@ exec "$@" 3<&-
 
 
 class ServerProcess:
-    """A command in a session of its own, so that Ctrl-C ends it after its clients.
+    """A command in its own session, so that Ctrl-C ends it after its clients.
 
     Args:
         command: program and arguments.
-        folder: its working directory; None for ours.
-        environ: its environment; None for ours.
+        folder: its working directory; None for that of this process.
+        environ: its environment; None for that of this process.
         grace: seconds it has to end itself before it is killed; 0 kills it at once.
         orphans: files and directories to remove if this process is killed; the block's end
             leaves them alone.
@@ -61,7 +61,7 @@ class ServerProcess:
 
     @property
     def output(self) -> str:
-        """The last 4 KiB of what it wrote to standard output and standard error."""
+        """The last 4 KiB of standard output and standard error."""
         start = max(0, os.fstat(self._log).st_size - _TAIL_BYTES)
         # Not by read(): the place in the file is the server's as well.
         return os.pread(self._log, _TAIL_BYTES, start).decode(errors="replace")

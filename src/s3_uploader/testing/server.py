@@ -1,4 +1,4 @@
-"""A real S3 server on this machine: SeaweedFS on free loopback ports, gone when the block ends."""
+"""A real S3 server on this machine: SeaweedFS on free loopback ports, ended with its block."""
 
 import http.client
 import json
@@ -26,7 +26,7 @@ _GRPC_OFFSET = 10_000
 """SeaweedFS serves gRPC on each HTTP port + 10000."""
 
 _SERVICES = ("master", "volume", "filer", "s3")
-"""What listens on the ports, in their order; the last port is that of TLS."""
+"""The services that listen on the ports, in their order; the last port is that of TLS."""
 
 
 class LocalS3Server:
@@ -44,18 +44,18 @@ class LocalS3Server:
     Args:
         bucket: the bucket that exists from the start.
         datacenter: datacenter, and so region, of the profile.
-        tls: also listen with TLS, with a certificate of its own authority (`ca_bundle`); the
+        tls: also listen with TLS, with a certificate of a new authority (`ca_bundle`); the
             profile then names the https endpoint. Needs trustme.
 
     Attributes:
-        endpoint_url, http_url, https_url: the profile's endpoint and both, `https_url` "" without
-            TLS.
+        endpoint_url: the profile's endpoint.
+        http_url, https_url: both endpoints; `https_url` is "" without TLS.
         ca_bundle: PEM file of the authority, "" without TLS.
         access_key, secret_key: the generated pair, with all rights.
 
     Raises:
         ServerError: `weed` or trustme is not installed (names the extra), or the server ended or
-            did not answer within 60 s.
+            did not respond within 60 s.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class LocalS3Server:
     def environ(self) -> dict[str, str]:
         """Return the environment variables that make this server the default profile.
 
-        They replace every other that says where to upload: those without a use are blank.
+        All variables that say where to upload are among them; those without a use are blank.
         """
         values = dict.fromkeys(VARIABLES, "") | {
             "RUNPOD_S3_ACCESS_KEY": self.access_key,
@@ -196,13 +196,13 @@ class LocalS3Server:
         return [f"-s3.cert.file={chain}", f"-s3.key.file={key}"]
 
     def _ready(self, *, filer: int, gateway: int) -> bool:
-        """Make the bucket and store a file through the filer, then see the gateway answer."""
+        """Make the bucket and store a file through the filer, then see the gateway respond."""
         probe = f"/buckets/{self.bucket}/.ready"
         return (
-            _answers(filer, "POST", f"/buckets/{self.bucket}/", {200, 201, 204, 409})
-            and _answers(filer, "PUT", probe, {200, 201}, b"ready")
-            and _answers(filer, "DELETE", probe, {204})
-            and _answers(gateway, "GET", f"/{self.bucket}", {200, 403})
+            _responds(filer, "POST", f"/buckets/{self.bucket}/", {200, 201, 204, 409})
+            and _responds(filer, "PUT", probe, {200, 201}, b"ready")
+            and _responds(filer, "DELETE", probe, {204})
+            and _responds(gateway, "GET", f"/{self.bucket}", {200, 403})
         )
 
 
@@ -284,7 +284,7 @@ def _free_ports(count: int) -> list[int]:
     return found
 
 
-def _answers(port: int, method: str, path: str, wanted: set[int], body: bytes = b"") -> bool:
+def _responds(port: int, method: str, path: str, wanted: set[int], body: bytes = b"") -> bool:
     connection = http.client.HTTPConnection(_HOST, port, timeout=5)
     try:
         connection.request(method, path, body=body)
