@@ -9,6 +9,7 @@ import anyio.lowlevel
 import pytest
 
 from s3_uploader import FileOutcome, UploadConfig, Uploader, UploadFailedError
+from s3_uploader.store import ObjectInfo
 from s3_uploader.testing import MemoryStore
 from s3_uploader.testing.hooked import TINY, HookedStore, Moment
 from stepping import Work, cancel_scope, cancel_task
@@ -164,3 +165,18 @@ async def test_one_calls_cancellation_does_not_touch_the_others(tmp_path: Path) 
             await asyncio.wait([task])
     assert task.cancelled()
     assert set(store.memory.objects) == {"fine"}
+
+
+async def test_cancelled_verification_does_not_wait_for_the_hash(tmp_path: Path) -> None:
+    """The file is sparse and large: hashing it takes far longer than the test is given."""
+    with (tmp_path / "f").open("wb") as file:
+        file.truncate(1 << 36)
+
+    class Sparse(MemoryStore):
+        async def head_object(self, key: str) -> ObjectInfo:
+            return ObjectInfo(key, 1 << 36, "0" * 32, {})
+
+    async with Uploader(store=Sparse(), config=_NOW) as uploader:
+        with anyio.fail_after(30), anyio.move_on_after(0.2) as scope:
+            await uploader.verify_file(tmp_path / "f", "k")
+    assert scope.cancelled_caught

@@ -228,6 +228,19 @@ def test_locks_of_this_process_on_another_database_outlive_the_refusal(path: Pat
     assert told.stdout == "database is locked\n"
 
 
+def test_second_journal_of_the_process_leaves_the_first_its_locks(path: Path) -> None:
+    """Without the locks another process believes it is the last, and removes the log in use."""
+    use = (
+        "database = sqlite3.connect(sys.argv[1])\n"
+        "database.execute('SELECT count(*) FROM upload').fetchone()\n"
+        "database.close()"
+    )
+    with closing(Database(str(path))), closing(Database(str(path))):
+        with another_process(use, path):
+            pass
+        assert path.with_name("journal.db-wal").exists()
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to it")
 def test_journal_that_may_not_be_written_is_left_alone(path: Path) -> None:
     rows(path)

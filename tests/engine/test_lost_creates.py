@@ -15,13 +15,15 @@ from s3_uploader.engine.journal import UploadRecord
 from s3_uploader.engine.outcome.lost_create import paired
 from s3_uploader.events import Event, Warned
 from s3_uploader.source import Fingerprint
-from s3_uploader.store import PutOptions, UploadInfo, error_from_response
+from s3_uploader.store import Body, PutOptions, Receipt, UploadInfo, error_from_response
 from s3_uploader.store.errors import Request
-from s3_uploader.testing.hooked import HookedStore, Moment, do_nothing
+from s3_uploader.testing import MemoryStore
+from s3_uploader.testing.hooked import TINY, HookedStore, Moment, do_nothing
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
 
+_NO_DELAY = UploadConfig(backoff_base=0)
 _CREATED = Moment("after", "CreateMultipartUpload", "key")
 
 
@@ -156,6 +158,29 @@ async def test_lost_create_of_an_upload_that_fails_is_aborted(scene: Scene) -> N
     assert outcome.status == "failed"
     assert scene.store.memory.uploads == {}
     assert scene.waiting() == 0
+
+
+class _WithoutId(MemoryStore):
+    """A store whose response to Create has no upload id."""
+
+    async def create_multipart_upload(self, key: str, options: PutOptions) -> str:
+        del key, options
+        return ""
+
+    async def abort_multipart_upload(self, key: str, upload_id: str) -> None:
+        assert upload_id, "that is DELETE of the object itself"
+        await super().abort_multipart_upload(key, upload_id)
+
+    async def upload_part(self, key: str, upload_id: str, number: int, body: Body) -> Receipt:
+        assert upload_id, "that is PUT of the object itself"
+        return await super().upload_part(key, upload_id, number, body)
+
+
+async def test_create_response_without_upload_id_is_a_failure(tmp_path: Path) -> None:
+    make_tree(tmp_path, {"f": 4_500})
+    async with Uploader(store=_WithoutId(provider=TINY), config=_NO_DELAY) as uploader:
+        outcome = await uploader.upload_file(tmp_path / "f", "k")
+    assert (outcome.status, outcome.error) == ("failed", "store.not_s3")
 
 
 async def test_create_answered_without_an_id_is_remembered(scene: Scene) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 
 import anyio
 import pytest
+import trustme
+from anyio import to_thread
 
 from s3_uploader import Profile, StoreError, UploadConfig, Uploader, __version__
 from s3_uploader.checksums import Digests
@@ -279,6 +281,54 @@ def test_a_cancellation_while_tls_begins_does_not_wait_for_the_server() -> None:
         context.cancel = connection.cancel
         with closing(connection), pytest.raises(ConnectionAbortedError, match="cancelled"):
             connection.exchange(b"", BytesBody(b""), memoryview(bytearray(1024)))
+
+
+@pytest.mark.parametrize("shakes_hands", [False, True])
+async def test_upload_cancelled_in_a_handshake_sends_nothing(
+    tmp_path: Path, *, shakes_hands: bool
+) -> None:
+    make_tree(tmp_path, {"f": 1024 * 1024})
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    accepted, resume = threading.Event(), threading.Event()
+    received: list[bytes] = []
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            accepted.set()
+            resume.wait(20)
+            if shakes_hands:
+                try:
+                    with context.wrap_socket(connection, server_side=True) as tls:
+                        received.append(tls.recv(1000))
+                except OSError:
+                    return
+
+    with socket.create_server(("localhost", 0)) as listener:
+        server = threading.Thread(target=serve)
+        server.start()
+        profile = Profile(
+            name="p",
+            endpoint_url=f"https://localhost:{listener.getsockname()[1]}/",
+            region="r",
+            bucket="bucket",
+            access_key="a",
+            secret_key="s",
+        )
+        config = replace(_OFF, ca_bundle=str(tmp_path / "ca.pem"))
+        async with Uploader(profile, config=config) as uploader:
+            task = asyncio.create_task(uploader.upload_file(tmp_path / "f", "k"))
+            with anyio.fail_after(20):
+                await to_thread.run_sync(accepted.wait)
+                task.cancel()
+                await asyncio.wait([task])
+        assert [one.name for one in threading.enumerate() if "wire" in one.name] == []
+        resume.set()
+        server.join(20)
+    assert not any(received)
 
 
 @pytest.mark.parametrize(
