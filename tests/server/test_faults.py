@@ -876,7 +876,10 @@ _COMMAND = [sys.executable, "-m", "s3_uploader.testing.faults"]
 def test_the_command_serves_until_it_is_told_to_end(
     server: LocalS3Server, session: Any, prefix: str, ending: signal.Signals
 ) -> None:
+    # As a shell starts it in the background, where it ignores Ctrl-C.
+    background = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
     command = [*_COMMAND, "--upstream", server.http_url, "--fault", "PutObject:503:first=1"]
+    command = [*background, *command]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -43,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ca_bundle=options.ca,
             on_request=_show,
         )
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # SIGINT too: a shell that starts us in the background has it ignored.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         with proxy:
             sys.stdout.write(f"{proxy.url}\n")
             sys.stdout.flush()
