@@ -58,6 +58,8 @@ def test_what_an_etag_proves(
     assert raised.value.code == proof
     assert raised.value.params["key"] == "k"
     assert raised.value.params["actual"] == etag.lower()
+    assert raised.value.params.get("expected", expected) == expected
+    assert ("expected" in raised.value.params) == (proof == "integrity.etag")
 
 
 @pytest.mark.parametrize(
@@ -85,8 +87,9 @@ def test_what_a_checksum_proves(
         assert raised.value.code == proof
         assert raised.value.params["key"] == "k"
         assert raised.value.params["algorithm"] == "CRC-64/NVME"
-        assert raised.value.params.get("actual", "BAAAAAAAAAA=") == "BAAAAAAAAAA="
-        assert raised.value.params.get("expected", _CRC.value) == _CRC.value
+        both = {"actual": "BAAAAAAAAAA=", "expected": _CRC.value}
+        named = {"key": "k", "algorithm": "CRC-64/NVME"}
+        assert raised.value.params == (named | both if proof.endswith(".checksum") else named)
 
 
 def test_the_composite_etag_is_the_md5_of_the_md5s_and_their_number() -> None:
