@@ -8,12 +8,12 @@ from urllib.parse import parse_qs
 import anyio
 import pytest
 
-from answering import Answer, Seen, answering, lane_before, response
 from lanes import Server, open_lane
 from s3_uploader import StoreError
 from s3_uploader.store import BytesBody, ListedObject, ListedPage, ObjectStore, PutOptions
 from s3_uploader.store.errors import Request
 from s3_uploader.store.pages import ObjectsPage, all_pages
+from scripted_server import Handler, ReceivedRequest, open_lane_to, response, scripted_server
 
 pytestmark = pytest.mark.anyio
 
@@ -30,11 +30,11 @@ def _page(keys: list[str], token: str = "") -> bytes:
     return response(body.encode(), etag="")
 
 
-def _listing(pages: Iterator[bytes]) -> Answer:
-    async def answer(_seen: Seen, writer: asyncio.StreamWriter) -> None:
+def _listing(pages: Iterator[bytes]) -> Handler:
+    async def handle(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(next(pages))
 
-    return answer
+    return handle
 
 
 async def _keys(store: ObjectStore, prefix: str, **where: str) -> list[str]:
@@ -47,10 +47,13 @@ async def _keys(store: ObjectStore, prefix: str, **where: str) -> list[str]:
 async def test_each_page_is_asked_for_with_the_token_of_the_last(lane: str) -> None:
     """A token is the store's own and goes back as it came; start-after begins the first page."""
     pages = iter([_page(["p/a", "p/b"], "a b+%2F"), _page(["p/c"], "2="), _page(["p/d"])])
-    async with answering(_listing(pages)) as server, lane_before(server, lane) as store:
+    async with scripted_server(_listing(pages)) as server, open_lane_to(server, lane) as store:
         found = await _keys(store, "p/", start_after="p/ +", delimiter="|")
     assert found == ["p/a", "p/b", "p/c", "p/d"]
-    asked = [parse_qs(seen.target.partition("?")[2], strict_parsing=True) for seen in server.seen]
+    asked = [
+        parse_qs(request.target.partition("?")[2], strict_parsing=True)
+        for request in server.requests
+    ]
     same = {"list-type": ["2"], "encoding-type": ["url"], "prefix": ["p/"], "delimiter": ["|"]}
     assert asked == [
         {**same, "start-after": ["p/ +"]},
@@ -63,12 +66,12 @@ async def test_each_page_is_asked_for_with_the_token_of_the_last(lane: str) -> N
 async def test_a_page_is_asked_for_when_the_last_was_taken(lane: str) -> None:
     """So a listing of any length is held a page at a time."""
     pages = (_page([f"p/{number}"], str(number)) for number in itertools.count(1))
-    async with answering(_listing(pages)) as server, lane_before(server, lane) as store:
+    async with scripted_server(_listing(pages)) as server, open_lane_to(server, lane) as store:
         taken = 0
         async for page in store.list_objects("p/"):
             taken += 1
             assert [found.key for found in page.objects] == [f"p/{taken}"]
-            assert len(server.seen) == taken
+            assert len(server.requests) == taken
             if taken == 20:
                 break
 
@@ -94,11 +97,14 @@ _ENDLESS: dict[str, Callable[[], Iterator[bytes]]] = {
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("name", list(_ENDLESS))
 async def test_a_listing_without_end_is_an_error(lane: str, name: str) -> None:
-    async with answering(_listing(_ENDLESS[name]())) as server, lane_before(server, lane) as store:
+    async with (
+        scripted_server(_listing(_ENDLESS[name]())) as server,
+        open_lane_to(server, lane) as store,
+    ):
         with pytest.raises(StoreError) as caught:
             await _keys(store, "p/")
     assert (caught.value.code, caught.value.retryable) == ("store.bad_listing", False)
-    assert len(server.seen) < 40
+    assert len(server.requests) < 40
 
 
 async def test_a_listing_may_be_longer_than_any_bound() -> None:

@@ -10,7 +10,6 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from answering import Seen, always, answering, lane_before, response
 from lanes import open_lane
 from s3_uploader import StoreError
 from s3_uploader.sizes import MIB
@@ -18,6 +17,7 @@ from s3_uploader.store import BytesBody, ListedPage, ObjectStore, PutOptions
 from s3_uploader.store.fallback import CannotServeError, FallbackStore
 from s3_uploader.store.ranges import Range
 from s3_uploader.testing import LocalS3Server, MemoryStore
+from scripted_server import ReceivedRequest, always_respond, open_lane_to, response, scripted_server
 
 pytestmark = pytest.mark.anyio
 
@@ -81,15 +81,15 @@ _FALSE_HEADS: dict[str, tuple[dict[str, int], bytes]] = {
 async def test_a_success_that_brings_something_else_is_none(lane: str, name: str) -> None:
     wanted, answer = _FALSE_HEADS[name]
 
-    async def once(_seen: Seen, writer: asyncio.StreamWriter) -> None:
+    async def once(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
         writer.close()
 
-    async with answering(once) as server, lane_before(server, lane) as store:
+    async with scripted_server(once) as server, open_lane_to(server, lane) as store:
         with pytest.raises(StoreError) as caught:
             await _read(store, **wanted)
     assert (caught.value.code, caught.value.retryable) == ("store.bad_response", True)
-    assert len(server.seen) == 1
+    assert len(server.requests) == 1
 
 
 _TRUE_HEADS: dict[str, tuple[dict[str, int], bytes]] = {
@@ -109,19 +109,25 @@ _TRUE_HEADS: dict[str, tuple[dict[str, int], bytes]] = {
 @pytest.mark.parametrize("name", list(_TRUE_HEADS))
 async def test_a_range_is_accepted_however_it_is_said(lane: str, name: str) -> None:
     wanted, answer = _TRUE_HEADS[name]
-    async with answering(always(answer)) as server, lane_before(server, lane) as store:
+    async with (
+        scripted_server(always_respond(answer)) as server,
+        open_lane_to(server, lane) as store,
+    ):
         found = await _read(store, **wanted)
     offset, size = wanted.get("offset", 0), wanted.get("size", 8)
     assert found == _TEN[offset : offset + size]
     last = f"{offset + size - 1}" if "size" in wanted else ""
-    assert server.seen[0].headers["range"] == f"bytes={offset}-{last}"
+    assert server.requests[0].headers["range"] == f"bytes={offset}-{last}"
 
 
 @pytest.mark.parametrize("lane", BOTH)
 async def test_a_whole_object_is_asked_for_without_a_range(lane: str) -> None:
-    async with answering(always(response(_TEN))) as server, lane_before(server, lane) as store:
+    async with (
+        scripted_server(always_respond(response(_TEN))) as server,
+        open_lane_to(server, lane) as store,
+    ):
         assert await _read(store) == _TEN
-    assert not {"range", "if-match"} & server.seen[0].headers.keys()
+    assert not {"range", "if-match"} & server.requests[0].headers.keys()
 
 
 @pytest.mark.parametrize(("offset", "size"), [(0, 0), (0, -1), (-1, None)])
@@ -132,12 +138,15 @@ def test_a_range_that_no_object_has_is_a_bug(offset: int, size: int | None) -> N
 
 @pytest.mark.parametrize("lane", BOTH)
 async def test_a_store_that_ignores_the_version_is_noticed(lane: str) -> None:
-    async with answering(always(response(_TEN))) as server, lane_before(server, lane) as store:
+    async with (
+        scripted_server(always_respond(response(_TEN))) as server,
+        open_lane_to(server, lane) as store,
+    ):
         assert await _read(store, etag="00") == _TEN
         with pytest.raises(StoreError) as caught:
             await _read(store, etag="11")
     assert (caught.value.code, caught.value.retryable) == ("store.precondition", False)
-    assert [seen.headers["if-match"] for seen in server.seen] == ['"00"', '"11"']
+    assert [request.headers["if-match"] for request in server.requests] == ['"00"', '"11"']
 
 
 # -------------------------------------------------------------------------------------- bodies
@@ -146,12 +155,12 @@ async def test_a_store_that_ignores_the_version_is_noticed(lane: str) -> None:
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("sent", [0, 1, 3 * MIB])
 async def test_a_body_that_breaks_off_is_an_error_to_try_again(lane: str, sent: int) -> None:
-    async def cut(_seen: Seen, writer: asyncio.StreamWriter) -> None:
+    async def cut(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(response(bytes(4 * MIB))[: -4 * MIB or None] + bytes(sent))
         await writer.drain()
         writer.close()
 
-    async with answering(cut) as server, lane_before(server, lane) as store:
+    async with scripted_server(cut) as server, open_lane_to(server, lane) as store:
         with pytest.raises(StoreError) as caught:
             await _read(store)
     assert (caught.value.code, caught.value.retryable) == ("store.reset", True)
@@ -164,7 +173,10 @@ async def test_chunks_of_another_length_than_the_range_are_an_error(
 ) -> None:
     answer = _CHUNKED % b"Content-Range: bytes 2-6/10\r\n" + chunks
     found: list[bytes] = []
-    async with answering(always(answer)) as server, lane_before(server, lane) as store:
+    async with (
+        scripted_server(always_respond(answer)) as server,
+        open_lane_to(server, lane) as store,
+    ):
         with pytest.raises(StoreError) as caught:
             await _collect(store.get_object("k", offset=2, size=5), found)
     assert caught.value.code == "store.bad_response"
@@ -173,8 +185,8 @@ async def test_chunks_of_another_length_than_the_range_are_an_error(
 
 @pytest.mark.parametrize("behind", [b"more", response(b"another"), b"HTTP/1.1 200 OK\r\n\r\n"])
 async def test_bytes_behind_the_body_are_an_error(behind: bytes) -> None:
-    answer = always(response(_TEN) + behind)
-    async with answering(answer) as server, lane_before(server, "wire") as store:
+    handle = always_respond(response(_TEN) + behind)
+    async with scripted_server(handle) as server, open_lane_to(server, "wire") as store:
         with pytest.raises(StoreError) as caught:
             await _read(store)
     assert (caught.value.code, caught.value.retryable) == ("store.bad_response", True)
@@ -183,7 +195,10 @@ async def test_bytes_behind_the_body_are_an_error(behind: bytes) -> None:
 @pytest.mark.parametrize("lane", BOTH)
 async def test_a_broken_frame_is_an_error_to_try_again(lane: str) -> None:
     answer = (_CHUNKED % b"").replace(b"206", b"200") + b"4\r\n2345\r\nxyz\r\n"
-    async with answering(always(answer)) as server, lane_before(server, lane) as store:
+    async with (
+        scripted_server(always_respond(answer)) as server,
+        open_lane_to(server, lane) as store,
+    ):
         with pytest.raises(StoreError) as caught:
             await _read(store)
     assert caught.value.retryable
@@ -200,7 +215,7 @@ class _Pouring:
         self.sent = 0
         self.broken = asyncio.Event()
 
-    async def __call__(self, _seen: Seen, writer: asyncio.StreamWriter) -> None:
+    async def __call__(self, _request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(response(bytes(self.size))[: -self.size])
         try:
             while self.sent < self.size:
@@ -224,8 +239,8 @@ async def test_a_reader_that_lags_holds_the_store_back(lane: str) -> None:
     """What has come and is not read stays small, and all of it comes in the end."""
     pouring = _Pouring(64 * MIB)
     async with (
-        answering(pouring) as server,
-        lane_before(server, lane) as store,
+        scripted_server(pouring) as server,
+        open_lane_to(server, lane) as store,
         aclosing(_blocks(store)) as blocks,
     ):
         received = len(await anext(blocks))
@@ -263,7 +278,7 @@ class _Connections:
         self.answers = list(answers)
         self.peers: list[object] = []
 
-    async def __call__(self, _seen: Seen, writer: asyncio.StreamWriter) -> None:
+    async def __call__(self, _request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         self.peers.append(writer.get_extra_info("peername"))
         writer.write(self.answers[len(self.peers) - 1])
 
@@ -276,7 +291,7 @@ async def test_a_connection_serves_again_once_a_body_is_read(lane: str) -> None:
     bodies = [b"", b"x", bytes(MIB), bytes(3 * MIB + 1)]
     chunked = (_CHUNKED % b"").replace(b"206", b"200") + b"2\r\nab\r\n0\r\n\r\n"
     answers = _Connections(*map(response, bodies), chunked, _MISSING, response(b"last"))
-    async with answering(answers) as server, lane_before(server, lane) as store:
+    async with scripted_server(answers) as server, open_lane_to(server, lane) as store:
         for body in (*bodies, b"ab"):
             assert await _read(store) == body
         with pytest.raises(StoreError) as caught:
@@ -291,13 +306,13 @@ async def test_a_connection_is_closed_where_a_body_is_not_read(lane: str) -> Non
     pouring = _Pouring(64 * MIB)
     peers = []
 
-    async def answer(seen: Seen, writer: asyncio.StreamWriter) -> None:
+    async def handle(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         peers.append(writer.get_extra_info("peername"))
         if len(peers) == 1:
-            await pouring(seen, writer)
+            await pouring(request, writer)
         writer.write(response(b"second"))
 
-    async with answering(answer) as server, lane_before(server, lane) as store:
+    async with scripted_server(handle) as server, open_lane_to(server, lane) as store:
         async with aclosing(_blocks(store)) as blocks:
             await anext(blocks)
         with anyio.fail_after(10):
@@ -314,7 +329,7 @@ async def test_a_connection_is_closed_where_a_reader_is_cancelled(lane: str, sen
     reached = asyncio.Event()
     peers = []
 
-    async def answer(_seen: Seen, writer: asyncio.StreamWriter) -> None:
+    async def handle(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         peers.append(writer.get_extra_info("peername"))
         if len(peers) == 2:
             writer.write(response(b"second"))
@@ -322,7 +337,7 @@ async def test_a_connection_is_closed_where_a_reader_is_cancelled(lane: str, sen
         writer.write(response(bytes(2 * MIB))[: -2 * MIB] + bytes(sent) if sent else b"")
         reached.set()
 
-    async with answering(answer) as server, lane_before(server, lane) as store:
+    async with scripted_server(handle) as server, open_lane_to(server, lane) as store:
         task = asyncio.create_task(_read(store))
         await reached.wait()
         task.cancel()
@@ -333,31 +348,31 @@ async def test_a_connection_is_closed_where_a_reader_is_cancelled(lane: str, sen
 
 
 async def test_a_connection_closed_while_idle_is_replaced_without_a_retry() -> None:
-    async def once(_seen: Seen, writer: asyncio.StreamWriter) -> None:
+    async def once(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(response(_TEN))
         writer.close()
 
-    async with answering(once) as server, lane_before(server, "wire") as store:
+    async with scripted_server(once) as server, open_lane_to(server, "wire") as store:
         for _ in range(3):
             assert await _read(store) == _TEN
 
 
 async def test_a_redirect_is_followed_and_its_range_asked_for_there() -> None:
-    answer = always(_part(_TEN[2:7], "bytes 2-6/10"))
+    handle = always_respond(_part(_TEN[2:7], "bytes 2-6/10"))
 
-    async def redirect(seen: Seen, writer: asyncio.StreamWriter) -> None:
-        location = f"http://127.0.0.1:{other.port}{seen.target}"
+    async def redirect(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        location = f"http://127.0.0.1:{other.port}{request.target}"
         writer.write(response(status="307 Temporary", etag="", Location=location))
 
     async with (
-        answering(answer) as other,
-        answering(redirect) as server,
-        lane_before(server, "wire") as store,
+        scripted_server(handle) as other,
+        scripted_server(redirect) as server,
+        open_lane_to(server, "wire") as store,
     ):
         assert await _read(store, **_FIVE) == _TEN[2:7]
         assert await _read(store, **_FIVE) == _TEN[2:7]
-    assert [seen.headers["range"] for seen in other.seen] == ["bytes=2-6"] * 2
-    assert len(server.seen) == 1
+    assert [request.headers["range"] for request in other.requests] == ["bytes=2-6"] * 2
+    assert len(server.requests) == 1
 
 
 # ------------------------------------------------------------------------------------- fallback
@@ -365,16 +380,18 @@ async def test_a_redirect_is_followed_and_its_range_asked_for_there() -> None:
 
 @pytest.mark.usefixtures("boto")
 async def test_a_region_that_the_store_corrects_is_read_from_by_the_boto_lane() -> None:
-    async def answer(seen: Seen, writer: asyncio.StreamWriter) -> None:
+    async def handle(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         moved = b"<Error><Code>AuthorizationHeaderMalformed</Code></Error>"
-        wire = seen.headers["user-agent"].startswith("s3up/")
+        wire = request.headers["user-agent"].startswith("s3up/")
         writer.write(response(moved, "400 Bad") if wire else response(_TEN))
 
-    async with answering(answer) as server, lane_before(server, "wire") as store:
+    async with scripted_server(handle) as server, open_lane_to(server, "wire") as store:
         assert await _read(store) == _TEN
         assert await _read(store) == _TEN
         assert store.lane == "boto"
-    assert sum(seen.headers["user-agent"].startswith("s3up/") for seen in server.seen) == 1
+    assert (
+        sum(request.headers["user-agent"].startswith("s3up/") for request in server.requests) == 1
+    )
 
 
 class _Given(MemoryStore):

@@ -4,11 +4,18 @@ import asyncio
 
 import pytest
 
-from answering import Answer, Answering, Seen, answering, lane_before, response
 from s3_uploader import StoreError
 from s3_uploader.store import BytesBody, ObjectStore, PutOptions
 from s3_uploader.store.errors import Request
 from s3_uploader.store.redirects import Target, follow
+from scripted_server import (
+    Handler,
+    ReceivedRequest,
+    ScriptedServer,
+    open_lane_to,
+    response,
+    scripted_server,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -107,15 +114,15 @@ def test_one_redirect_after_successes_stops_nothing_else() -> None:
 # ------------------------------------------------------------------------------ with connections
 
 
-def _redirecting(status: int, to: Answering, host: str = "127.0.0.1") -> Answer:
-    async def answer(seen: Seen, writer: asyncio.StreamWriter) -> None:
-        location = f"http://{host}:{to.port}{seen.target}"
+def _redirecting(status: int, to: ScriptedServer, host: str = "127.0.0.1") -> Handler:
+    async def handle(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        location = f"http://{host}:{to.port}{request.target}"
         writer.write(response(status=_STATUSES[status], etag="", Location=location))
 
-    return answer
+    return handle
 
 
-async def _accept(_seen: Seen, writer: asyncio.StreamWriter) -> None:
+async def _accept(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
     writer.write(response())
 
 
@@ -129,14 +136,14 @@ async def _put(store: ObjectStore) -> str:
 async def test_nothing_goes_to_another_host(status: int, lane: str) -> None:
     """Neither the body, nor the token, nor a signature; and the answer there is no success."""
     async with (
-        answering(_accept) as other,
-        answering(_redirecting(status, other, "localhost")) as server,
-        lane_before(server, lane) as store,
+        scripted_server(_accept) as other,
+        scripted_server(_redirecting(status, other, "localhost")) as server,
+        open_lane_to(server, lane) as store,
     ):
         with pytest.raises(StoreError) as caught:
             await _put(store)
-    assert other.seen == []
-    assert len(server.seen) == 1
+    assert other.requests == []
+    assert len(server.requests) == 1
     assert f"http://localhost:{other.port}" in str(caught.value)
     assert not caught.value.retryable
 
@@ -144,45 +151,45 @@ async def test_nothing_goes_to_another_host(status: int, lane: str) -> None:
 @pytest.mark.parametrize("status", list(_STATUSES))
 async def test_the_same_host_is_followed_and_signed_for_anew(status: int) -> None:
     async with (
-        answering(_accept) as other,
-        answering(_redirecting(status, other)) as server,
-        lane_before(server, "wire") as store,
+        scripted_server(_accept) as other,
+        scripted_server(_redirecting(status, other)) as server,
+        open_lane_to(server, "wire") as store,
     ):
         assert await _put(store) == "00"
         assert await _put(store) == "00"
-    assert len(server.seen) == 1
-    first, second = other.seen
+    assert len(server.requests) == 1
+    first, second = other.requests
     assert first.body == second.body == b"x"
-    assert first.target == server.seen[0].target
+    assert first.target == server.requests[0].target
     assert first.headers["host"] == f"127.0.0.1:{other.port}"
-    assert first.headers["authorization"] != server.seen[0].headers["authorization"]
+    assert first.headers["authorization"] != server.requests[0].headers["authorization"]
 
 
 @pytest.mark.usefixtures("boto")
 async def test_the_boto_lane_names_the_endpoint_to_set() -> None:
     async with (
-        answering(_accept) as other,
-        answering(_redirecting(307, other)) as server,
-        lane_before(server, "boto") as store,
+        scripted_server(_accept) as other,
+        scripted_server(_redirecting(307, other)) as server,
+        open_lane_to(server, "boto") as store,
     ):
         with pytest.raises(StoreError) as caught:
             await _put(store)
-    assert other.seen == []
+    assert other.requests == []
     assert f"endpoint_url to http://127.0.0.1:{other.port}/" in str(caught.value)
 
 
 async def test_redirects_in_a_ring_end() -> None:
-    async with answering(_accept) as first:
+    async with scripted_server(_accept) as first:
         seen: list[int] = []
 
-        async def back(request: Seen, writer: asyncio.StreamWriter) -> None:
+        async def back(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
             seen.append(1)
             location = f"http://127.0.0.1:{server.port}{request.target}"
             writer.write(response(status="307 Temporary", etag="", Location=location))
 
-        async with answering(back) as server, lane_before(server, "wire") as store:
+        async with scripted_server(back) as server, open_lane_to(server, "wire") as store:
             with pytest.raises(StoreError) as caught:
                 await _put(store)
     assert caught.value.code == "store.bad_response"
     assert 0 < len(seen) < 10
-    assert first.seen == []
+    assert first.requests == []

@@ -9,12 +9,21 @@ from typing import Any
 import anyio
 import pytest
 
-from answering import QUICK, Answer, Answering, Seen, always, answering, lane_before, response
 from s3_uploader import StoreError, Uploader
 from s3_uploader.checksums import Digests
 from s3_uploader.sizes import MIB
 from s3_uploader.source import FileRange, open_source
 from s3_uploader.store import BytesBody, CompletedPart, ListedPage, ObjectStore, PutOptions
+from scripted_server import (
+    QUICK,
+    Handler,
+    ReceivedRequest,
+    ScriptedServer,
+    always_respond,
+    open_lane_to,
+    response,
+    scripted_server,
+)
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio
@@ -89,12 +98,15 @@ async def test_a_200_without_what_s3_promises_is_no_success(
 ) -> None:
     if operation == "HeadObject":
         answer = answer[: answer.index(b"\r\n\r\n") + 4]
-    async with answering(always(answer)) as server, lane_before(server, lane) as store:
+    async with (
+        scripted_server(always_respond(answer)) as server,
+        open_lane_to(server, lane) as store,
+    ):
         with pytest.raises(StoreError) as caught:
             await CALLS[operation](store)
     assert caught.value.retryable
     assert caught.value.code in {"store.bad_response", "store.busy"}
-    assert [seen.operation for seen in server.seen] == [operation]
+    assert [request.operation for request in server.requests] == [operation]
 
 
 @pytest.mark.parametrize("lane", BOTH)
@@ -114,10 +126,10 @@ async def test_documents_are_read_by_their_names_whatever_the_namespace(lane: st
         ),
     }
 
-    async def answer(seen: Seen, writer: asyncio.StreamWriter) -> None:
-        writer.write(response(documents[seen.operation].encode(), etag=""))
+    async def handle(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        writer.write(response(documents[request.operation].encode(), etag=""))
 
-    async with answering(answer) as server, lane_before(server, lane) as store:
+    async with scripted_server(handle) as server, open_lane_to(server, lane) as store:
         assert await CALLS["CreateMultipartUpload"](store) == "a&b"
         assert (await CALLS["CompleteMultipartUpload"](store)).etag == "aa-1"
         (part,) = await CALLS["ListParts"](store)
@@ -127,7 +139,10 @@ async def test_documents_are_read_by_their_names_whatever_the_namespace(lane: st
 @pytest.mark.parametrize("lane", BOTH)
 async def test_what_a_head_does_not_say_is_unknown(lane: str) -> None:
     silent = b'HTTP/1.1 200 OK\r\nETag: W/"00"\r\nConnection: close\r\n\r\n'
-    async with answering(always(silent)) as server, lane_before(server, lane) as store:
+    async with (
+        scripted_server(always_respond(silent)) as server,
+        open_lane_to(server, lane) as store,
+    ):
         info = await store.head_object("k")
     assert (info.size, info.etag, info.age) == (None, "00", None)
 
@@ -142,8 +157,8 @@ async def test_a_date_that_is_none_is_unknown(lane: str, initiated: str) -> None
     body = (
         f"<ListMultipartUploadsResult>{_AN_UPLOAD.format(initiated)}</ListMultipartUploadsResult>"
     )
-    answer = always(response(body.encode()))
-    async with answering(answer) as server, lane_before(server, lane) as store:
+    handle = always_respond(response(body.encode()))
+    async with scripted_server(handle) as server, open_lane_to(server, lane) as store:
         (upload,) = await store.list_multipart_uploads("k")
     assert upload.initiated == 0.0 or initiated == "0001-01-01"
 
@@ -155,8 +170,8 @@ async def test_a_number_that_is_none_is_an_error(lane: str, number: str, field: 
     values = ["1", "1"]
     values[field] = number
     body = f"<ListPartsResult>{_A_PART.format(*values)}</ListPartsResult>"
-    answer = always(response(body.encode()))
-    async with answering(answer) as server, lane_before(server, lane) as store:
+    handle = always_respond(response(body.encode()))
+    async with scripted_server(handle) as server, open_lane_to(server, lane) as store:
         with pytest.raises(StoreError) as caught:
             await store.list_parts("k", "id")
     assert caught.value.code == "store.bad_response"
@@ -165,8 +180,8 @@ async def test_a_number_that_is_none_is_an_error(lane: str, number: str, field: 
 # --------------------------------------------------------------------------- listings without end
 
 
-def _endless(markers: Iterator[str]) -> Answer:
-    async def answer(_seen: Seen, writer: asyncio.StreamWriter) -> None:
+def _endless(markers: Iterator[str]) -> Handler:
+    async def handle(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         marker = next(markers)
         uploads = (
             f"<ListMultipartUploadsResult><IsTruncated>true</IsTruncated>{_AN_UPLOAD.format('')}"
@@ -176,9 +191,9 @@ def _endless(markers: Iterator[str]) -> Answer:
             f"<ListPartsResult><IsTruncated>true</IsTruncated>{_A_PART.format(1, 1)}"
             f"<NextPartNumberMarker>{marker}</NextPartNumberMarker></ListPartsResult>"
         )
-        writer.write(response((uploads if "uploads" in _seen.target else parts).encode()))
+        writer.write(response((uploads if "uploads" in request.target else parts).encode()))
 
-    return answer
+    return handle
 
 
 def _ring() -> Iterator[str]:
@@ -190,27 +205,27 @@ def _ring() -> Iterator[str]:
 @pytest.mark.parametrize("operation", ["ListParts", "ListMultipartUploads"])
 @pytest.mark.parametrize("markers", ["ring", "fresh"])
 async def test_a_listing_without_end_is_an_error(lane: str, operation: str, markers: str) -> None:
-    answer = _endless(_ring() if markers == "ring" else map(str, range(1, 10**9)))
-    async with answering(answer) as server, lane_before(server, lane) as store:
+    handle = _endless(_ring() if markers == "ring" else map(str, range(1, 10**9)))
+    async with scripted_server(handle) as server, open_lane_to(server, lane) as store:
         with pytest.raises(StoreError) as caught:
             with anyio.fail_after(60):
                 await CALLS[operation](store)
     assert caught.value.code == "store.bad_listing"
-    assert len(server.seen) <= 1_001
+    assert len(server.requests) <= 1_001
 
 
 # ---------------------------------------------------------------------------- one deadline, a bound
 
 
-def _dripping(head: bytes) -> Answer:
-    async def answer(_seen: Seen, writer: asyncio.StreamWriter) -> None:
+def _dripping(head: bytes) -> Handler:
+    async def handle(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(head)
         while True:
             writer.write(b"x")
             await writer.drain()
             await asyncio.sleep(0.02)
 
-    return answer
+    return handle
 
 
 _DRIPS = {
@@ -232,24 +247,27 @@ async def test_a_response_that_drips_is_given_up(
     path.write_bytes(b"x" * 1000)
     large = FileRange(str(path), open_source(str(path)), size=1000, digests=Digests())
     chosen = BytesBody(b"x") if body == "small" else large
-    async with answering(_dripping(_DRIPS[drip])) as server, lane_before(server, lane) as store:
+    async with (
+        scripted_server(_dripping(_DRIPS[drip])) as server,
+        open_lane_to(server, lane) as store,
+    ):
         with pytest.raises(StoreError) as caught:
             with anyio.fail_after(20):
                 await store.upload_part("k", "id", 1, chosen)
     assert (caught.value.code, caught.value.retryable) == ("store.timeout", True)
 
 
-def _pouring(head: bytes, piece: bytes) -> Answer:
+def _pouring(head: bytes, piece: bytes) -> Handler:
     """Send `piece` as long as somebody reads, to 400 MB at most."""
 
-    async def answer(_seen: Seen, writer: asyncio.StreamWriter) -> None:
+    async def handle(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(head)
         for _ in range(400_000_000 // len(piece)):
             writer.write(piece)
             await writer.drain()
         raise AssertionError("all of it was read")
 
-    return answer
+    return handle
 
 
 _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -264,7 +282,10 @@ _FLOODS = {
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("flood", list(_FLOODS))
 async def test_a_response_without_end_is_not_held(lane: str, flood: str) -> None:
-    async with answering(_pouring(*_FLOODS[flood])) as server, lane_before(server, lane) as store:
+    async with (
+        scripted_server(_pouring(*_FLOODS[flood])) as server,
+        open_lane_to(server, lane) as store,
+    ):
         with pytest.raises(StoreError) as caught:
             with anyio.fail_after(30):
                 await CALLS["CompleteMultipartUpload"](store)
@@ -280,7 +301,7 @@ async def _read_all(store: ObjectStore) -> None:
 @pytest.mark.parametrize("lane", BOTH)
 async def test_an_object_that_drips_is_given_up(lane: str) -> None:
     head = b'HTTP/1.1 200 OK\r\nETag: "00"\r\nContent-Length: 1000000\r\n\r\n'
-    async with answering(_dripping(head)) as server, lane_before(server, lane) as store:
+    async with scripted_server(_dripping(head)) as server, open_lane_to(server, lane) as store:
         with pytest.raises(StoreError) as caught:
             await _read_all(store)
     assert caught.value.code == "store.timeout"
@@ -289,15 +310,15 @@ async def test_an_object_that_drips_is_given_up(lane: str) -> None:
 # ------------------------------------------------------------------------ whose signature is wrong
 
 
-def _refusing_odd(seen: Seen) -> bytes:
-    if "odd" in seen.target:
+def _refusing_odd(request: ReceivedRequest) -> bytes:
+    if "odd" in request.target:
         body = b"<Error><Code>SignatureDoesNotMatch</Code><Message>m</Message></Error>"
         return response(body, "403 Forbidden", etag="")
     return response()
 
 
-async def _signature_error(server: Answering, lane: str, *, first: bool) -> StoreError:
-    async with lane_before(server, lane, QUICK) as store:
+async def _signature_error(server: ScriptedServer, lane: str, *, first: bool) -> StoreError:
+    async with open_lane_to(server, lane, QUICK) as store:
         if first:
             await CALLS["PutObject"](store)
         with pytest.raises(StoreError) as caught:
@@ -307,10 +328,10 @@ async def _signature_error(server: Answering, lane: str, *, first: bool) -> Stor
 
 @pytest.mark.parametrize("lane", BOTH)
 async def test_a_signature_refused_after_a_success_is_that_keys_own(lane: str) -> None:
-    async def answer(seen: Seen, writer: asyncio.StreamWriter) -> None:
-        writer.write(_refusing_odd(seen))
+    async def handle(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        writer.write(_refusing_odd(request))
 
-    async with answering(answer) as server:
+    async with scripted_server(handle) as server:
         at_first = await _signature_error(server, lane, first=False)
         later = await _signature_error(server, lane, first=True)
     assert (at_first.code, at_first.fatal) == ("store.signature", True)
@@ -326,7 +347,7 @@ async def test_a_delete_of_what_is_gone_is_no_error_if_the_store_says_so(
     """Google's store answers it with 404; a web server does that to anything."""
     document = f"<Error><Code>{code}</Code></Error>" if code else ""
     gone = response(document.encode(), "404 Not Found", etag="")
-    async with answering(always(gone)) as server, lane_before(server, lane) as store:
+    async with scripted_server(always_respond(gone)) as server, open_lane_to(server, lane) as store:
         if code == "NoSuchKey":
             await store.delete_object("k")
         else:
@@ -341,15 +362,18 @@ async def test_an_abort_answered_by_another_success_is_checked(lane: str, *, kno
     parts = response(b"<ListPartsResult/>", etag="")
     gone = response(b"<Error><Code>NoSuchUpload</Code></Error>", "404 Not Found", etag="")
 
-    async def answer(seen: Seen, writer: asyncio.StreamWriter) -> None:
+    async def handle(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         listing = parts if known else gone
-        writer.write(listing if seen.operation == "ListParts" else response(etag=""))
+        writer.write(listing if request.operation == "ListParts" else response(etag=""))
 
-    async with answering(answer) as server:
+    async with scripted_server(handle) as server:
         config = replace(QUICK, lane="boto" if lane == "boto" else "auto")
         async with Uploader(server.profile(), config=config) as uploader:
             assert await uploader.abort_upload("k", "id", force=True) is not known
-    assert {seen.operation for seen in server.seen} == {"AbortMultipartUpload", "ListParts"}
+    assert {request.operation for request in server.requests} == {
+        "AbortMultipartUpload",
+        "ListParts",
+    }
 
 
 @pytest.mark.parametrize("lane", BOTH)
@@ -367,10 +391,13 @@ async def test_what_is_no_store_is_given_up_soon(lane: str, size: int, tmp_path:
         integrity="auto",
     )
 
-    async def page(seen: Seen, writer: asyncio.StreamWriter) -> None:
-        writer.write(response(b"" if seen.method == "HEAD" else _HTML, etag=""))
+    async def page(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        writer.write(response(b"" if request.method == "HEAD" else _HTML, etag=""))
 
-    async with answering(page) as server, Uploader(server.profile(), config=config) as uploader:
+    async with (
+        scripted_server(page) as server,
+        Uploader(server.profile(), config=config) as uploader,
+    ):
         with anyio.fail_after(60):
             report = await uploader.upload_directory(tmp_path / "t", "p")
     assert report.success == 0

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from answering import QUICK, Seen, answering, lane_before, response
 from s3_uploader import Profile, StoreError, UploadConfig
 from s3_uploader.store import BytesBody, ObjectStore, PutOptions
 from s3_uploader.store.open import open_store
+from scripted_server import QUICK, ReceivedRequest, open_lane_to, response, scripted_server
 from test_responses import CALLS
 
 pytestmark = pytest.mark.anyio
@@ -56,7 +56,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("ca"))
 
 
-async def _accept(_seen: Seen, writer: asyncio.StreamWriter) -> None:
+async def _accept(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
     writer.write(response())
 
 
@@ -67,8 +67,8 @@ async def test_a_certificate_for_another_name_is_refused(
 ) -> None:
     tls = authority.server(_FOREIGN)
     async with (
-        answering(_accept, tls) as server,
-        lane_before(server, lane, authority.config) as store,
+        scripted_server(_accept, tls) as server,
+        open_lane_to(server, lane, authority.config) as store,
     ):
         with pytest.raises(StoreError) as caught:
             await _CALLS[call](store)
@@ -77,7 +77,7 @@ async def test_a_certificate_for_another_name_is_refused(
         True,
         False,
     )
-    assert server.seen == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("lane", ["wire", "boto"])
@@ -86,19 +86,19 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(
 ) -> None:
     config: UploadConfig = replace(authority.config, ca_bundle=None)
     tls = authority.server(_OURS)
-    async with answering(_accept, tls) as server, lane_before(server, lane, config) as store:
+    async with scripted_server(_accept, tls) as server, open_lane_to(server, lane, config) as store:
         with pytest.raises(StoreError) as caught:
             await CALLS["PutObject"](store)
     assert caught.value.code == "store.tls"
-    assert server.seen == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("lane", ["wire", "boto"])
 async def test_a_certificate_for_the_name_is_accepted(authority: Authority, lane: str) -> None:
     tls = authority.server(_OURS)
     async with (
-        answering(_accept, tls) as server,
-        lane_before(server, lane, authority.config) as store,
+        scripted_server(_accept, tls) as server,
+        open_lane_to(server, lane, authority.config) as store,
     ):
         assert (await CALLS["PutObject"](store)).etag == "00"
 
@@ -108,7 +108,7 @@ async def test_a_certificate_for_the_name_is_accepted(authority: Authority, lane
 async def test_the_bundle_of_an_aws_profile_is_trusted_for_it(
     authority: Authority, home: Path, lane: str
 ) -> None:
-    async with answering(_accept, authority.server(_OURS)) as server:
+    async with scripted_server(_accept, authority.server(_OURS)) as server:
         (home / ".aws").mkdir()
         (home / ".aws" / "config").write_text(
             f"[profile acme]\nregion = r\nendpoint_url = {server.url}\n"
@@ -158,9 +158,9 @@ async def _proxy() -> AsyncGenerator[str]:
 async def test_the_name_is_verified_through_a_proxy(
     authority: Authority, monkeypatch: pytest.MonkeyPatch, name: str, *, accepted: bool
 ) -> None:
-    async with _proxy() as proxy, answering(_accept, authority.server(name)) as server:
+    async with _proxy() as proxy, scripted_server(_accept, authority.server(name)) as server:
         monkeypatch.setenv("HTTPS_PROXY", proxy)
-        async with lane_before(server, "wire", authority.config) as store:
+        async with open_lane_to(server, "wire", authority.config) as store:
             assert store.lane == "boto"
             body = BytesBody(b"x")
             if accepted:
@@ -169,4 +169,4 @@ async def test_the_name_is_verified_through_a_proxy(
                 with pytest.raises(StoreError) as caught:
                     await store.put_object("k", body, PutOptions("a/b"))
                 assert caught.value.code == "store.tls"
-    assert len(server.seen) == int(accepted)
+    assert len(server.requests) == int(accepted)

@@ -21,13 +21,13 @@ from typing import Any
 import anyio
 from anyio import to_thread
 
-from answering import Answering, Seen, answering, response
 from s3_uploader import S3UploaderError, UploadConfig, Uploader, load_profile
 from s3_uploader.events import Event, PartReused
 from s3_uploader.sizes import MIB
 from s3_uploader.store import ObjectStore
 from s3_uploader.store.open import open_store
 from s3_uploader.testing import FaultProxy
+from scripted_server import ReceivedRequest, ScriptedServer, response, scripted_server
 
 _ABSENT = {"aioboto3", "aiobotocore", "aiohttp", "boto3", "botocore", "multidict", "yarl"}
 _PART = 5 * MIB
@@ -123,17 +123,17 @@ async def refuse(case: str) -> dict[str, Any]:
             except S3UploaderError as error:
                 codes.add(error.code)
                 messages.add(str(error))
-    return {"codes": sorted(codes), "messages": sorted(messages), "requests": len(server.seen)}
+    return {"codes": sorted(codes), "messages": sorted(messages), "requests": len(server.requests)}
 
 
 @asynccontextmanager
-async def _corrected() -> AsyncIterator[Answering]:
+async def _corrected() -> AsyncIterator[ScriptedServer]:
     """Serve a store that names another region to whoever asks."""
 
-    async def answer(_seen: Seen, writer: asyncio.StreamWriter) -> None:
+    async def handle(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(response(status="301 Moved", etag="", x_amz_bucket_region="eu-1"))
 
-    async with answering(answer) as server:
+    async with scripted_server(handle) as server:
         yield server
 
 

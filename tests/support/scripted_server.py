@@ -1,4 +1,4 @@
-"""A server that answers each request as a test says; both lanes before it."""
+"""A server whose responses a test writes, and both lanes to it."""
 
 import asyncio
 import ssl
@@ -19,11 +19,11 @@ QUICK = UploadConfig(
     response_timeout=1.0,
     journal="off",
 )
-"""Settings with which a test waits a second for what never comes."""
+"""Settings with which a test waits at most a second for what never comes."""
 
 
 @dataclass(frozen=True)
-class Seen:
+class ReceivedRequest:
     """A request as the server received it; header names in lower case."""
 
     method: str
@@ -54,16 +54,16 @@ class Seen:
         )
 
 
-Answer = Callable[[Seen, asyncio.StreamWriter], Awaitable[None]]
+Handler = Callable[[ReceivedRequest, asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass
-class Answering:
-    """The running server: where it is, and what it was asked."""
+class ScriptedServer:
+    """The running server: its address, and the requests it has received."""
 
     port: int
     scheme: str = "http"
-    seen: list[Seen] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -83,15 +83,17 @@ class Answering:
 
 
 @asynccontextmanager
-async def answering(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncGenerator[Answering]:
-    """Run a server whose every request is given to `answer`, with where to write the response."""
-    running = Answering(0, "https" if tls else "http")
+async def scripted_server(
+    handle: Handler, tls: ssl.SSLContext | None = None
+) -> AsyncGenerator[ScriptedServer]:
+    """Run a server that gives each request to `handle`, which writes the response."""
+    running = ScriptedServer(0, "https" if tls else "http")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                running.seen.append(await _read(reader))
-                await answer(running.seen[-1], writer)
+                running.requests.append(await _read(reader))
+                await handle(running.requests[-1], writer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -107,10 +109,10 @@ async def answering(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncG
 
 
 @asynccontextmanager
-async def lane_before(
-    server: Answering, lane: str, config: UploadConfig = QUICK
+async def open_lane_to(
+    server: ScriptedServer, lane: str, config: UploadConfig = QUICK
 ) -> AsyncGenerator[ObjectStore]:
-    """Open a lane, "wire" or "boto", to the server."""
+    """Open a lane to the server: "wire" or "boto"."""
     chosen = replace(config, lane="boto" if lane == "boto" else "auto")
     async with open_store(server.profile(), chosen) as store:
         yield store
@@ -126,20 +128,20 @@ def response(
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
-def always(data: bytes) -> Answer:
-    """Answer every request with the same bytes."""
+def always_respond(data: bytes) -> Handler:
+    """Return a handler that responds to every request with the same bytes."""
 
-    async def answer(_seen: Seen, writer: asyncio.StreamWriter) -> None:
+    async def handle(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(data)
 
-    return answer
+    return handle
 
 
-async def _read(reader: asyncio.StreamReader) -> Seen:
+async def _read(reader: asyncio.StreamReader) -> ReceivedRequest:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     line, *fields = head.strip().split("\r\n")
     pairs = (item.split(":", 1) for item in fields)
     headers = {name.strip().lower(): value.strip() for name, value in pairs}
     method, target, _ = line.split(" ")
     body = await reader.readexactly(int(headers.get("content-length", 0)))
-    return Seen(method, target, headers, body)
+    return ReceivedRequest(method, target, headers, body)
