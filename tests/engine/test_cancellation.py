@@ -8,11 +8,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from cancel_at_step import Work, cancel_scope, cancel_task
 from s3_uploader import FileOutcome, UploadConfig, Uploader, UploadFailedError
 from s3_uploader.store import ObjectInfo
 from s3_uploader.testing import MemoryStore
 from s3_uploader.testing.hooked import TINY, HookedStore, Moment
-from stepping import Work, cancel_scope, cancel_task
 from trees import make_tree
 
 pytestmark = pytest.mark.anyio

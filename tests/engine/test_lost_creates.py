@@ -48,7 +48,7 @@ def _answered(operation: str, status: int) -> Exception:
     return error_from_response(Request(operation, "key", "memory", "memory://"), status, "", "")
 
 
-class Scene:
+class LostCreateScenario:
     """A file, a journal and a store whose responses to Create get lost."""
 
     def __init__(self, folder: Path) -> None:
@@ -102,62 +102,64 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+def scenario(tmp_path: Path) -> LostCreateScenario:
+    return LostCreateScenario(tmp_path)
 
 
-async def test_lost_create_is_found_before_it_is_repeated(scene: Scene) -> None:
-    scene.check(await scene.upload(lost=1))
-    assert scene.store.count("CreateMultipartUpload") == 1
+async def test_lost_create_is_found_before_it_is_repeated(scenario: LostCreateScenario) -> None:
+    scenario.check(await scenario.upload(lost=1))
+    assert scenario.store.count("CreateMultipartUpload") == 1
 
 
 @pytest.mark.parametrize("lost", [1, 3])
 @pytest.mark.parametrize("status", [500, 503, 504])
 async def test_lost_creates_are_remembered_where_the_listing_fails(
-    scene: Scene, lost: int, status: int
+    scenario: LostCreateScenario, lost: int, status: int
 ) -> None:
-    scene.store.failing = True
-    scene.check(await scene.upload(lost=lost, status=status), open_ones=lost, waiting=lost)
-    assert scene.store.count("CreateMultipartUpload") == lost + 1
+    scenario.store.failing = True
+    scenario.check(await scenario.upload(lost=lost, status=status), open_ones=lost, waiting=lost)
+    assert scenario.store.count("CreateMultipartUpload") == lost + 1
     # The next upload of the key looks for them, and uses one.
-    scene.store.failing = False
-    scene.store.calls.clear()
-    scene.check(await scene.upload())
-    assert scene.store.count("CreateMultipartUpload") == 0
-    assert scene.store.count("AbortMultipartUpload") == lost - 1
+    scenario.store.failing = False
+    scenario.store.calls.clear()
+    scenario.check(await scenario.upload())
+    assert scenario.store.count("CreateMultipartUpload") == 0
+    assert scenario.store.count("AbortMultipartUpload") == lost - 1
 
 
 @pytest.mark.parametrize("lost", [1, 3])
-async def test_lost_creates_are_aborted_at_the_end_of_the_upload(scene: Scene, lost: int) -> None:
-    scene.store.failing = True
+async def test_lost_creates_are_aborted_at_the_end_of_the_upload(
+    scenario: LostCreateScenario, lost: int
+) -> None:
+    scenario.store.failing = True
 
     async def hook(moment: Moment) -> None:
         await losing(moment)
         if moment == Moment("before", "CompleteMultipartUpload", "key"):
-            assert len(scene.store.memory.uploads) == lost + 1
-            scene.store.failing = False
+            assert len(scenario.store.memory.uploads) == lost + 1
+            scenario.store.failing = False
 
     # The hook of `upload` is in place once it has begun.
     async with anyio.create_task_group() as tasks:
         outcomes: list[FileOutcome] = []
 
         async def upload() -> None:
-            outcomes.append(await scene.upload(lost=lost))
+            outcomes.append(await scenario.upload(lost=lost))
 
         tasks.start_soon(upload)
-        while scene.store.hook is do_nothing:
+        while scenario.store.hook is do_nothing:
             await anyio.lowlevel.checkpoint()
-        losing = scene.store.hook
-        scene.store.hook = hook
-    scene.check(outcomes[0])
-    assert scene.store.count("AbortMultipartUpload") == lost
+        losing = scenario.store.hook
+        scenario.store.hook = hook
+    scenario.check(outcomes[0])
+    assert scenario.store.count("AbortMultipartUpload") == lost
 
 
-async def test_lost_create_of_an_upload_that_fails_is_aborted(scene: Scene) -> None:
-    outcome = await scene.upload(lost=9, max_attempts=1)
+async def test_lost_create_of_an_upload_that_fails_is_aborted(scenario: LostCreateScenario) -> None:
+    outcome = await scenario.upload(lost=9, max_attempts=1)
     assert outcome.status == "failed"
-    assert scene.store.memory.uploads == {}
-    assert scene.waiting() == 0
+    assert scenario.store.memory.uploads == {}
+    assert scenario.waiting() == 0
 
 
 class _WithoutId(MemoryStore):
@@ -183,57 +185,59 @@ async def test_create_response_without_upload_id_is_a_failure(tmp_path: Path) ->
     assert (outcome.status, outcome.error) == ("failed", "store.not_s3")
 
 
-async def test_create_answered_without_an_id_is_remembered(scene: Scene) -> None:
-    create = scene.store.memory.create_multipart_upload
+async def test_create_answered_without_an_id_is_remembered(scenario: LostCreateScenario) -> None:
+    create = scenario.store.memory.create_multipart_upload
 
     async def without_id(*args: Any, **settings: Any) -> str:
         await create(*args, **settings)
         return ""
 
-    scene.store.memory.create_multipart_upload = without_id  # type: ignore[method-assign]
-    scene.store.failing = True
-    assert (await scene.upload()).error == "store.not_s3"
-    assert len(scene.store.memory.uploads) == scene.waiting() == 1
-    scene.store.failing = False
-    del scene.store.memory.create_multipart_upload
-    scene.check(await scene.upload())
+    scenario.store.memory.create_multipart_upload = without_id  # type: ignore[method-assign]
+    scenario.store.failing = True
+    assert (await scenario.upload()).error == "store.not_s3"
+    assert len(scenario.store.memory.uploads) == scenario.waiting() == 1
+    scenario.store.failing = False
+    del scenario.store.memory.create_multipart_upload
+    scenario.check(await scenario.upload())
 
 
-async def test_listing_that_lags_does_not_make_it_forget(scene: Scene) -> None:
+async def test_listing_that_lags_does_not_make_it_forget(scenario: LostCreateScenario) -> None:
     """What it shows later is found later."""
-    scene.store.unseen = {"upload-1"}
-    scene.check(await scene.upload(lost=1), open_ones=1, waiting=1)
-    scene.check(await scene.upload(), open_ones=1, waiting=1)
-    scene.store.unseen.clear()
-    scene.check(await scene.upload())
+    scenario.store.unseen = {"upload-1"}
+    scenario.check(await scenario.upload(lost=1), open_ones=1, waiting=1)
+    scenario.check(await scenario.upload(), open_ones=1, waiting=1)
+    scenario.store.unseen.clear()
+    scenario.check(await scenario.upload())
 
 
 async def test_create_that_never_took_effect_is_forgotten_once_a_listing_is_late(
-    scene: Scene,
+    scenario: LostCreateScenario,
 ) -> None:
-    scene.store.unseen = {"upload-1"}
-    scene.check(await scene.upload(lost=1), open_ones=1, waiting=1)
-    scene.store.memory.uploads.clear()
-    scene.check(await scene.upload(), waiting=1)
-    scene.age(61)
-    scene.check(await scene.upload())
-    assert scene.warned == []
+    scenario.store.unseen = {"upload-1"}
+    scenario.check(await scenario.upload(lost=1), open_ones=1, waiting=1)
+    scenario.store.memory.uploads.clear()
+    scenario.check(await scenario.upload(), waiting=1)
+    scenario.age(61)
+    scenario.check(await scenario.upload())
+    assert scenario.warned == []
 
 
 @pytest.mark.parametrize("initiated", [0.0, 3_600.0], ids=["no time", "another time"])
 async def test_upload_of_an_unlikely_time_keeps_it_remembered(
-    scene: Scene, initiated: float
+    scenario: LostCreateScenario, initiated: float
 ) -> None:
     """It is not touched; but the clocks may be that far apart, so it may be the one."""
-    scene.store.failing = True
-    scene.check(await scene.upload(lost=1), open_ones=1, waiting=1)
-    scene.store.failing = False
-    scene.age(3_600)
-    scene.store.memory.uploads["upload-1"].initiated = initiated
-    scene.check(await scene.upload(), open_ones=1, waiting=1)
+    scenario.store.failing = True
+    scenario.check(await scenario.upload(lost=1), open_ones=1, waiting=1)
+    scenario.store.failing = False
+    scenario.age(3_600)
+    scenario.store.memory.uploads["upload-1"].initiated = initiated
+    scenario.check(await scenario.upload(), open_ones=1, waiting=1)
 
 
-async def test_refused_create_costs_one_listing_and_leaves_no_row(scene: Scene) -> None:
+async def test_refused_create_costs_one_listing_and_leaves_no_row(
+    scenario: LostCreateScenario,
+) -> None:
     """The store is overloaded, and says so of a request that it has not served."""
     left = 2
 
@@ -243,93 +247,101 @@ async def test_refused_create_costs_one_listing_and_leaves_no_row(scene: Scene) 
             left -= 1
             raise _answered("CreateMultipartUpload", 503)
 
-    scene.store.hook = hook
-    config = UploadConfig(journal=str(scene.journal), backoff_base=0.001, backoff_cap=0.002)
-    async with Uploader(store=scene.store, config=config) as uploader:
-        outcome = await uploader.upload_file(scene.path, "key")
-    scene.check(outcome)
-    assert scene.store.listings == 2
+    scenario.store.hook = hook
+    config = UploadConfig(journal=str(scenario.journal), backoff_base=0.001, backoff_cap=0.002)
+    async with Uploader(store=scenario.store, config=config) as uploader:
+        outcome = await uploader.upload_file(scenario.path, "key")
+    scenario.check(outcome)
+    assert scenario.store.listings == 2
 
 
-async def test_without_lost_creates_nothing_is_listed(scene: Scene) -> None:
-    scene.check(await scene.upload())
-    assert scene.store.listings == 0
+async def test_without_lost_creates_nothing_is_listed(scenario: LostCreateScenario) -> None:
+    scenario.check(await scenario.upload())
+    assert scenario.store.listings == 0
 
 
-async def test_it_is_given_up_with_a_warning_where_no_listing_tells(scene: Scene) -> None:
-    scene.store.failing = True
-    scene.check(await scene.upload(lost=1), open_ones=1, waiting=1)
-    scene.age(6 * 24 * 3600)
-    scene.check(await scene.upload(), open_ones=1, waiting=1)
-    assert scene.warned == []
-    scene.age(24 * 3600)
-    scene.check(await scene.upload(), open_ones=1)
-    (warning,) = scene.warned
+async def test_it_is_given_up_with_a_warning_where_no_listing_tells(
+    scenario: LostCreateScenario,
+) -> None:
+    scenario.store.failing = True
+    scenario.check(await scenario.upload(lost=1), open_ones=1, waiting=1)
+    scenario.age(6 * 24 * 3600)
+    scenario.check(await scenario.upload(), open_ones=1, waiting=1)
+    assert scenario.warned == []
+    scenario.age(24 * 3600)
+    scenario.check(await scenario.upload(), open_ones=1)
+    (warning,) = scenario.warned
     assert (warning.code, warning.params["key"]) == ("upload.lost_create", "key")
 
 
-async def test_pending_uploads_lists_what_a_lost_create_has_made(scene: Scene) -> None:
-    scene.store.failing = True
-    scene.check(await scene.upload(lost=2), open_ones=2, waiting=2)
+async def test_pending_uploads_lists_what_a_lost_create_has_made(
+    scenario: LostCreateScenario,
+) -> None:
+    scenario.store.failing = True
+    scenario.check(await scenario.upload(lost=2), open_ones=2, waiting=2)
     async with Uploader(
-        store=scene.store, config=UploadConfig(journal=str(scene.journal))
+        store=scenario.store, config=UploadConfig(journal=str(scenario.journal))
     ) as uploader:
         assert await uploader.pending_uploads() == []
-        scene.store.failing = False
-        scene.store.listings = 0
+        scenario.store.failing = False
+        scenario.store.listings = 0
         pending = await uploader.pending_uploads()
-        assert scene.store.listings == 1
-        assert {upload.upload_id for upload in pending} == set(scene.store.memory.uploads)
+        assert scenario.store.listings == 1
+        assert {upload.upload_id for upload in pending} == set(scenario.store.memory.uploads)
         assert all(upload.ours and not upload.active for upload in pending)
-        assert scene.store.count("AbortMultipartUpload") == 0
+        assert scenario.store.count("AbortMultipartUpload") == 0
         for upload in pending:
             assert await uploader.abort_upload(upload.key, upload.upload_id)
-    assert scene.store.memory.uploads == {}
-    assert scene.waiting() == 0
+    assert scenario.store.memory.uploads == {}
+    assert scenario.waiting() == 0
 
 
 # ---------------------------------------------------------------------------------- nobody else's
 
 
-def _with_a_part(scene: Scene, upload_id: str) -> None:
-    scene.store.memory.uploads[upload_id].parts[1] = b"theirs"
+def _with_a_part(scenario: LostCreateScenario, upload_id: str) -> None:
+    scenario.store.memory.uploads[upload_id].parts[1] = b"theirs"
 
 
-def _of_another_key(scene: Scene, upload_id: str) -> None:
-    scene.store.memory.uploads[upload_id].key = "key/2"
+def _of_another_key(scenario: LostCreateScenario, upload_id: str) -> None:
+    scenario.store.memory.uploads[upload_id].key = "key/2"
 
 
-def _of_another_time(scene: Scene, upload_id: str) -> None:
-    scene.store.memory.uploads[upload_id].initiated -= 3_600
+def _of_another_time(scenario: LostCreateScenario, upload_id: str) -> None:
+    scenario.store.memory.uploads[upload_id].initiated -= 3_600
 
 
 @pytest.mark.parametrize("differ", [_with_a_part, _of_another_key, _of_another_time])
 async def test_others_upload_is_not_taken_for_a_lost_create(
-    scene: Scene, differ: Callable[[Scene, str], None]
+    scenario: LostCreateScenario, differ: Callable[[LostCreateScenario, str], None]
 ) -> None:
     """Ours never took effect; theirs is listed."""
-    theirs = await scene.store.memory.create_multipart_upload("key", PutOptions(""))
-    differ(scene, theirs)
-    scene.store.unseen = {"upload-2"}
-    scene.check(await scene.upload(lost=1), open_ones=2, waiting=1)
-    del scene.store.memory.uploads["upload-2"]
-    scene.check(await scene.upload(), open_ones=1, waiting=1)
-    assert set(scene.store.memory.uploads) == {theirs}
+    theirs = await scenario.store.memory.create_multipart_upload("key", PutOptions(""))
+    differ(scenario, theirs)
+    scenario.store.unseen = {"upload-2"}
+    scenario.check(await scenario.upload(lost=1), open_ones=2, waiting=1)
+    del scenario.store.memory.uploads["upload-2"]
+    scenario.check(await scenario.upload(), open_ones=1, waiting=1)
+    assert set(scenario.store.memory.uploads) == {theirs}
 
 
-async def test_of_more_uploads_than_lost_creates_none_is_touched(scene: Scene) -> None:
-    theirs = await scene.store.memory.create_multipart_upload("key", PutOptions(""))
-    scene.check(await scene.upload(lost=1), open_ones=2, waiting=1)
+async def test_of_more_uploads_than_lost_creates_none_is_touched(
+    scenario: LostCreateScenario,
+) -> None:
+    theirs = await scenario.store.memory.create_multipart_upload("key", PutOptions(""))
+    scenario.check(await scenario.upload(lost=1), open_ones=2, waiting=1)
     # Theirs is completed; what is left can only be ours.
-    del scene.store.memory.uploads[theirs]
-    scene.check(await scene.upload())
+    del scenario.store.memory.uploads[theirs]
+    scenario.check(await scenario.upload())
 
 
-async def test_upload_of_another_whose_create_is_under_way_is_not_aborted(scene: Scene) -> None:
+async def test_upload_of_another_whose_create_is_under_way_is_not_aborted(
+    scenario: LostCreateScenario,
+) -> None:
     """It is at the store, and its maker has not noted its id yet."""
-    scene.store.failing = True
-    scene.check(await scene.upload(lost=1), open_ones=1, waiting=1)
-    scene.store.failing = False
+    scenario.store.failing = True
+    scenario.check(await scenario.upload(lost=1), open_ones=1, waiting=1)
+    scenario.store.failing = False
     created, go_on = anyio.Event(), anyio.Event()
 
     async def hook(moment: Moment) -> None:
@@ -338,14 +350,14 @@ async def test_upload_of_another_whose_create_is_under_way_is_not_aborted(scene:
             await go_on.wait()
 
     # Theirs must not find the lost one first.
-    scene.store.unseen = {"upload-1"}
-    scene.store.hook = hook
-    other = scene.path.with_name("other")
+    scenario.store.unseen = {"upload-1"}
+    scenario.store.hook = hook
+    other = scenario.path.with_name("other")
     other.write_bytes(os.urandom(4_600))
-    config = UploadConfig(journal=str(scene.journal))
+    config = UploadConfig(journal=str(scenario.journal))
     outcomes: list[FileOutcome] = []
     async with (
-        Uploader(store=scene.store, config=config) as theirs,
+        Uploader(store=scenario.store, config=config) as theirs,
         anyio.create_task_group() as tasks,
     ):
 
@@ -354,35 +366,37 @@ async def test_upload_of_another_whose_create_is_under_way_is_not_aborted(scene:
 
         tasks.start_soon(upload)
         await created.wait()
-        scene.store.unseen.clear()
-        assert len(scene.store.memory.uploads) == 2
-        async with Uploader(store=scene.store, config=config) as ours:
-            assert (await ours.upload_file(scene.path, "key")).ok
+        scenario.store.unseen.clear()
+        assert len(scenario.store.memory.uploads) == 2
+        async with Uploader(store=scenario.store, config=config) as ours:
+            assert (await ours.upload_file(scenario.path, "key")).ok
         # The lost one and theirs are both there.
-        assert len(scene.store.memory.uploads) == 2
+        assert len(scenario.store.memory.uploads) == 2
         go_on.set()
     assert outcomes[0].ok
-    assert scene.store.memory.objects == {"key": other.read_bytes()}
+    assert scenario.store.memory.objects == {"key": other.read_bytes()}
     # Theirs looked for the lost one when it had ended.
-    assert scene.store.memory.uploads == {}
-    assert scene.waiting() == 0
+    assert scenario.store.memory.uploads == {}
+    assert scenario.waiting() == 0
 
 
-async def test_with_the_journal_gone_nothing_is_taken_for_lost(scene: Scene) -> None:
+async def test_with_the_journal_gone_nothing_is_taken_for_lost(
+    scenario: LostCreateScenario,
+) -> None:
     """Whose the uploads are is then not known."""
-    theirs = await scene.store.memory.create_multipart_upload("key", PutOptions(""))
-    listed = scene.store.memory.list_multipart_uploads
+    theirs = await scenario.store.memory.create_multipart_upload("key", PutOptions(""))
+    listed = scenario.store.memory.list_multipart_uploads
 
     async def listing(prefix: str) -> list[UploadInfo]:
-        with closing(sqlite3.connect(scene.journal)) as raw, raw:
+        with closing(sqlite3.connect(scenario.journal)) as raw, raw:
             raw.execute("DROP TABLE part")
         return await listed(prefix)
 
-    scene.store.memory.list_multipart_uploads = listing  # type: ignore[method-assign]
-    outcome = await scene.upload(lost=1)
+    scenario.store.memory.list_multipart_uploads = listing  # type: ignore[method-assign]
+    outcome = await scenario.upload(lost=1)
     outcome.raise_for_failure()
-    assert theirs in scene.store.memory.uploads
-    assert "journal.unavailable" in {warning.code for warning in scene.warned}
+    assert theirs in scenario.store.memory.uploads
+    assert "journal.unavailable" in {warning.code for warning in scenario.warned}
 
 
 def test_each_upload_goes_to_the_create_closest_in_time() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import pytest
 
-from faulty import LIMIT_SECONDS
+from behind_proxy import LIMIT_SECONDS
 from s3_uploader import SourceError, Uploader
 from s3_uploader.checksums import CRC64NVME, Digests
 from s3_uploader.source import FileRange, SmallFileReader, open_regular, open_source

@@ -25,7 +25,7 @@ def test_a_forked_child_does_not_disturb_the_upload_nor_the_upload_the_child(
     """Terminated, interrupted, of a pool, terminated as it begins, ending by itself."""
     content = make_tree(tmp_path, {"f": 11 * MIB})
     key = f"{prefix}/f"
-    program = Path(__file__).parent.parent / "support/forking.py"
+    program = Path(__file__).parent.parent / "support/forking_child.py"
     with FaultProxy(server, ["UploadPart:stall:part=2:after=100000:times=1"]) as proxy:
         environ = os.environ | server.environ() | {"RUNPOD_S3_ENDPOINT_URL": proxy.url}
         environ |= {"S3_UPLOADER_PART_SIZE": "5MiB", "S3_UPLOADER_MULTIPART_THRESHOLD": "5MiB"}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from child_process import ChildResult, ChildUpload, Condition, count_rows
 from conftest import Bucket
-from killing import Ended, Uploading, When, rows
 from s3_uploader.sizes import MIB
 from s3_uploader.testing import FaultProxy, LocalS3Server, Record, StartFaultProxy
 from trees import make_tree
@@ -21,7 +21,7 @@ _MIDDLE = [f"d/middle{number}" for number in range(6)]
 """Files that go with one request and are noted when they are committed."""
 
 
-class Scene:
+class DirectoryScenario:
     def __init__(
         self, server: LocalS3Server, proxy: FaultProxy, bucket: Bucket, folder: Path, prefix: str
     ) -> None:
@@ -33,9 +33,9 @@ class Scene:
         sizes: dict[str, bytes | int] = dict.fromkeys(_MIDDLE, 300_000)
         self.content = make_tree(self.root, {**sizes, "small": 100, "z/parts": 21 * MIB})
         config = {"part_size": 5 * MIB, "multipart_threshold": 5 * MIB, "max_requests": 2}
-        self.upload = Uploading(server, proxy, self.root, prefix, str(self.journal), config)
+        self.upload = ChildUpload(server, proxy, self.root, prefix, str(self.journal), config)
 
-    def run(self, killed_when: When | None = None) -> tuple[Ended, Counter[str]]:
+    def run(self, killed_when: Condition | None = None) -> tuple[ChildResult, Counter[str]]:
         """Upload; return how it ended, and how often each file was sent, parts counted."""
         before = self.proxy.count()
         ended = self.upload.run(killed_when=killed_when)
@@ -69,9 +69,9 @@ class Scene:
         return committed
 
     def noted(self) -> int:
-        return rows(self.journal, "committed") + rows(self.journal, "upload")
+        return count_rows(self.journal, "committed") + count_rows(self.journal, "upload")
 
-    def check(self, ended: Ended) -> None:
+    def check(self, ended: ChildResult) -> None:
         statuses = {outcome["status"] for outcome in ended.files.values()}
         assert statuses == {"committed"}, ended
         assert ended.warned == []
@@ -81,21 +81,21 @@ class Scene:
 
 
 @pytest.fixture
-def scene(
+def scenario(
     server: LocalS3Server,
     s3_fault_proxy: StartFaultProxy,
     bucket: Bucket,
     tmp_path: Path,
     prefix: str,
-) -> Scene:
-    return Scene(server, s3_fault_proxy(server), bucket, tmp_path, prefix)
+) -> DirectoryScenario:
+    return DirectoryScenario(server, s3_fault_proxy(server), bucket, tmp_path, prefix)
 
 
-def test_killed_midway_the_next_run_sends_only_what_is_missing(scene: Scene) -> None:
-    committed = scene.kill()
+def test_killed_midway_the_next_run_sends_only_what_is_missing(scenario: DirectoryScenario) -> None:
+    committed = scenario.kill()
     assert committed <= set(_MIDDLE)
-    ended, sent = scene.run()
-    scene.check(ended)
+    ended, sent = scenario.run()
+    scenario.check(ended)
     # Small files are always sent; of the large ones those that the killed run had noted are not.
     missing = set(_MIDDLE) - committed
     # The third part may have been on its way, whole, when the process died.
@@ -107,74 +107,78 @@ def test_killed_midway_the_next_run_sends_only_what_is_missing(scene: Scene) -> 
         assert ended.files[name]["reused"] == ended.files[name]["size"] == 300_000
         assert ended.files[name]["verified_by"] == "etag-md5"
     # A run that has finished is forgotten: the next one sends everything.
-    ended, sent = scene.run()
-    scene.check(ended)
+    ended, sent = scenario.run()
+    scenario.check(ended)
     assert {
         name: outcome["reused"] for name, outcome in ended.files.items() if outcome["reused"]
     } == {}
-    assert sent == {**dict.fromkeys(scene.content, 1), "z/parts": 5}
+    assert sent == {**dict.fromkeys(scenario.content, 1), "z/parts": 5}
 
 
-def _rewrite(scene: Scene, name: str) -> None:
+def _rewrite(scenario: DirectoryScenario, name: str) -> None:
     data = os.urandom(300_000)
-    (scene.root / name).write_bytes(data)
-    scene.content[name] = data
+    (scenario.root / name).write_bytes(data)
+    scenario.content[name] = data
 
 
-def _touch(scene: Scene, name: str) -> None:
-    os.utime(scene.root / name)
+def _touch(scenario: DirectoryScenario, name: str) -> None:
+    os.utime(scenario.root / name)
 
 
-def _delete_object(scene: Scene, name: str) -> None:
-    scene.bucket.client.delete_object(Bucket=scene.bucket.name, Key=f"{scene.prefix}/{name}")
-
-
-def _replace_object(scene: Scene, name: str) -> None:
-    scene.bucket.client.put_object(
-        Bucket=scene.bucket.name, Key=f"{scene.prefix}/{name}", Body=bytes(300_000)
+def _delete_object(scenario: DirectoryScenario, name: str) -> None:
+    scenario.bucket.client.delete_object(
+        Bucket=scenario.bucket.name, Key=f"{scenario.prefix}/{name}"
     )
 
 
-def _restore(scene: Scene, name: str) -> None:
+def _replace_object(scenario: DirectoryScenario, name: str) -> None:
+    scenario.bucket.client.put_object(
+        Bucket=scenario.bucket.name, Key=f"{scenario.prefix}/{name}", Body=bytes(300_000)
+    )
+
+
+def _restore(scenario: DirectoryScenario, name: str) -> None:
     """Put the same bytes there as another file of the same time."""
-    _put_there(scene, name, scene.content[name])
+    _put_there(scenario, name, scenario.content[name])
 
 
-def _disguise(scene: Scene, name: str) -> None:
+def _disguise(scenario: DirectoryScenario, name: str) -> None:
     """Put other bytes there that nothing but their hash tells apart."""
-    scene.content[name] = os.urandom(300_000)
-    _put_there(scene, name, scene.content[name])
+    scenario.content[name] = os.urandom(300_000)
+    _put_there(scenario, name, scenario.content[name])
 
 
-def _put_there(scene: Scene, name: str, data: bytes) -> None:
-    path = scene.root / name
+def _put_there(scenario: DirectoryScenario, name: str, data: bytes) -> None:
+    path = scenario.root / name
     before = path.stat()
-    other = scene.root.with_name("other")
+    other = scenario.root.with_name("other")
     other.write_bytes(data)
     other.replace(path)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_ino != before.st_ino
 
 
-def test_files_with_other_numbers_are_skipped_if_their_hash_proves_them(scene: Scene) -> None:
+def test_files_with_other_numbers_are_skipped_if_their_hash_proves_them(
+    scenario: DirectoryScenario,
+) -> None:
     """Another mount or another container gives other inode and device numbers."""
-    same, other, *_ = sorted(scene.kill())
-    _restore(scene, same)
-    _disguise(scene, other)
-    ended, sent = scene.run()
-    scene.check(ended)
+    same, other, *_ = sorted(scenario.kill())
+    _restore(scenario, same)
+    _disguise(scenario, other)
+    ended, sent = scenario.run()
+    scenario.check(ended)
     assert (sent[same], sent[other]) == (0, 1)
     assert ended.files[same]["reused"] == 300_000
 
 
-def test_what_changed_between_the_runs_is_sent_again(scene: Scene) -> None:
-    committed = sorted(scene.kill())
+def test_what_changed_between_the_runs_is_sent_again(scenario: DirectoryScenario) -> None:
+    committed = sorted(scenario.kill())
     changes = (_rewrite, _touch, _delete_object, _replace_object)
     changed, same = committed[: len(changes)], committed[len(changes) :]
     for change, name in zip(changes, changed, strict=True):
-        change(scene, name)
-    ended, sent = scene.run()
-    scene.check(ended)
+        change(scenario, name)
+    ended, sent = scenario.run()
+    scenario.check(ended)
     assert same
     assert {name: sent[name] for name in committed} == {
         **dict.fromkeys(changed, 1),
@@ -183,23 +187,23 @@ def test_what_changed_between_the_runs_is_sent_again(scene: Scene) -> None:
     assert all(ended.files[name]["reused"] == 0 for name in changed)
 
 
-def test_another_prefix_or_directory_is_another_run(scene: Scene) -> None:
-    scene.kill()
-    scene.prefix += "-other"
-    scene.upload.key = scene.prefix
-    _, sent = scene.run()
-    assert scene.bucket.tree(scene.prefix) == scene.content
-    assert sent == {**dict.fromkeys(scene.content, 1), "z/parts": 5}
-    assert scene.noted() > 0
+def test_another_prefix_or_directory_is_another_run(scenario: DirectoryScenario) -> None:
+    scenario.kill()
+    scenario.prefix += "-other"
+    scenario.upload.key = scenario.prefix
+    _, sent = scenario.run()
+    assert scenario.bucket.tree(scenario.prefix) == scenario.content
+    assert sent == {**dict.fromkeys(scenario.content, 1), "z/parts": 5}
+    assert scenario.noted() > 0
 
 
-def test_a_run_with_a_failure_is_gone_on_with(scene: Scene) -> None:
-    scene.proxy.inject(f"PutObject:403:key=*/{_MIDDLE[0]}")
-    ended, _ = scene.run()
+def test_a_run_with_a_failure_is_gone_on_with(scenario: DirectoryScenario) -> None:
+    scenario.proxy.inject(f"PutObject:403:key=*/{_MIDDLE[0]}")
+    ended, _ = scenario.run()
     assert ended.files[_MIDDLE[0]]["status"] == "failed"
-    scene.proxy.clear()
-    ended, sent = scene.run()
-    scene.check(ended)
+    scenario.proxy.clear()
+    ended, sent = scenario.run()
+    scenario.check(ended)
     assert sent.keys() == {"small", _MIDDLE[0]}
 
 
@@ -212,7 +216,7 @@ def test_with_few_descriptors_a_large_tree_is_uploaded(
 ) -> None:
     files: dict[str, bytes | int] = {f"{n % 10}/{n}": n.to_bytes(4, "big") for n in range(1_000)}
     content = make_tree(tmp_path / "root", {**files, "parts": 30 * MIB})
-    ended = Uploading(
+    ended = ChildUpload(
         server,
         s3_fault_proxy(server),
         tmp_path / "root",

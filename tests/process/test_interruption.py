@@ -14,13 +14,13 @@ from pathlib import Path
 import anyio
 import pytest
 
+from cancel_at_step import cancel_task
 from conftest import Bucket
 from lanes import REAL_LANES, lane_profile, open_lane
 from s3_uploader import UploadConfig, Uploader, signals, upload_file
 from s3_uploader.sizes import MIB
 from s3_uploader.testing import FaultProxy, LocalS3Server, Record
 from s3_uploader.testing.hooked import HookedStore
-from stepping import cancel_task
 from trees import make_tree
 
 _PROGRAM = """

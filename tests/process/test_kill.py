@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from child_process import ChildResult, ChildUpload, count_rows
 from conftest import Bucket
-from killing import Ended, Uploading, rows
 from lanes import RCLONE_LANES, Server
 from s3_uploader.sizes import KIB, MIB
 from s3_uploader.testing import Fault, FaultProxy, LoseResponse
@@ -20,14 +20,14 @@ _FEW = 3
 
 
 @dataclass(frozen=True)
-class Scene:
+class KillScenario:
     """A file of `parts` parts, and where it goes."""
 
     bucket: Bucket
     proxy: FaultProxy
     path: Path
     journal: Path
-    upload: Uploading
+    upload: ChildUpload
     parts: int
     part_size: int
 
@@ -44,13 +44,13 @@ class Scene:
     def key(self) -> str:
         return self.upload.key
 
-    def check(self, last: Ended, *, before: int = 0, bound: bool = True) -> None:
+    def check(self, last: ChildResult, *, before: int = 0, bound: bool = True) -> None:
         """Check what must hold after the last run, however the runs before it ended."""
         outcome = last.files[self.path.name]
         assert outcome["status"] == "committed", outcome["message"]
         assert self.bucket.get(self.key) == self.path.read_bytes()
         assert self.bucket.open_uploads(self.key) == []
-        assert rows(self.journal) == rows(self.journal, "part") == 0
+        assert count_rows(self.journal) == count_rows(self.journal, "part") == 0
         assert last.warned == []
         if bound:
             most = self.path.stat().st_size + (_IN_FLIGHT + 1) * self.part_size
@@ -66,14 +66,14 @@ def proxies() -> Iterator[list[FaultProxy]]:
 
 
 @pytest.fixture
-def kill_scene(
+def make_scenario(
     request: pytest.FixtureRequest, tmp_path: Path, prefix: str, proxies: list[FaultProxy]
-) -> "Scenes":
-    return Scenes(request, tmp_path, prefix, proxies)
+) -> "ScenarioFactory":
+    return ScenarioFactory(request, tmp_path, prefix, proxies)
 
 
-class Scenes:
-    """Makes scenes, each with a key and a journal of its own."""
+class ScenarioFactory:
+    """Makes scenarios, each with a key and a journal of its own."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Scenes:
         self._prefix = prefix
         self._proxies = proxies
 
-    def __call__(self, lane: str, parts: int, *faults: Fault, name: str = "f") -> Scene:
+    def __call__(self, lane: str, parts: int, *faults: Fault, name: str = "f") -> KillScenario:
         on_rclone = lane in RCLONE_LANES
         part_size = 16 * KIB if on_rclone else 5 * MIB
         fixture = "rclone" if on_rclone else "server"
@@ -109,20 +109,20 @@ class Scenes:
             "lane": "boto" if lane.startswith("boto") else "auto",
         }
         key = f"{self._prefix}/{name}"
-        upload = Uploading(server, proxy, path, key, str(journal), config)
-        return Scene(bucket, proxy, path, journal, upload, parts, part_size)
+        upload = ChildUpload(server, proxy, path, key, str(journal), config)
+        return KillScenario(bucket, proxy, path, journal, upload, parts, part_size)
 
 
-def _kill_and_go_on(scene: Scene, number: int) -> Ended:
-    before = scene.proxy.count()
-    first = scene.upload.run(killed_at=number)
+def _kill_and_go_on(scenario: KillScenario, number: int) -> ChildResult:
+    before = scenario.proxy.count()
+    first = scenario.upload.run(killed_at=number)
     assert first.killed
-    taken = {record.part for record in scene.proxy.log[before:] if record.upstream_status == 200}
-    between = scene.proxy.count()
-    last = scene.upload.run()
-    scene.check(last, before=before)
-    again = {record.part for record in scene.proxy.log[between:] if record.part}
-    assert again == set(range(1, scene.parts + 1)) - taken
+    taken = {record.part for record in scenario.proxy.log[before:] if record.upstream_status == 200}
+    between = scenario.proxy.count()
+    last = scenario.upload.run()
+    scenario.check(last, before=before)
+    again = {record.part for record in scenario.proxy.log[between:] if record.part}
+    assert again == set(range(1, scenario.parts + 1)) - taken
     return last
 
 
@@ -136,66 +136,72 @@ def _kill_and_go_on(scene: Scene, number: int) -> Ended:
     ],
 )
 def test_killed_at_a_request_the_next_process_goes_on(
-    kill_scene: Scenes, lane: str, number: int
+    make_scenario: ScenarioFactory, lane: str, number: int
 ) -> None:
     parts = _PARTS if lane in RCLONE_LANES else _FEW
-    _kill_and_go_on(kill_scene(lane, parts), number)
+    _kill_and_go_on(make_scenario(lane, parts), number)
 
 
 @pytest.mark.parametrize("lane", ["wire-http", "boto-http", "wire-rclone"])
-def test_killed_before_it_hears_that_all_is_published(kill_scene: Scenes, lane: str) -> None:
-    scene = kill_scene(lane, 3, Fault("CompleteMultipartUpload", LoseResponse(), times=1))
-    assert scene.upload.run(killed_after=scene.requests).killed
-    assert rows(scene.journal) == 1
-    size, before = scene.path.stat().st_size, scene.proxy.count()
-    assert scene.bucket.get(scene.key) == scene.path.read_bytes()
-    last = scene.upload.run()
-    scene.check(last)
-    again = [record.operation for record in scene.proxy.log[before:]]
+def test_killed_before_it_hears_that_all_is_published(
+    make_scenario: ScenarioFactory, lane: str
+) -> None:
+    scenario = make_scenario(lane, 3, Fault("CompleteMultipartUpload", LoseResponse(), times=1))
+    assert scenario.upload.run(killed_after=scenario.requests).killed
+    assert count_rows(scenario.journal) == 1
+    size, before = scenario.path.stat().st_size, scenario.proxy.count()
+    assert scenario.bucket.get(scenario.key) == scenario.path.read_bytes()
+    last = scenario.upload.run()
+    scenario.check(last)
+    again = [record.operation for record in scenario.proxy.log[before:]]
     assert again == ["ListParts", "HeadObject"]
     assert last.files["file"]["reused"] == size
     assert last.events.get("BytesSent", 0) == 0
     assert last.events["PartReused"] == 3
 
 
-def test_a_file_that_changed_after_it_was_published_is_sent_again(kill_scene: Scenes) -> None:
-    scene = kill_scene("wire-rclone", 3, Fault("CompleteMultipartUpload", LoseResponse(), times=1))
-    assert scene.upload.run(killed_after=scene.requests).killed
-    scene.path.write_bytes(bytes(scene.path.stat().st_size))
-    before = scene.sent()
-    scene.check(scene.upload.run(), bound=False)
-    assert scene.sent() - before == scene.path.stat().st_size
+def test_a_file_that_changed_after_it_was_published_is_sent_again(
+    make_scenario: ScenarioFactory,
+) -> None:
+    scenario = make_scenario(
+        "wire-rclone", 3, Fault("CompleteMultipartUpload", LoseResponse(), times=1)
+    )
+    assert scenario.upload.run(killed_after=scenario.requests).killed
+    scenario.path.write_bytes(bytes(scenario.path.stat().st_size))
+    before = scenario.sent()
+    scenario.check(scenario.upload.run(), bound=False)
+    assert scenario.sent() - before == scenario.path.stat().st_size
 
 
 @pytest.mark.parametrize("lane", ["wire-rclone"])
-def test_killed_again_and_again_it_ends_at_last(kill_scene: Scenes, lane: str) -> None:
+def test_killed_again_and_again_it_ends_at_last(make_scenario: ScenarioFactory, lane: str) -> None:
     # More than what a process sends in two runs, also if its end comes late.
-    scene = kill_scene(lane, 3 * _PARTS)
+    scenario = make_scenario(lane, 3 * _PARTS)
     kills = 0
     # Each time ListParts, and at least one part more.
-    ended = scene.upload.run(killed_at=4)
+    ended = scenario.upload.run(killed_at=4)
     while ended.killed:
         kills += 1
-        ended = scene.upload.run(killed_at=4)
+        ended = scenario.upload.run(killed_at=4)
     # Sent at most: the file, and what was in flight at each kill.
-    scene.check(ended, bound=False)
+    scenario.check(ended, bound=False)
     assert kills >= 2
-    size = scene.path.stat().st_size
-    assert scene.sent() <= size + kills * (_IN_FLIGHT + 1) * scene.part_size
+    size = scenario.path.stat().st_size
+    assert scenario.sent() <= size + kills * (_IN_FLIGHT + 1) * scenario.part_size
 
 
-def _every_request(scene: Scene) -> None:
+def _every_request(scenario: KillScenario) -> None:
     failures = {}
-    for number in range(1, scene.requests + 1):
+    for number in range(1, scenario.requests + 1):
         try:
-            _kill_and_go_on(scene, number)
+            _kill_and_go_on(scenario, number)
         except AssertionError as error:
             failures[number] = error
-        scene.bucket.client.delete_object(Bucket=scene.bucket.name, Key=scene.key)
+        scenario.bucket.client.delete_object(Bucket=scenario.bucket.name, Key=scenario.key)
     assert failures == {}
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("lane", "parts"), [("wire-http", 24), ("wire-rclone", 200)])
-def test_killed_at_every_request(kill_scene: Scenes, lane: str, parts: int) -> None:
-    _every_request(kill_scene(lane, parts))
+def test_killed_at_every_request(make_scenario: ScenarioFactory, lane: str, parts: int) -> None:
+    _every_request(make_scenario(lane, parts))

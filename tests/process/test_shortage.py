@@ -11,8 +11,8 @@ from pathlib import Path
 import anyio
 import pytest
 
+from child_process import ChildUpload
 from conftest import Bucket
-from killing import Uploading
 from s3_uploader.checksums import Digests
 from s3_uploader.engine.pacing.limiter import Limiter
 from s3_uploader.errors import ResourceError, SourceError
@@ -40,7 +40,7 @@ def _limited(
     cap = "5" if limit == "taken meanwhile" else "0.2"
     environ |= {"RUNPOD_S3_ENDPOINT_URL": endpoint, "S3_UPLOADER_BACKOFF_CAP": cap}
     environ |= {"S3_UPLOADER_JOURNAL": str(folder / "journal.db")}
-    program = Path(__file__).parent.parent / "support/limited.py"
+    program = Path(__file__).parent.parent / "support/limited_child.py"
     ended = subprocess.run(
         [sys.executable, program, limit, str(value), folder / "t", prefix],
         env=environ,
@@ -279,7 +279,7 @@ def test_on_a_full_disk_the_upload_works(
     made = make_tree(tmp_path / "files", {f"f{number:02}": 300_000 for number in range(40)})
     # No file can grow beyond so much: as if the disk were full.
     with FaultProxy(server) as proxy:
-        ended = Uploading(
+        ended = ChildUpload(
             server,
             proxy,
             tmp_path / "files",

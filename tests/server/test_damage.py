@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from behind_proxy import BOTH_LANES, IN_PARTS, PART, behind_proxy
 from conftest import Bucket
-from faulty import BOTH_LANES, IN_PARTS, PART, site
 from s3_uploader.sizes import MIB
 from s3_uploader.testing import Effect, Fault, FlipBit, LocalS3Server, Record, WrongETag
 from s3_uploader.testing.faults.http import Head
@@ -39,11 +39,11 @@ async def test_a_flipped_bit_is_noticed_and_the_body_sent_again(
     path = tmp_path / "f"
     path.write_bytes(os.urandom(size))
     fault = Fault(operation, FlipBit(), first=1)
-    async with site(server, bucket, fault, lane=lane) as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, fault, lane=lane) as rig:
+        outcome = await rig.upload(path, prefix)
     assert (outcome.status, outcome.verified_by) == ("committed", "etag-md5")
-    assert opened.content(prefix) == path.read_bytes()
-    assert [retry.operation for retry in opened.retries] == [operation]
+    assert rig.content(prefix) == path.read_bytes()
+    assert [retry.operation for retry in rig.retries] == [operation]
     assert bucket.open_uploads(prefix) == []
 
 
@@ -59,13 +59,13 @@ async def test_bits_flipped_each_time_are_never_committed(
 ) -> None:
     path = tmp_path / "f"
     path.write_bytes(os.urandom(size))
-    async with site(server, bucket, Fault(operation, FlipBit()), lane=lane) as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, Fault(operation, FlipBit()), lane=lane) as rig:
+        outcome = await rig.upload(path, prefix)
     assert outcome.status == "failed", outcome.message()
-    assert opened.proxy.count(operation) >= 3
+    assert rig.proxy.count(operation) >= 3
     # Where the body carries its MD5, or is a part, nothing wrong is ever published.
     if operation == "UploadPart" or size == 200_000:
-        assert opened.content(prefix) is None
+        assert rig.content(prefix) is None
     assert bucket.open_uploads(prefix) == []
 
 
@@ -76,13 +76,13 @@ async def test_a_bit_anywhere_in_a_part_is_noticed(
     path = tmp_path / "f"
     path.write_bytes(os.urandom(IN_PARTS))
     fault = Fault("UploadPart", FlipBit(at=at, bit=7), part=1, first=1)
-    async with site(server, bucket, fault) as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, fault) as rig:
+        outcome = await rig.upload(path, prefix)
     assert outcome.ok
-    assert [(retry.operation, retry.code) for retry in opened.retries] == [
+    assert [(retry.operation, retry.code) for retry in rig.retries] == [
         ("UploadPart", "integrity.etag")
     ]
-    assert opened.content(prefix) == path.read_bytes()
+    assert rig.content(prefix) == path.read_bytes()
 
 
 @pytest.mark.parametrize(("size", "operation", "lane"), _SENT.values(), ids=_SENT)
@@ -98,11 +98,11 @@ async def test_an_etag_that_lies_once_costs_an_attempt(
     path = tmp_path / "f"
     path.write_bytes(os.urandom(size))
     fault = Fault(operation, WrongETag(), first=1)
-    async with site(server, bucket, fault, lane=lane) as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, fault, lane=lane) as rig:
+        outcome = await rig.upload(path, prefix)
     assert (outcome.status, outcome.verified_by) == ("committed", "etag-md5")
-    assert [retry.code for retry in opened.retries] == ["integrity.etag"]
-    assert opened.content(prefix) == path.read_bytes()
+    assert [retry.code for retry in rig.retries] == ["integrity.etag"]
+    assert rig.content(prefix) == path.read_bytes()
 
 
 @pytest.mark.parametrize(("size", "operation", "lane"), _SENT.values(), ids=_SENT)
@@ -117,8 +117,8 @@ async def test_etags_that_always_lie_are_never_believed(
 ) -> None:
     path = tmp_path / "f"
     path.write_bytes(os.urandom(size))
-    async with site(server, bucket, Fault(operation, WrongETag()), lane=lane) as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, Fault(operation, WrongETag()), lane=lane) as rig:
+        outcome = await rig.upload(path, prefix)
     assert (outcome.status, outcome.error) == ("failed", "integrity.etag")
     assert bucket.open_uploads(prefix) == []
 
@@ -184,12 +184,12 @@ async def test_a_file_that_changes_between_its_parts_publishes_nothing(
         if record.operation == "UploadPart" and record.part == number and path.exists():
             act(path)
 
-    async with site(server, bucket, lane=lane, max_requests=1) as opened:
-        opened.proxy.hook = hook
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, lane=lane, max_requests=1) as rig:
+        rig.proxy.hook = hook
+        outcome = await rig.upload(path, prefix)
     assert (outcome.status, outcome.error) == ("failed", code), outcome.message()
-    assert opened.content(prefix) == before
-    assert opened.proxy.count("CompleteMultipartUpload") == 0
+    assert rig.content(prefix) == before
+    assert rig.proxy.count("CompleteMultipartUpload") == 0
     assert bucket.open_uploads(prefix) == []
 
 
@@ -204,12 +204,12 @@ async def test_a_file_that_changes_after_its_last_part_publishes_nothing(
     before = _put_older(bucket, prefix)
     act, code = _CHANGES[change]
     fault = Fault("UploadPart", Act(lambda: act(path)), part=3)
-    async with site(server, bucket, fault, lane=lane, max_requests=1) as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, fault, lane=lane, max_requests=1) as rig:
+        outcome = await rig.upload(path, prefix)
     assert (outcome.status, outcome.error) == ("failed", code), outcome.message()
-    assert opened.answers("UploadPart") == [200, 200, 200]
-    assert opened.content(prefix) == before
-    assert opened.proxy.count("CompleteMultipartUpload") == 0
+    assert rig.statuses("UploadPart") == [200, 200, 200]
+    assert rig.content(prefix) == before
+    assert rig.proxy.count("CompleteMultipartUpload") == 0
     assert bucket.open_uploads(prefix) == []
 
 
@@ -236,11 +236,11 @@ async def test_a_file_that_changes_within_its_only_put_publishes_nothing(
         if record.operation == "PutObject" and path.exists():
             act(path)
 
-    async with site(server, bucket, lane=lane, multipart_threshold=32 * MIB) as opened:
-        opened.proxy.hook = hook
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, lane=lane, multipart_threshold=32 * MIB) as rig:
+        rig.proxy.hook = hook
+        outcome = await rig.upload(path, prefix)
     assert (outcome.status, outcome.error) == ("failed", code), outcome.message()
-    assert opened.content(prefix) == before
+    assert rig.content(prefix) == before
 
 
 def _put_older(bucket: Bucket, key: str) -> bytes:
@@ -267,15 +267,15 @@ async def test_a_file_that_changes_before_a_small_put_is_tried_again_is_whole(
         if record.sequence == 1:
             act()
 
-    async with site(server, bucket, "PutObject:503:first=1") as opened:
-        opened.proxy.hook = hook
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, "PutObject:503:first=1") as rig:
+        rig.proxy.hook = hook
+        outcome = await rig.upload(path, prefix)
     if change == "removed":
         assert outcome.status == "failed"
-        assert opened.content(prefix) is None
+        assert rig.content(prefix) is None
     else:
         assert outcome.ok, outcome.message()
-        assert opened.content(prefix) == path.read_bytes()
+        assert rig.content(prefix) == path.read_bytes()
         assert outcome.size == path.stat().st_size
 
 
@@ -300,9 +300,9 @@ async def test_swapped_between_its_parts_the_file_fails(
             path.unlink()
             put(path)
 
-    async with site(server, bucket, lane=lane, max_requests=1) as opened:
-        opened.proxy.hook = hook
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, lane=lane, max_requests=1) as rig:
+        rig.proxy.hook = hook
+        outcome = await rig.upload(path, prefix)
     assert (outcome.status, outcome.error) == ("failed", "source.special"), outcome.message()
-    assert opened.content(prefix) is None
+    assert rig.content(prefix) is None
     assert bucket.open_uploads(prefix) == []

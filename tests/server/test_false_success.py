@@ -7,8 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from behind_proxy import (
+    BOTH_LANES,
+    IN_PARTS,
+    ProxyRig,
+    behind_proxy,
+    deleted_after,
+    published,
+    with_flipped_bit,
+)
 from conftest import Bucket
-from faulty import BOTH_LANES, IN_PARTS, Site, flipped, published, removed, site
 from s3_uploader import FileOutcome
 from s3_uploader.testing import (
     DropMetadata,
@@ -46,13 +54,13 @@ class Upload:
         self.path = folder / "f"
         self.data = os.urandom(size)
         self.path.write_bytes(self.data)
-        self.older = flipped(self.data, size // 2)
+        self.older = with_flipped_bit(self.data, size // 2)
         bucket.client.put_object(Bucket=bucket.name, Key=key, Body=self.older)
 
-    def check(self, opened: Site, outcome: FileOutcome) -> None:
+    def check(self, rig: ProxyRig, outcome: FileOutcome) -> None:
         """Compare what is said with what the server holds."""
-        ours = published(opened.proxy.log, self.key)
-        assert opened.content(self.key) == (self.data if ours else self.older)
+        ours = published(rig.proxy.log, self.key)
+        assert rig.content(self.key) == (self.data if ours else self.older)
         assert outcome.status in ({"committed", "unknown"} if ours else {"failed", "unknown"})
 
 
@@ -73,10 +81,10 @@ async def test_a_200_that_is_not_the_stores_is_no_success(
     """Answered so each time: nothing was published, or it was and HEAD finds it."""
     upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
     false = Respond(200, when="before" if when == "before" else "after", body=_BODIES[body])
-    with removed(bucket, prefix):
-        async with site(server, bucket, Fault(_publishing(size), false), lane=lane) as opened:
-            outcome = await opened.upload(upload.path, prefix)
-        upload.check(opened, outcome)
+    with deleted_after(bucket, prefix):
+        async with behind_proxy(server, bucket, Fault(_publishing(size), false), lane=lane) as rig:
+            outcome = await rig.upload(upload.path, prefix)
+        upload.check(rig, outcome)
         if when == "after":
             assert outcome.status == "committed", outcome.message()
         _abort_all(bucket, prefix)
@@ -89,11 +97,11 @@ async def test_a_false_200_once_is_seen_through(
 ) -> None:
     upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
     fault = Fault(_publishing(size), Respond(200, body=_BODIES["html"]), first=1)
-    with removed(bucket, prefix):
-        async with site(server, bucket, fault, lane=lane) as opened:
-            outcome = await opened.upload(upload.path, prefix)
+    with deleted_after(bucket, prefix):
+        async with behind_proxy(server, bucket, fault, lane=lane) as rig:
+            outcome = await rig.upload(upload.path, prefix)
         assert outcome.status == "committed", outcome.message()
-        upload.check(opened, outcome)
+        upload.check(rig, outcome)
 
 
 def _with_etag(size: str, etag: str) -> Respond:
@@ -120,13 +128,13 @@ async def test_an_older_object_never_passes_by_its_size(
     faults = [Fault(_publishing(size), _with_etag(size, "named-by-nobody"))]
     if shown == "opaque":
         faults.append(Fault("HeadObject", WrongETag("another")))
-    async with site(server, bucket, *faults, integrity=integrity) as opened:
-        outcome = await opened.upload(upload.path, prefix)
+    async with behind_proxy(server, bucket, *faults, integrity=integrity) as rig:
+        outcome = await rig.upload(upload.path, prefix)
     if integrity == "off" and size != "parts":
         # Nothing was asked for but that the store says so.
         assert outcome.verified_by == "none"
         return
-    upload.check(opened, outcome)
+    upload.check(rig, outcome)
     _abort_all(bucket, prefix)
 
 
@@ -138,12 +146,12 @@ async def test_a_complete_that_does_not_say_its_etag_is_looked_for(
     upload = Upload(tmp_path, bucket, prefix, IN_PARTS)
     body = "<CompleteMultipartUploadResult><ETag></ETag></CompleteMultipartUploadResult>"
     silent = Respond(200, when="before" if when == "before" else "after", body=body)
-    async with site(server, bucket, Fault("CompleteMultipartUpload", silent)) as opened:
-        outcome = await opened.upload(upload.path, prefix)
-    upload.check(opened, outcome)
+    async with behind_proxy(server, bucket, Fault("CompleteMultipartUpload", silent)) as rig:
+        outcome = await rig.upload(upload.path, prefix)
+    upload.check(rig, outcome)
     if when == "after":
         assert (outcome.status, outcome.verified_by) == ("committed", "etag-md5")
-        assert opened.answers("CompleteMultipartUpload") == [200]
+        assert rig.statuses("CompleteMultipartUpload") == [200]
     _abort_all(bucket, prefix)
 
 
@@ -158,10 +166,10 @@ async def test_an_object_that_was_there_before_never_passes_by_its_etag(
         # By its own clock an hour has passed since the object was changed.
         Fault("HeadObject", WrongETag("same") + SkewDate(3_600)),
     ]
-    async with site(server, bucket, *faults) as opened:
-        outcome = await opened.upload(upload.path, prefix)
+    async with behind_proxy(server, bucket, *faults) as rig:
+        outcome = await rig.upload(upload.path, prefix)
     assert outcome.status == "unknown", outcome.message()
-    upload.check(opened, outcome)
+    upload.check(rig, outcome)
     _abort_all(bucket, prefix)
 
 
@@ -175,10 +183,10 @@ async def test_an_object_written_just_before_never_passes_where_all_etags_are_th
         Fault("PutObject", _with_etag(size, "same")),
         Fault("HeadObject", WrongETag("same")),
     ]
-    async with site(server, bucket, *faults) as opened:
-        outcome = await opened.upload(upload.path, prefix)
+    async with behind_proxy(server, bucket, *faults) as rig:
+        outcome = await rig.upload(upload.path, prefix)
     assert outcome.status == "unknown", outcome.message()
-    upload.check(opened, outcome)
+    upload.check(rig, outcome)
 
 
 @pytest.mark.parametrize("size", list(_SIZES))
@@ -189,10 +197,10 @@ async def test_the_etag_of_the_response_on_a_new_object_proves_its_size(
     upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
     opaque = WrongETag("a-version")
     faults = [Fault(_publishing(size), opaque), Fault("HeadObject", opaque)]
-    async with site(server, bucket, *faults) as opened:
-        outcome = await opened.upload(upload.path, prefix)
+    async with behind_proxy(server, bucket, *faults) as rig:
+        outcome = await rig.upload(upload.path, prefix)
     assert (outcome.status, outcome.verified_by) == ("committed", "size"), outcome.message()
-    upload.check(opened, outcome)
+    upload.check(rig, outcome)
 
 
 # ---------------------------------------------------------------- the MD5 of the whole for parts
@@ -213,12 +221,12 @@ async def test_the_md5_of_the_whole_proves_an_object_sent_in_parts(
         ],
         "both": [Fault("CompleteMultipartUpload", whole), Fault("HeadObject", whole)],
     }[where]
-    async with site(server, bucket, *faults) as opened:
-        outcome = await opened.upload(upload.path, prefix)
-        verified = await opened.uploader.verify_file(upload.path, prefix)
+    async with behind_proxy(server, bucket, *faults) as rig:
+        outcome = await rig.upload(upload.path, prefix)
+        verified = await rig.uploader.verify_file(upload.path, prefix)
     assert (outcome.status, outcome.verified_by) == ("committed", "etag-md5"), outcome.message()
     assert verified.result == "same"
-    upload.check(opened, outcome)
+    upload.check(rig, outcome)
 
 
 @pytest.mark.parametrize("complete", ["lost", "another"])
@@ -232,8 +240,8 @@ async def test_the_md5_of_another_whole_is_never_proof(
         Fault("CompleteMultipartUpload", first),
         Fault("HeadObject", other + DropMetadata()),
     ]
-    async with site(server, bucket, *faults) as opened:
-        outcome = await opened.upload(upload.path, prefix)
+    async with behind_proxy(server, bucket, *faults) as rig:
+        outcome = await rig.upload(upload.path, prefix)
     assert outcome.status != "committed", outcome.message()
     _abort_all(bucket, prefix)
 
@@ -272,16 +280,16 @@ async def test_a_bucket_that_demands_content_md5_gets_it(
 ) -> None:
     """Learnt from the first refusal, and remembered: a second file meets none."""
     upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
-    async with site(
+    async with behind_proxy(
         server, bucket, Fault("*", _OBJECT_LOCK), lane=lane, integrity=integrity, max_requests=1
-    ) as opened:
-        outcome = await opened.upload(upload.path, prefix)
-        refused = sum(record.status == 400 for record in opened.proxy.log)
-        again = await opened.upload(upload.path, f"{prefix}/again")
+    ) as rig:
+        outcome = await rig.upload(upload.path, prefix)
+        refused = sum(record.status == 400 for record in rig.proxy.log)
+        again = await rig.upload(upload.path, f"{prefix}/again")
     assert outcome.status == again.status == "committed", outcome.message()
-    upload.check(opened, outcome)
+    upload.check(rig, outcome)
     assert refused == (0 if size == "small" and integrity == "auto" else 1)
-    assert sum(record.status == 400 for record in opened.proxy.log) == refused
+    assert sum(record.status == 400 for record in rig.proxy.log) == refused
 
 
 async def test_a_body_refused_with_its_md5_is_a_failure(
@@ -289,10 +297,10 @@ async def test_a_body_refused_with_its_md5_is_a_failure(
 ) -> None:
     upload = Upload(tmp_path, bucket, prefix, 300_000)
     always = Respond(400, body=_OBJECT_LOCK.body)
-    async with site(server, bucket, Fault("PutObject", always)) as opened:
-        outcome = await opened.upload(upload.path, prefix)
+    async with behind_proxy(server, bucket, Fault("PutObject", always)) as rig:
+        outcome = await rig.upload(upload.path, prefix)
     assert (outcome.status, outcome.error) == ("failed", "store.needs_md5")
-    upload.check(opened, outcome)
+    upload.check(rig, outcome)
 
 
 def _abort_all(bucket: Bucket, key: str) -> None:

@@ -85,10 +85,10 @@ def test_bodies_pass_byte_for_byte_over_one_connection(
     with closing(client.connect()) as connection:
         for size in (0, 1, 300_001, 3_000_000):
             data = noise(size, seed=size)
-            assert client.ask("PutObject", data, over=connection, Key=prefix).status == 200
+            assert client.call("PutObject", data, over=connection, Key=prefix).status == 200
             sockets.add(connection.sock)
-            assert client.ask("GetObject", over=connection, Key=prefix).body == data
-            head = client.ask("HeadObject", over=connection, Key=prefix)
+            assert client.call("GetObject", over=connection, Key=prefix).body == data
+            head = client.call("HeadObject", over=connection, Key=prefix)
             assert head.headers["content-length"] == str(size)
     assert len(sockets) == 1
     assert proxy.body_bytes == 3_300_002
@@ -166,8 +166,8 @@ def test_a_chunked_body_passes_and_can_be_changed(
     client = client_of(proxy)
     for expected in (b"abcdefg", b"abcdgfg"):
         body = iter([b"abc", b"defg"])
-        assert client.ask("PutObject", body, Key=prefix).status == 200
-        assert client.ask("GetObject", Key=prefix).body == expected
+        assert client.call("PutObject", body, Key=prefix).status == 200
+        assert client.call("GetObject", Key=prefix).body == expected
     assert proxy.log[0].body_bytes == 7
 
 
@@ -208,10 +208,10 @@ def test_an_https_server_can_be_behind(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, prefix: str
 ) -> None:
     good = client_of(s3_fault_proxy(server.https_url, ca_bundle=server.ca_bundle))
-    assert good.ask("PutObject", b"x" * 100_000, Key=prefix).status == 200
-    assert good.ask("GetObject", Key=prefix).body == b"x" * 100_000
+    assert good.call("PutObject", b"x" * 100_000, Key=prefix).status == 200
+    assert good.call("GetObject", Key=prefix).body == b"x" * 100_000
     distrusting = client_of(s3_fault_proxy(server.https_url))
-    assert distrusting.ask("GetObject", Key=prefix).status == 502
+    assert distrusting.call("GetObject", Key=prefix).status == 502
 
 
 def test_a_server_that_is_not_there_is_a_502_that_says_so(
@@ -220,7 +220,7 @@ def test_a_server_that_is_not_there_is_a_502_that_says_so(
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     proxy = s3_fault_proxy(f"http://127.0.0.1:{port}")
-    got = client_of(proxy).ask("PutObject", b"abc", Key="k")
+    got = client_of(proxy).call("PutObject", b"abc", Key="k")
     assert (got.status, b"no response from the server" in got.body) == (502, True)
     assert statuses(proxy) == [(502, None)]
 
@@ -289,7 +289,7 @@ def test_the_server_s_connection_is_kept_and_replaced_when_it_was_closed(
         with closing(client.connect()) as connection:
             for _ in range(2):
                 for _ in range(2):
-                    assert client.ask("GetObject", over=connection, Key="k").status == 200
+                    assert client.call("GetObject", over=connection, Key="k").status == 200
                 assert closed.acquire(timeout=10)
     assert served == [1, 2, 1, 2]
 
@@ -303,7 +303,7 @@ def test_an_answer_without_a_length_ends_with_its_connection(
 
     with plain_server(serve) as url:
         client = client_of(s3_fault_proxy(url))
-        assert client.ask("GetObject", Key="k").body == bytes(100_000)
+        assert client.call("GetObject", Key="k").body == bytes(100_000)
 
 
 # ------------------------------------------------------------------------------------- effects
@@ -335,12 +335,12 @@ def test_answer_before_reads_the_body_and_keeps_it_from_the_server(
     proxy = s3_fault_proxy(server, Fault("PutObject", effect, first=1))
     client = client_of(proxy)
     with closing(client.connect()) as connection:
-        got = client.ask("PutObject", bytes(70_000), over=connection, Key=prefix)
+        got = client.call("PutObject", bytes(70_000), over=connection, Key=prefix)
         assert (got.status, got.code) == (status, code)
         assert got.headers.get(header[0].lower(), "") == header[1]
         assert not bucket.exists(prefix)
         used = connection.sock
-        assert client.ask("PutObject", b"abc", over=connection, Key=prefix).status == 200
+        assert client.call("PutObject", b"abc", over=connection, Key=prefix).status == 200
         assert connection.sock is used
     assert statuses(proxy) == [(status, None), (200, 200)]
     assert proxy.log[0].body_bytes == 70_000
@@ -356,10 +356,10 @@ def test_answer_after_and_a_lost_answer_come_when_the_server_has_done_it(
     lose = Fault("PutObject", LoseResponse())
     proxy = s3_fault_proxy(server, "PutObject:524:when=after:nth=1", lose)
     client = client_of(proxy)
-    assert client.ask("PutObject", b"one", Key=prefix).status == 524
+    assert client.call("PutObject", b"one", Key=prefix).status == 524
     assert bucket.get(prefix) == b"one"
     with pytest.raises(http.client.RemoteDisconnected):
-        client.ask("PutObject", b"two", Key=prefix)
+        client.call("PutObject", b"two", Key=prefix)
     assert bucket.get(prefix) == b"two"
     assert statuses(proxy) == [(524, 200), (None, 200)]
 
@@ -390,8 +390,8 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(
 ) -> None:
     proxy = s3_fault_proxy(server, Fault("*", LimitBody(1000)))
     client = client_of(proxy)
-    assert client.ask("PutObject", bytes(1000), Key=prefix).status == 200
-    got = client.ask("PutObject", bytes(5_000_000), Key=prefix)
+    assert client.call("PutObject", bytes(1000), Key=prefix).status == 200
+    got = client.call("PutObject", bytes(5_000_000), Key=prefix)
     assert (got.status, got.code, got.headers["connection"]) == (413, "EntityTooLarge", "close")
     assert [record.body_bytes for record in proxy.log] == [1000, 0]
 
@@ -420,7 +420,7 @@ def test_a_reset_request_never_arrives_whole(
 ) -> None:
     proxy = s3_fault_proxy(server, Fault("PutObject", Reset(after)))
     with pytest.raises(ConnectionError) as caught:
-        client_of(proxy).ask("PutObject", bytes(50_000), Key=prefix)
+        client_of(proxy).call("PutObject", bytes(50_000), Key=prefix)
     assert type(caught.value) in {ConnectionResetError, BrokenPipeError}
     proxy.stop()
     assert not bucket.exists(prefix)
@@ -438,7 +438,7 @@ def test_a_reset_answer_ends_where_it_should(
 ) -> None:
     proxy = s3_fault_proxy(server, Fault("GetObject", Reset(after, "response")))
     client = client_of(proxy)
-    client.ask("PutObject", bytes(50_000), Key=prefix)
+    client.call("PutObject", bytes(50_000), Key=prefix)
     with closing(client.connect()) as connection:
         connection.request(*client.target("GetObject", Key=prefix))
         if come is None:
@@ -462,11 +462,11 @@ def test_a_stall_holds_until_it_is_released(
 ) -> None:
     proxy = s3_fault_proxy(server, f"GetObject:stall:after=10:side={side}:first=2")
     client = client_of(proxy)
-    client.ask("PutObject", bytes(1000), Key=prefix)
+    client.call("PutObject", bytes(1000), Key=prefix)
     with closing(client.connect(0.3)) as connection, pytest.raises(TimeoutError):
-        client.ask("GetObject", over=connection, Key=prefix)
+        client.call("GetObject", over=connection, Key=prefix)
     with ThreadPoolExecutor(1) as pool:
-        stalled = pool.submit(client.ask, "GetObject", Key=prefix)
+        stalled = pool.submit(client.call, "GetObject", Key=prefix)
         proxy.wait_for("GetObject", 2)
         with pytest.raises(TimeoutError):
             stalled.result(0.2)
@@ -480,9 +480,9 @@ def test_a_stalled_request_reaches_the_server_to_where_it_stalls(
     proxy = s3_fault_proxy(server, Fault("PutObject", Stall(40_000, seconds=0.3)))
     client = client_of(proxy)
     began = time.monotonic()
-    assert client.ask("PutObject", bytes(50_000), Key=prefix).status == 200
+    assert client.call("PutObject", bytes(50_000), Key=prefix).status == 200
     assert 0.3 <= time.monotonic() - began < 5
-    assert client.ask("GetObject", Key=prefix).body == bytes(50_000)
+    assert client.call("GetObject", Key=prefix).body == bytes(50_000)
 
 
 def test_stopping_ends_what_stalls(
@@ -491,7 +491,7 @@ def test_stopping_ends_what_stalls(
     proxy = s3_fault_proxy(server, "*:stall")
     client = client_of(proxy)
     with ThreadPoolExecutor(1) as pool:
-        stalled = pool.submit(client.ask, "PutObject", b"abc", Key="never")
+        stalled = pool.submit(client.call, "PutObject", b"abc", Key="never")
         proxy.wait_for("PutObject")
         proxy.stop()
         assert isinstance(stalled.exception(10), _BROKEN)
@@ -514,7 +514,7 @@ def test_a_dripping_body_takes_its_time(
     seconds = {}
     for name, data in (("PutObject", bytes(40_000)), ("GetObject", b"")):
         began = time.monotonic()
-        assert client.ask(name, data, Key=prefix).status == 200
+        assert client.call(name, data, Key=prefix).status == 200
         seconds[name] = time.monotonic() - began
     assert seconds[operation] >= 0.4
 
@@ -526,8 +526,8 @@ def test_a_flipped_bit_is_one_bit_and_the_seed_decides_which(
     found = []
     for seed in (1, 1, 2):
         client = client_of(s3_fault_proxy(server, Fault("PutObject", FlipBit(bit=7)), seed=seed))
-        assert client.ask("PutObject", sent, Key=prefix).status == 200
-        got = client.ask("GetObject", Key=prefix).body
+        assert client.call("PutObject", sent, Key=prefix).status == 200
+        got = client.call("GetObject", Key=prefix).body
         assert len(got) == len(sent)
         changed = [at for at, byte in enumerate(got) if byte]
         assert [got[at] for at in changed] == [128]
@@ -540,19 +540,19 @@ def test_the_wrong_etag_stands_in_head_and_body(
 ) -> None:
     proxy = s3_fault_proxy(server, "PutObject:etag", "CompleteMultipartUpload:etag:etag=bad-1")
     client = client_of(proxy)
-    put = client.ask("PutObject", b"abc", Key=prefix).headers["etag"]
+    put = client.call("PutObject", b"abc", Key=prefix).headers["etag"]
     assert re.fullmatch('"[0-9a-f]{32}"', put)
-    true = client.ask("HeadObject", Key=prefix).headers["etag"]
+    true = client.call("HeadObject", Key=prefix).headers["etag"]
     assert true != put
-    upload = client.begin(prefix)
-    part = client.ask("UploadPart", b"abc", Key=prefix, UploadId=upload, PartNumber=1)
+    upload = client.create_upload(prefix)
+    part = client.call("UploadPart", b"abc", Key=prefix, UploadId=upload, PartNumber=1)
     document = (
         "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>"
         f"<ETag>{part.headers['etag']}</ETag></Part></CompleteMultipartUpload>"
     )
-    got = client.ask("CompleteMultipartUpload", document.encode(), Key=prefix, UploadId=upload)
+    got = client.call("CompleteMultipartUpload", document.encode(), Key=prefix, UploadId=upload)
     assert b"<ETag>&quot;bad-1&quot;</ETag>" in got.body
-    assert client.ask("GetObject", Key=prefix).body == b"abc"
+    assert client.call("GetObject", Key=prefix).body == b"abc"
 
 
 def test_metadata_is_dropped_and_the_date_is_shifted(
@@ -580,7 +580,7 @@ def test_listed_parts_are_left_out_or_shortened(
     short = Fault("ListParts", ShortPart(2, by=4))
     proxy = s3_fault_proxy(server, "ListParts:missing-part:part=1:nth=1", short)
     client = client_of(proxy)
-    where = {"Bucket": server.bucket, "Key": prefix, "UploadId": client.begin(prefix, 3)}
+    where = {"Bucket": server.bucket, "Key": prefix, "UploadId": client.create_upload(prefix, 3)}
     listed = [
         [(part["PartNumber"], part["Size"]) for part in client.s3.list_parts(**where)["Parts"]]
         for _ in range(2)
@@ -592,9 +592,9 @@ def test_listings_go_on_with_the_same_token_for_ever(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, prefix: str
 ) -> None:
     client = client_of(s3_fault_proxy(server, "*:repeat-token"))
-    upload = client.begin(f"{prefix}/m", 2)
+    upload = client.create_upload(f"{prefix}/m", 2)
     for name in ("a", "b"):
-        client.ask("PutObject", b"x", Key=f"{prefix}/{name}")
+        client.call("PutObject", b"x", Key=f"{prefix}/{name}")
     parts: dict[str, Any] = {"Key": f"{prefix}/m", "UploadId": upload}
     below = {"Prefix": f"{prefix}/"}
     kinds: list[tuple[str, dict[str, Any], dict[str, str]]] = [
@@ -624,12 +624,14 @@ def test_a_clock_that_is_wrong_is_refused(
 ) -> None:
     proxy = s3_fault_proxy(server, Fault("*", ClockSkew()), Fault("GetObject", ClockSkew(3600)))
     client = client_of(proxy)
-    assert client.ask("PutObject", b"abc", Key=prefix).status == 200
-    far = client.ask("GetObject", Key=prefix)
+    assert client.call("PutObject", b"abc", Key=prefix).status == 200
+    far = client.call("GetObject", Key=prefix)
     assert (far.status, far.code) == (403, "RequestTimeTooSkewed")
     assert "date" in far.headers
     stamp = {"x-amz-date": "20200101T000000Z"}
-    assert client.ask("PutObject", b"abc", headers=stamp, Key=prefix).code == "RequestTimeTooSkewed"
+    assert (
+        client.call("PutObject", b"abc", headers=stamp, Key=prefix).code == "RequestTimeTooSkewed"
+    )
     assert statuses(proxy) == [(200, 200), (403, None), (403, None)]
 
 
@@ -638,7 +640,7 @@ def test_credentials_expire_for_one_access_key(
 ) -> None:
     proxy = s3_fault_proxy(server, "*:expire:after=2")
     client = client_of(proxy)
-    got = [client.ask("PutObject", b"abc", Key=prefix) for _ in range(4)]
+    got = [client.call("PutObject", b"abc", Key=prefix) for _ in range(4)]
     assert [(answer.status, answer.code) for answer in got] == [
         (200, ""),
         (200, ""),
@@ -664,7 +666,7 @@ def test_an_effect_of_ones_own(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, prefix: str
 ) -> None:
     proxy = s3_fault_proxy(server, Fault("*", _Renamed()))
-    assert client_of(proxy).ask("PutObject", b"a", Key=prefix).headers["server"] == "mine-0"
+    assert client_of(proxy).call("PutObject", b"a", Key=prefix).headers["server"] == "mine-0"
     assert proxy.log[0].fault == "*:_Renamed"
 
 
@@ -792,7 +794,7 @@ def test_hooks_see_a_request_when_it_comes_and_when_it_is_done(
     done: list[Record] = []
     proxy = s3_fault_proxy(server, hook=came.append, on_request=done.append)
     client = client_of(proxy)
-    upload = client.begin(prefix, 2)
+    upload = client.create_upload(prefix, 2)
     proxy.stop()
     assert [(r.sequence, r.operation, r.part, r.upload_id, r.status) for r in came] == [
         (1, "CreateMultipartUpload", None, None, None),
@@ -816,7 +818,7 @@ def test_an_error_in_a_hook_ends_the_proxy_and_is_raised(
     proxy = FaultProxy(server, hook=fail)
     proxy.start()
     with pytest.raises(_BROKEN):
-        client_of(proxy).ask("PutObject", b"abc", Key="k")
+        client_of(proxy).call("PutObject", b"abc", Key="k")
     with pytest.raises(ProcessLookupError, match="the hook's own"):
         proxy.stop()
     proxy.stop()
@@ -831,7 +833,7 @@ def test_faults_come_and_go_while_it_runs(
     for faults in ([], ["*:503"], []):
         proxy.clear()
         proxy.inject(*faults)
-        got.append(client.ask("PutObject", b"abc", Key=prefix).status)
+        got.append(client.call("PutObject", b"abc", Key=prefix).status)
     assert got == [200, 503, 200]
     with pytest.raises(ValueError, match="explode"):
         proxy.inject("*:explode")
@@ -847,13 +849,13 @@ def test_it_leaves_no_thread_and_no_socket(server: LocalS3Server, client_of: Con
     with FaultProxy(server) as proxy:
         client = client_of(proxy)
         with closing(client.connect()) as connection:
-            client.ask("GetObject", over=connection, Key="none")
+            client.call("GetObject", over=connection, Key="none")
             assert threading.active_count() == threads + 1
             proxy.stop()
     assert threading.active_count() == threads
     assert sockets() == before
     with pytest.raises(ConnectionRefusedError):
-        client.ask("GetObject", Key="none")
+        client.call("GetObject", Key="none")
 
 
 def test_a_port_that_is_taken_and_a_url_that_is_none_are_errors(server: LocalS3Server) -> None:
@@ -886,7 +888,7 @@ def test_the_command_serves_until_it_is_told_to_end(
         assert process.stdout
         assert process.stderr
         client = Client(server, process.stdout.readline().strip(), session)
-        assert [client.ask("PutObject", b"abc", Key=prefix).status for _ in range(2)] == [503, 200]
+        assert [client.call("PutObject", b"abc", Key=prefix).status for _ in range(2)] == [503, 200]
         client.s3.close()
         process.send_signal(ending)
         said = process.stderr.read().splitlines()

@@ -8,8 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from behind_proxy import (
+    BOTH_LANES,
+    IN_PARTS,
+    ProxyRig,
+    behind_proxy,
+    deleted_after,
+    published,
+    with_flipped_bit,
+)
 from conftest import Bucket
-from faulty import BOTH_LANES, IN_PARTS, Site, flipped, published, removed, site
 from s3_uploader import FileOutcome
 from s3_uploader.testing import (
     DropMetadata,
@@ -99,7 +107,7 @@ _EACH_TIME: list[Case] = [
 ]
 
 
-class Scene:
+class OutcomeScenario:
     """A file to upload, and what lies at its key before."""
 
     def __init__(self, folder: Path, bucket: Bucket, key: str, older: str) -> None:
@@ -109,7 +117,7 @@ class Scene:
         self.path.write_bytes(self.data)
         self.older = {
             "nothing": None,
-            "other": flipped(self.data, IN_PARTS // 2),
+            "other": with_flipped_bit(self.data, IN_PARTS // 2),
             "same": self.data,
         }[older]
         if self.older is not None:
@@ -122,10 +130,10 @@ def faults(effect: Effect, *, dropped: bool, first: int | None = None) -> list[F
     return [*found, Fault("HeadObject", DropMetadata())] if dropped else found
 
 
-def check_truth(opened: Site, scene: Scene, outcome: FileOutcome) -> None:
+def check_truth(rig: ProxyRig, scenario: OutcomeScenario, outcome: FileOutcome) -> None:
     """Compare the outcome with what the server has really done."""
-    ours = published(opened.proxy.log, scene.key)
-    assert opened.content(scene.key) == (scene.data if ours else scene.older)
+    ours = published(rig.proxy.log, scenario.key)
+    assert rig.content(scenario.key) == (scenario.data if ours else scenario.older)
     if outcome.status == "committed":
         assert ours
     elif outcome.status == "failed":
@@ -146,13 +154,13 @@ async def test_an_answer_that_is_lost_or_false_once_is_seen_through(
     lane: str,
     dropped: bool,  # noqa: FBT001
 ) -> None:
-    scene = Scene(tmp_path, bucket, prefix, older)
+    scenario = OutcomeScenario(tmp_path, bucket, prefix, older)
     injected = faults(EFFECTS[effect], dropped=dropped, first=1)
-    with removed(bucket, prefix):
-        async with site(server, bucket, *injected, lane=lane) as opened:
-            outcome = await opened.upload(scene.path, prefix)
+    with deleted_after(bucket, prefix):
+        async with behind_proxy(server, bucket, *injected, lane=lane) as rig:
+            outcome = await rig.upload(scenario.path, prefix)
         assert outcome.status == "committed", outcome.message()
-        check_truth(opened, scene, outcome)
+        check_truth(rig, scenario, outcome)
     assert bucket.open_uploads(prefix) == []
 
 
@@ -167,12 +175,12 @@ async def test_answers_that_are_never_true_do_not_make_it_lie(
     lane: str,
     dropped: bool,  # noqa: FBT001
 ) -> None:
-    scene = Scene(tmp_path, bucket, prefix, older)
+    scenario = OutcomeScenario(tmp_path, bucket, prefix, older)
     injected = faults(EFFECTS[effect], dropped=dropped)
-    with removed(bucket, prefix):
-        async with site(server, bucket, *injected, lane=lane) as opened:
-            outcome = await opened.upload(scene.path, prefix)
-        check_truth(opened, scene, outcome)
+    with deleted_after(bucket, prefix):
+        async with behind_proxy(server, bucket, *injected, lane=lane) as rig:
+            outcome = await rig.upload(scenario.path, prefix)
+        check_truth(rig, scenario, outcome)
         assert outcome.status in ends(effect), outcome.message()
         for upload in bucket.client.list_multipart_uploads(Bucket=bucket.name).get("Uploads", []):
             if upload["Key"] == prefix:
@@ -189,16 +197,16 @@ async def test_answers_that_are_never_true_do_not_make_it_lie(
 async def test_a_head_that_denies_the_object_for_a_while_is_asked_again(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, status: int
 ) -> None:
-    scene = Scene(tmp_path, bucket, prefix, "nothing")
+    scenario = OutcomeScenario(tmp_path, bucket, prefix, "nothing")
     injected = [
         Fault(COMPLETE, Respond(404, "NoSuchUpload", when="after"), first=1),
         Fault("HeadObject", Respond(status), first=3),
     ]
-    async with site(server, bucket, *injected, lane=lane, outcome_timeout=20) as opened:
-        outcome = await opened.upload(scene.path, prefix)
+    async with behind_proxy(server, bucket, *injected, lane=lane, outcome_timeout=20) as rig:
+        outcome = await rig.upload(scenario.path, prefix)
     assert outcome.status == "committed", outcome.message()
-    check_truth(opened, scene, outcome)
-    assert opened.answers("HeadObject") == [status] * 3 + [200]
+    check_truth(rig, scenario, outcome)
+    assert rig.statuses("HeadObject") == [status] * 3 + [200]
 
 
 @pytest.mark.parametrize("older", OLDER)
@@ -214,12 +222,12 @@ async def test_an_upload_that_cannot_be_listed_is_not_taken_for_gone(
     dropped: bool,  # noqa: FBT001
 ) -> None:
     """An older object of the same bytes must not pass for ours while our upload may be open."""
-    scene = Scene(tmp_path, bucket, prefix, older)
+    scenario = OutcomeScenario(tmp_path, bucket, prefix, older)
     gone = Respond(404, "NoSuchUpload", when="after" if when == "after" else "before")
     injected = [*faults(gone, dropped=dropped), Fault("ListParts", Respond(500))]
-    async with site(server, bucket, *injected) as opened:
-        outcome = await opened.upload(scene.path, prefix)
-    check_truth(opened, scene, outcome)
+    async with behind_proxy(server, bucket, *injected) as rig:
+        outcome = await rig.upload(scenario.path, prefix)
+    check_truth(rig, scenario, outcome)
     if when == "after" and not dropped:
         assert outcome.status == "committed", outcome.message()
 
@@ -234,29 +242,29 @@ async def test_a_refusal_after_a_lost_answer_does_not_mean_that_nothing_was_publ
     status: int,
     dropped: bool,  # noqa: FBT001
 ) -> None:
-    scene = Scene(tmp_path, bucket, prefix, "other")
+    scenario = OutcomeScenario(tmp_path, bucket, prefix, "other")
     injected = [
         # The first looks come too early, as with a store that is slow to show.
         Fault("HeadObject", Respond(404), first=3),
         *faults(LoseResponse(), dropped=dropped, first=1),
         Fault(COMPLETE, Respond(status)),
     ]
-    async with site(server, bucket, *injected) as opened:
-        outcome = await opened.upload(scene.path, prefix)
-    assert published(opened.proxy.log, prefix)
+    async with behind_proxy(server, bucket, *injected) as rig:
+        outcome = await rig.upload(scenario.path, prefix)
+    assert published(rig.proxy.log, prefix)
     assert outcome.status != "failed", outcome.message()
-    check_truth(opened, scene, outcome)
+    check_truth(rig, scenario, outcome)
 
 
 async def test_a_wrong_etag_over_an_object_that_cannot_be_seen_is_no_failure(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
-    scene = Scene(tmp_path, bucket, prefix, "nothing")
+    scenario = OutcomeScenario(tmp_path, bucket, prefix, "nothing")
     injected = [Fault(COMPLETE, WrongETag()), Fault("HeadObject", Respond(404))]
-    async with site(server, bucket, *injected) as opened:
-        outcome = await opened.upload(scene.path, prefix)
+    async with behind_proxy(server, bucket, *injected) as rig:
+        outcome = await rig.upload(scenario.path, prefix)
     assert outcome.status == "unknown", outcome.message()
-    check_truth(opened, scene, outcome)
+    check_truth(rig, scenario, outcome)
 
 
 # ---------------------------------------------------------------------- with a single request
@@ -281,10 +289,10 @@ async def test_a_put_whose_answers_are_all_lost_is_found_at_the_store(
     injected = [Fault("PutObject", LoseResponse())]
     if flaps:
         injected.append(Fault("HeadObject", Respond(404), first=flaps))
-    async with site(server, bucket, *injected, lane=lane) as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, *injected, lane=lane) as rig:
+        outcome = await rig.upload(path, prefix)
     assert outcome.status == "committed", outcome.message()
-    assert opened.content(prefix) == path.read_bytes()
+    assert rig.content(prefix) == path.read_bytes()
 
 
 @pytest.mark.parametrize("size", list(_SIZES))
@@ -295,9 +303,9 @@ async def test_a_put_that_cannot_be_looked_for_is_unknown(
     path = tmp_path / "f"
     path.write_bytes(os.urandom(_SIZES[size]))
     injected = [Fault("PutObject", LoseResponse()), Fault("HeadObject", Respond(head))]
-    async with site(server, bucket, *injected) as opened:
-        outcome = await opened.upload(path, prefix)
-    assert published(opened.proxy.log, prefix)
+    async with behind_proxy(server, bucket, *injected) as rig:
+        outcome = await rig.upload(path, prefix)
+    assert published(rig.proxy.log, prefix)
     assert outcome.status == "unknown", outcome.message()
     assert "verify_file" in outcome.message()
 
@@ -310,11 +318,11 @@ async def test_a_put_refused_after_a_lost_answer_is_found_at_the_store(
     path = tmp_path / "f"
     path.write_bytes(os.urandom(_SIZES[size]))
     injected = [Fault("PutObject", LoseResponse(), first=1), Fault("PutObject", Respond(status))]
-    async with site(server, bucket, *injected) as opened:
-        outcome = await opened.upload(path, prefix)
-    assert published(opened.proxy.log, prefix)
+    async with behind_proxy(server, bucket, *injected) as rig:
+        outcome = await rig.upload(path, prefix)
+    assert published(rig.proxy.log, prefix)
     assert outcome.status == "committed", outcome.message()
-    assert opened.content(prefix) == path.read_bytes()
+    assert rig.content(prefix) == path.read_bytes()
 
 
 @pytest.mark.parametrize("size", list(_SIZES))
@@ -324,13 +332,13 @@ async def test_a_put_refused_each_time_is_a_failure(
 ) -> None:
     path = tmp_path / "f"
     path.write_bytes(os.urandom(_SIZES[size]))
-    before = flipped(path.read_bytes(), random.Random(1).randrange(1_000))  # noqa: S311
+    before = with_flipped_bit(path.read_bytes(), random.Random(1).randrange(1_000))  # noqa: S311
     if older == "other":
         bucket.client.put_object(Bucket=bucket.name, Key=prefix, Body=before)
-    async with site(server, bucket, "PutObject:503") as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, "PutObject:503") as rig:
+        outcome = await rig.upload(path, prefix)
     assert (outcome.status, outcome.error) == ("failed", "store.busy")
-    assert opened.content(prefix) == (before if older == "other" else None)
+    assert rig.content(prefix) == (before if older == "other" else None)
 
 
 async def test_a_put_of_an_integrity_off_upload_is_unknown_rather_than_failed(
@@ -338,10 +346,10 @@ async def test_a_put_of_an_integrity_off_upload_is_unknown_rather_than_failed(
 ) -> None:
     path = tmp_path / "f"
     path.write_bytes(os.urandom(_SIZES["large"]))
-    async with site(server, bucket, "PutObject:lose", integrity="off") as opened:
-        outcome = await opened.upload(path, prefix)
-    assert published(opened.proxy.log, prefix)
-    assert opened.content(prefix) == path.read_bytes()
+    async with behind_proxy(server, bucket, "PutObject:lose", integrity="off") as rig:
+        outcome = await rig.upload(path, prefix)
+    assert published(rig.proxy.log, prefix)
+    assert rig.content(prefix) == path.read_bytes()
     assert (outcome.status, outcome.error) == ("unknown", "outcome.unknown")
     assert "verify_file" in outcome.message()
 
@@ -356,9 +364,9 @@ async def test_an_opaque_etag_over_an_object_that_cannot_be_seen_is_unknown(
     path.write_bytes(os.urandom(size))
     operation = COMPLETE if size == IN_PARTS else "PutObject"
     injected = [Fault(operation, WrongETag("opaque")), Fault("HeadObject", Respond(head))]
-    async with site(server, bucket, *injected) as opened:
-        outcome = await opened.upload(path, prefix)
-    assert published(opened.proxy.log, prefix)
+    async with behind_proxy(server, bucket, *injected) as rig:
+        outcome = await rig.upload(path, prefix)
+    assert published(rig.proxy.log, prefix)
     assert outcome.status == "unknown", outcome.message()
 
 
@@ -370,10 +378,10 @@ async def test_an_opaque_etag_is_settled_by_what_head_shows_in_the_end(
     path.write_bytes(os.urandom(size))
     operation = COMPLETE if size == IN_PARTS else "PutObject"
     injected = [Fault(operation, WrongETag("opaque")), Fault("HeadObject", Respond(404), first=2)]
-    async with site(server, bucket, *injected) as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, *injected) as rig:
+        outcome = await rig.upload(path, prefix)
     assert outcome.status == "committed", outcome.message()
-    assert opened.content(prefix) == path.read_bytes()
+    assert rig.content(prefix) == path.read_bytes()
 
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
@@ -384,10 +392,10 @@ async def test_lost_creates_leave_nothing_open(
     path.write_bytes(os.urandom(IN_PARTS))
     faults = ["CreateMultipartUpload:lose:first=2", "ListMultipartUploads:500:first=2"]
     journal = str(tmp_path / "journal.db")
-    async with site(server, bucket, *faults, lane=lane, journal=journal) as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, *faults, lane=lane, journal=journal) as rig:
+        outcome = await rig.upload(path, prefix)
         assert outcome.ok
-        assert opened.proxy.count("CreateMultipartUpload") == 3
-        assert opened.proxy.count("ListMultipartUploads") == 3
-        assert await opened.uploader.pending_uploads(prefix, foreign=True) == []
+        assert rig.proxy.count("CreateMultipartUpload") == 3
+        assert rig.proxy.count("ListMultipartUploads") == 3
+        assert await rig.uploader.pending_uploads(prefix, foreign=True) == []
     assert bucket.open_uploads(prefix) == []

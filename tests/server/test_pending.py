@@ -9,8 +9,8 @@ from pathlib import Path
 import anyio
 import pytest
 
+from behind_proxy import BOTH_LANES, LIMIT_SECONDS, PART, behind_proxy
 from conftest import Bucket
-from faulty import BOTH_LANES, LIMIT_SECONDS, PART, site
 from s3_uploader import StoreError, Uploader, UploadFailedError
 from s3_uploader.events import PartReused
 from s3_uploader.testing import Effect, Fault, LocalS3Server, Record
@@ -57,23 +57,25 @@ async def test_a_kept_upload_is_listed_and_gone_on_with(
     journal: str,
     lane: str,
 ) -> None:
-    async with site(server, bucket, REFUSED, lane=lane, journal=journal, max_requests=1) as opened:
-        assert (await opened.upload(path, prefix)).status == "failed"
-        assert "upload.kept" in opened.warnings
-        (kept,) = await opened.uploader.pending_uploads()
+    async with behind_proxy(
+        server, bucket, REFUSED, lane=lane, journal=journal, max_requests=1
+    ) as rig:
+        assert (await rig.upload(path, prefix)).status == "failed"
+        assert "upload.kept" in rig.warnings
+        (kept,) = await rig.uploader.pending_uploads()
         assert (kept.key, kept.path, kept.size) == (prefix, str(path), SIZE)
         assert (kept.ours, kept.active, kept.sent) == (True, False, 2 * PART)
         assert bucket.open_uploads(prefix) == [prefix]
-        assert await opened.uploader.pending_uploads("elsewhere") == []
-        opened.proxy.clear()
-        sent = opened.proxy.count("UploadPart")
-        outcome = await opened.upload(path, prefix)
+        assert await rig.uploader.pending_uploads("elsewhere") == []
+        rig.proxy.clear()
+        sent = rig.proxy.count("UploadPart")
+        outcome = await rig.upload(path, prefix)
         assert outcome.ok
         assert outcome.reused == 2 * PART
-        assert opened.proxy.count("UploadPart") == sent + 1
-        assert sum(isinstance(event, PartReused) for event in opened.events) == 2
-        assert await opened.uploader.pending_uploads(prefix, foreign=True) == []
-    assert opened.content(prefix) == data
+        assert rig.proxy.count("UploadPart") == sent + 1
+        assert sum(isinstance(event, PartReused) for event in rig.events) == 2
+        assert await rig.uploader.pending_uploads(prefix, foreign=True) == []
+    assert rig.content(prefix) == data
     assert bucket.open_uploads(prefix) == []
 
 
@@ -81,55 +83,55 @@ async def test_a_kept_upload_is_listed_by_the_next_process(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
 ) -> None:
     """Another Uploader with the same journal, before the same endpoint."""
-    async with site(server, bucket, REFUSED, journal=journal) as opened:
-        await opened.upload(path, prefix)
-        async with Uploader(opened.proxy.profile(server), config=opened.config) as other:
+    async with behind_proxy(server, bucket, REFUSED, journal=journal) as rig:
+        await rig.upload(path, prefix)
+        async with Uploader(rig.proxy.profile(server), config=rig.config) as other:
             (kept,) = await other.pending_uploads(prefix)
             assert await other.abort_upload(kept.key, kept.upload_id)
-        assert await opened.uploader.pending_uploads(prefix) == []
+        assert await rig.uploader.pending_uploads(prefix) == []
     assert bucket.open_uploads(prefix) == []
 
 
 async def test_a_kept_upload_is_aborted(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
 ) -> None:
-    async with site(server, bucket, REFUSED, journal=journal) as opened:
-        await opened.upload(path, prefix)
-        (kept,) = await opened.uploader.pending_uploads(prefix)
-        assert await opened.uploader.abort_upload(kept.key, kept.upload_id) is True
-        assert await opened.uploader.pending_uploads(prefix) == []
+    async with behind_proxy(server, bucket, REFUSED, journal=journal) as rig:
+        await rig.upload(path, prefix)
+        (kept,) = await rig.uploader.pending_uploads(prefix)
+        assert await rig.uploader.abort_upload(kept.key, kept.upload_id) is True
+        assert await rig.uploader.pending_uploads(prefix) == []
         assert bucket.open_uploads(prefix) == []
         # Nothing is left to go on with.
-        opened.proxy.clear()
-        outcome = await opened.upload(path, prefix)
+        rig.proxy.clear()
+        outcome = await rig.upload(path, prefix)
         assert (outcome.ok, outcome.reused) == (True, 0)
 
 
 async def test_an_abort_the_store_does_not_take_leaves_it_listed(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
 ) -> None:
-    async with site(server, bucket, REFUSED, journal=journal) as opened:
-        await opened.upload(path, prefix)
-        (kept,) = await opened.uploader.pending_uploads(prefix)
-        opened.proxy.inject("AbortMultipartUpload:500")
-        assert await opened.uploader.abort_upload(kept.key, kept.upload_id) is False
-        assert await opened.uploader.pending_uploads(prefix) == [kept]
-        opened.proxy.clear()
-        assert await opened.uploader.abort_upload(kept.key, kept.upload_id) is True
+    async with behind_proxy(server, bucket, REFUSED, journal=journal) as rig:
+        await rig.upload(path, prefix)
+        (kept,) = await rig.uploader.pending_uploads(prefix)
+        rig.proxy.inject("AbortMultipartUpload:500")
+        assert await rig.uploader.abort_upload(kept.key, kept.upload_id) is False
+        assert await rig.uploader.pending_uploads(prefix) == [kept]
+        rig.proxy.clear()
+        assert await rig.uploader.abort_upload(kept.key, kept.upload_id) is True
     assert bucket.open_uploads(prefix) == []
 
 
 async def test_one_that_is_gone_at_the_store_is_aborted_and_forgotten(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
 ) -> None:
-    async with site(server, bucket, REFUSED, journal=journal) as opened:
-        await opened.upload(path, prefix)
-        (kept,) = await opened.uploader.pending_uploads(prefix)
+    async with behind_proxy(server, bucket, REFUSED, journal=journal) as rig:
+        await rig.upload(path, prefix)
+        (kept,) = await rig.uploader.pending_uploads(prefix)
         bucket.client.abort_multipart_upload(
             Bucket=bucket.name, Key=prefix, UploadId=kept.upload_id
         )
-        assert await opened.uploader.abort_upload(kept.key, kept.upload_id) is True
-        assert await opened.uploader.pending_uploads(prefix) == []
+        assert await rig.uploader.abort_upload(kept.key, kept.upload_id) is True
+        assert await rig.uploader.pending_uploads(prefix) == []
 
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
@@ -137,9 +139,9 @@ async def test_others_uploads_are_listed_when_asked_for_and_aborted_by_force(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str, lane: str
 ) -> None:
     foreign = begin(bucket, f"{prefix}/theirs")
-    async with site(server, bucket, REFUSED, lane=lane, journal=journal) as opened:
-        uploader = opened.uploader
-        await opened.upload(path, f"{prefix}/ours")
+    async with behind_proxy(server, bucket, REFUSED, lane=lane, journal=journal) as rig:
+        uploader = rig.uploader
+        await rig.upload(path, f"{prefix}/ours")
         (kept,) = await uploader.pending_uploads(prefix)
         both = {
             upload.key: upload for upload in await uploader.pending_uploads(prefix, foreign=True)
@@ -165,13 +167,13 @@ async def test_a_store_that_cannot_list_says_so_only_when_asked(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
 ) -> None:
     faults = [REFUSED, "ListMultipartUploads:501"]
-    async with site(server, bucket, *faults, journal=journal) as opened:
-        await opened.upload(path, prefix)
-        (kept,) = await opened.uploader.pending_uploads(prefix)
+    async with behind_proxy(server, bucket, *faults, journal=journal) as rig:
+        await rig.upload(path, prefix)
+        (kept,) = await rig.uploader.pending_uploads(prefix)
         with pytest.raises(StoreError) as raised:
-            await opened.uploader.pending_uploads(prefix, foreign=True)
+            await rig.uploader.pending_uploads(prefix, foreign=True)
         assert raised.value.status == 501
-        await opened.uploader.abort_upload(kept.key, kept.upload_id)
+        await rig.uploader.abort_upload(kept.key, kept.upload_id)
 
 
 async def test_an_upload_at_work_is_shown_as_active_and_not_aborted(
@@ -184,12 +186,12 @@ async def test_an_upload_at_work_is_shown_as_active_and_not_aborted(
             reached.set()
             go_on.wait(LIMIT_SECONDS)
 
-    async with site(server, bucket, journal=journal) as opened:
-        opened.proxy.hook = hook
-        uploader = opened.uploader
+    async with behind_proxy(server, bucket, journal=journal) as rig:
+        rig.proxy.hook = hook
+        uploader = rig.uploader
         with anyio.fail_after(LIMIT_SECONDS):
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(opened.upload, path, prefix)
+                tasks.start_soon(rig.upload, path, prefix)
                 await anyio.to_thread.run_sync(reached.wait, LIMIT_SECONDS)
                 try:
                     (active,) = await uploader.pending_uploads(prefix)
@@ -201,31 +203,31 @@ async def test_an_upload_at_work_is_shown_as_active_and_not_aborted(
                 finally:
                     go_on.set()
         assert await uploader.pending_uploads(prefix) == []
-    assert opened.content(prefix) == data
+    assert rig.content(prefix) == data
 
 
 async def test_without_a_journal_nothing_is_kept_nor_ours(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str
 ) -> None:
     foreign = begin(bucket, f"{prefix}/theirs")
-    async with site(server, bucket, REFUSED) as opened:
-        await opened.upload(path, prefix)
-        assert await opened.uploader.pending_uploads(prefix) == []
-        (theirs,) = await opened.uploader.pending_uploads(prefix, foreign=True)
-        assert await opened.uploader.abort_upload(theirs.key, foreign, force=True)
+    async with behind_proxy(server, bucket, REFUSED) as rig:
+        await rig.upload(path, prefix)
+        assert await rig.uploader.pending_uploads(prefix) == []
+        (theirs,) = await rig.uploader.pending_uploads(prefix, foreign=True)
+        assert await rig.uploader.abort_upload(theirs.key, foreign, force=True)
     assert bucket.open_uploads(prefix) == []
 
 
 async def test_the_newest_comes_first(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
 ) -> None:
-    async with site(server, bucket, REFUSED, journal=journal) as opened:
+    async with behind_proxy(server, bucket, REFUSED, journal=journal) as rig:
         for name in ("1", "2"):
-            await opened.upload(path, f"{prefix}/{name}")
-        listed = await opened.uploader.pending_uploads(prefix)
+            await rig.upload(path, f"{prefix}/{name}")
+        listed = await rig.uploader.pending_uploads(prefix)
         assert [upload.key for upload in listed] == [f"{prefix}/2", f"{prefix}/1"]
         for upload in listed:
-            await opened.uploader.abort_upload(upload.key, upload.upload_id)
+            await rig.uploader.abort_upload(upload.key, upload.upload_id)
 
 
 @dataclass(frozen=True)
@@ -254,11 +256,11 @@ async def test_the_newest_of_others_comes_first(
     names = ("a2", "b3", "c1")
     for name in names:
         begin(bucket, f"{prefix}/{name}")
-    async with site(server, bucket, Fault("ListMultipartUploads", BegunOn())) as opened:
-        listed = await opened.uploader.pending_uploads(prefix, foreign=True)
+    async with behind_proxy(server, bucket, Fault("ListMultipartUploads", BegunOn())) as rig:
+        listed = await rig.uploader.pending_uploads(prefix, foreign=True)
         assert [upload.key for upload in listed] == [f"{prefix}/{n}" for n in ("b3", "a2", "c1")]
         for upload in listed:
-            assert await opened.uploader.abort_upload(upload.key, upload.upload_id, force=True)
+            assert await rig.uploader.abort_upload(upload.key, upload.upload_id, force=True)
 
 
 async def test_an_upload_that_could_not_be_aborted_stays_listed(
@@ -266,13 +268,13 @@ async def test_an_upload_that_could_not_be_aborted_stays_listed(
 ) -> None:
     """The file changes, so it is of no more use; and the store does not let go of it."""
     faults = ["AbortMultipartUpload:500"]
-    async with site(server, bucket, *faults, journal=journal, max_requests=1) as opened:
-        opened.proxy.hook = lambda record: os.truncate(path, PART + 7) if record.part == 2 else None
-        assert (await opened.upload(path, prefix)).error == "source.changed"
+    async with behind_proxy(server, bucket, *faults, journal=journal, max_requests=1) as rig:
+        rig.proxy.hook = lambda record: os.truncate(path, PART + 7) if record.part == 2 else None
+        assert (await rig.upload(path, prefix)).error == "source.changed"
         assert bucket.open_uploads(prefix) == [prefix]
-        (left,) = await opened.uploader.pending_uploads(prefix)
-        opened.proxy.clear()
-        assert await opened.uploader.abort_upload(prefix, left.upload_id)
+        (left,) = await rig.uploader.pending_uploads(prefix)
+        rig.proxy.clear()
+        assert await rig.uploader.abort_upload(prefix, left.upload_id)
     assert bucket.open_uploads(prefix) == []
 
 
@@ -287,19 +289,19 @@ async def test_a_cancelled_upload_is_pending_if_it_was_to_be_kept(
     policy: str,
 ) -> None:
     stall = "UploadPart:stall:after=100:part=3"
-    async with site(server, bucket, stall, journal=journal, on_cancel=policy) as opened:
+    async with behind_proxy(server, bucket, stall, journal=journal, on_cancel=policy) as rig:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(opened.upload, path, prefix)
-            await anyio.to_thread.run_sync(opened.proxy.wait_for, "UploadPart", PARTS)
+            tasks.start_soon(rig.upload, path, prefix)
+            await anyio.to_thread.run_sync(rig.proxy.wait_for, "UploadPart", PARTS)
             with anyio.fail_after(LIMIT_SECONDS):
                 # The two others arrive, and are noted.
-                while [it.sent for it in await opened.uploader.pending_uploads()] != [2 * PART]:
-                    assert opened.proxy.count("CompleteMultipartUpload") == 0
+                while [it.sent for it in await rig.uploader.pending_uploads()] != [2 * PART]:
+                    assert rig.proxy.count("CompleteMultipartUpload") == 0
             tasks.cancel_scope.cancel()
-        listed = await opened.uploader.pending_uploads(prefix)
+        listed = await rig.uploader.pending_uploads(prefix)
         assert [upload.sent for upload in listed] == ([2 * PART] if policy == "keep" else [])
         assert len(bucket.open_uploads(prefix)) == len(listed)
-        opened.proxy.clear()
-        outcome = await opened.upload(path, prefix)
+        rig.proxy.clear()
+        outcome = await rig.upload(path, prefix)
         assert (outcome.ok, outcome.reused) == (True, 2 * PART if policy == "keep" else 0)
-    assert opened.content(prefix) == data
+    assert rig.content(prefix) == data

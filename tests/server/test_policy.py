@@ -11,8 +11,8 @@ from pathlib import Path
 import anyio
 import pytest
 
+from behind_proxy import BOTH_LANES, FAST, IN_PARTS, LIMIT_SECONDS, PART, behind_proxy
 from conftest import Bucket
-from faulty import BOTH_LANES, FAST, IN_PARTS, LIMIT_SECONDS, PART, site
 from s3_uploader import Uploader
 from s3_uploader.sizes import MIB
 from s3_uploader.testing import (
@@ -46,10 +46,10 @@ async def test_the_seconds_the_store_asks_for_are_waited(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, status: int
 ) -> None:
     fault = Fault("PutObject", Respond(status, headers={"Retry-After": "1"}), first=1)
-    async with site(server, bucket, fault, lane=lane) as opened:
-        outcome = await opened.upload(make_file(tmp_path, 1_000), prefix)
+    async with behind_proxy(server, bucket, fault, lane=lane) as rig:
+        outcome = await rig.upload(make_file(tmp_path, 1_000), prefix)
     assert outcome.ok
-    (retry,) = opened.retries
+    (retry,) = rig.retries
     assert 1 <= retry.delay <= 1 + FAST.backoff_base
     assert outcome.seconds >= retry.delay
 
@@ -61,11 +61,11 @@ async def test_the_date_the_store_names_is_awaited(
     at = int(time.time()) + 3
     header = {"Retry-After": formatdate(at, usegmt=True)}
     fault = Fault("UploadPart", Respond(503, headers=header), part=1, first=1)
-    async with site(server, bucket, fault, lane=lane) as opened:
-        outcome = await opened.upload(make_file(tmp_path, IN_PARTS), prefix)
+    async with behind_proxy(server, bucket, fault, lane=lane) as rig:
+        outcome = await rig.upload(make_file(tmp_path, IN_PARTS), prefix)
     assert outcome.ok
     assert time.time() >= at
-    (retry,) = opened.retries
+    (retry,) = rig.retries
     assert 0.5 < retry.delay <= 3 + FAST.backoff_base
 
 
@@ -74,21 +74,21 @@ async def test_what_asks_for_no_wait_adds_none(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, value: str
 ) -> None:
     fault = Fault("PutObject", Respond(503, headers={"Retry-After": value}), first=1)
-    async with site(server, bucket, fault) as opened:
-        outcome = await opened.upload(make_file(tmp_path, 1_000), prefix)
+    async with behind_proxy(server, bucket, fault) as rig:
+        outcome = await rig.upload(make_file(tmp_path, 1_000), prefix)
     assert outcome.ok
-    assert [retry.delay <= FAST.backoff_base for retry in opened.retries] == [True]
+    assert [retry.delay <= FAST.backoff_base for retry in rig.retries] == [True]
 
 
 async def test_complete_waits_as_the_store_asks(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     fault = Fault("CompleteMultipartUpload", Respond(503, headers={"Retry-After": "1"}), first=1)
-    async with site(server, bucket, fault) as opened:
-        outcome = await opened.upload(make_file(tmp_path, IN_PARTS), prefix)
+    async with behind_proxy(server, bucket, fault) as rig:
+        outcome = await rig.upload(make_file(tmp_path, IN_PARTS), prefix)
     assert outcome.ok
-    assert [retry.operation for retry in opened.retries] == ["CompleteMultipartUpload"]
-    assert 1 <= opened.retries[0].delay <= 1 + FAST.backoff_base
+    assert [retry.operation for retry in rig.retries] == ["CompleteMultipartUpload"]
+    assert 1 <= rig.retries[0].delay <= 1 + FAST.backoff_base
 
 
 # ----------------------------------------------------------------------------------- how often
@@ -99,14 +99,14 @@ async def test_a_part_that_fails_is_sent_again_alone(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
     path = make_file(tmp_path, 3 * PART + 1)
-    async with site(server, bucket, "UploadPart:500:part=2:first=2", lane=lane) as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, "UploadPart:500:part=2:first=2", lane=lane) as rig:
+        outcome = await rig.upload(path, prefix)
     assert outcome.ok
-    parts = Counter(record.part for record in opened.proxy.log if record.part)
+    parts = Counter(record.part for record in rig.proxy.log if record.part)
     assert parts == {1: 1, 2: 3, 3: 1, 4: 1}
-    assert opened.proxy.count("CreateMultipartUpload") == 1
-    assert opened.proxy.count("CompleteMultipartUpload") == 1
-    assert opened.content(prefix) == path.read_bytes()
+    assert rig.proxy.count("CreateMultipartUpload") == 1
+    assert rig.proxy.count("CompleteMultipartUpload") == 1
+    assert rig.content(prefix) == path.read_bytes()
 
 
 _REQUESTS = {
@@ -132,12 +132,12 @@ async def test_a_request_is_made_max_attempts_times(
     attempts: int,
 ) -> None:
     fault = Fault(operation, Respond(503), part=1 if operation == "UploadPart" else None)
-    async with site(server, bucket, fault, lane=lane, max_attempts=attempts) as opened:
-        outcome = await opened.upload(make_file(tmp_path, size), prefix)
+    async with behind_proxy(server, bucket, fault, lane=lane, max_attempts=attempts) as rig:
+        outcome = await rig.upload(make_file(tmp_path, size), prefix)
     assert outcome.status == "failed"
-    refused = [record for record in opened.proxy.log if record.status == 503]
+    refused = [record for record in rig.proxy.log if record.status == 503]
     assert len(refused) == attempts
-    assert [retry.attempt for retry in opened.retries] == list(range(1, attempts))
+    assert [retry.attempt for retry in rig.retries] == list(range(1, attempts))
     assert bucket.open_uploads(prefix) == []
 
 
@@ -149,23 +149,23 @@ async def test_a_lost_answer_is_an_attempt(
     """Of aiohttp: it makes any PUT twice whose body it can send again, and has no public switch."""
     size, operation = _REQUESTS[name]
     fault = Fault(operation, LoseResponse(), part=1 if operation == "UploadPart" else None)
-    async with site(server, bucket, fault, lane=lane) as opened:
-        await opened.upload(make_file(tmp_path, size), prefix)
-    lost = [record for record in opened.proxy.log if record.fault]
+    async with behind_proxy(server, bucket, fault, lane=lane) as rig:
+        await rig.upload(make_file(tmp_path, size), prefix)
+    lost = [record for record in rig.proxy.log if record.fault]
     twice = lane == "boto" and name == "small"
     assert len(lost) == FAST.max_attempts * (2 if twice else 1)
-    assert len(opened.retries) == FAST.max_attempts - 1
+    assert len(rig.retries) == FAST.max_attempts - 1
 
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
 async def test_a_complete_whose_answer_is_lost_is_looked_for_before_it_is_repeated(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
-    async with site(server, bucket, "CompleteMultipartUpload:lose", lane=lane) as opened:
-        outcome = await opened.upload(make_file(tmp_path, IN_PARTS), prefix)
+    async with behind_proxy(server, bucket, "CompleteMultipartUpload:lose", lane=lane) as rig:
+        outcome = await rig.upload(make_file(tmp_path, IN_PARTS), prefix)
     assert outcome.ok
-    assert opened.proxy.count("CompleteMultipartUpload") == 1
-    assert opened.proxy.count("HeadObject") == 1
+    assert rig.proxy.count("CompleteMultipartUpload") == 1
+    assert rig.proxy.count("HeadObject") == 1
 
 
 @pytest.mark.parametrize("size", [1_000, 250_000, 300_000])
@@ -177,14 +177,14 @@ async def test_a_kept_connection_that_closes_unanswered_is_replaced_once_unseen(
     RFC 9112, section 9.3.1, allows it for what may be repeated; only the first attempt finds a
     kept connection, so it is one more in all.
     """
-    async with site(server, bucket, max_requests=1) as opened:
-        assert (await opened.upload(make_file(tmp_path, size), f"{prefix}/first")).ok
-        opened.proxy.inject(Fault("PutObject", LoseResponse()))
-        await opened.upload(make_file(tmp_path, size), f"{prefix}/second")
-    lost = [record for record in opened.proxy.log if record.fault]
+    async with behind_proxy(server, bucket, max_requests=1) as rig:
+        assert (await rig.upload(make_file(tmp_path, size), f"{prefix}/first")).ok
+        rig.proxy.inject(Fault("PutObject", LoseResponse()))
+        await rig.upload(make_file(tmp_path, size), f"{prefix}/second")
+    lost = [record for record in rig.proxy.log if record.fault]
     # Of a body of more than a buffer the connection had taken something: it was alive.
     assert len(lost) == FAST.max_attempts + (0 if size == 300_000 else 1)
-    assert len(opened.retries) == FAST.max_attempts - 1
+    assert len(rig.retries) == FAST.max_attempts - 1
 
 
 @pytest.mark.parametrize("lane", ["wire", "boto"])
@@ -193,10 +193,10 @@ async def test_a_create_whose_answer_is_lost_is_looked_for_before_it_is_repeated
 ) -> None:
     journal = str(tmp_path / "journal.db")
     lose = "CreateMultipartUpload:lose"
-    async with site(server, bucket, lose, lane=lane, journal=journal) as opened:
-        outcome = await opened.upload(make_file(tmp_path, IN_PARTS), prefix)
+    async with behind_proxy(server, bucket, lose, lane=lane, journal=journal) as rig:
+        outcome = await rig.upload(make_file(tmp_path, IN_PARTS), prefix)
     assert outcome.ok
-    assert opened.proxy.count("CreateMultipartUpload") == 1
+    assert rig.proxy.count("CreateMultipartUpload") == 1
     assert bucket.open_uploads(prefix) == []
 
 
@@ -206,15 +206,15 @@ async def test_a_post_is_never_repeated_unseen(
 ) -> None:
     """Over a kept connection too: a second create would leave an upload nobody knows of."""
     path = make_file(tmp_path, IN_PARTS)
-    async with site(server, bucket, lane=lane, max_requests=1) as opened:
-        assert (await opened.upload(path, f"{prefix}/first")).ok
+    async with behind_proxy(server, bucket, lane=lane, max_requests=1) as rig:
+        assert (await rig.upload(path, f"{prefix}/first")).ok
         # Without the listing the lost upload cannot be found, and another is created.
-        opened.proxy.inject("CreateMultipartUpload:lose", "ListMultipartUploads:501")
-        assert (await opened.upload(path, f"{prefix}/second")).status == "failed"
-        opened.proxy.clear()
-        opened.proxy.inject("CompleteMultipartUpload:lose:first=1")
-        assert (await opened.upload(path, f"{prefix}/third")).ok
-    lost = Counter(record.operation for record in opened.proxy.log if record.fault)
+        rig.proxy.inject("CreateMultipartUpload:lose", "ListMultipartUploads:501")
+        assert (await rig.upload(path, f"{prefix}/second")).status == "failed"
+        rig.proxy.clear()
+        rig.proxy.inject("CompleteMultipartUpload:lose:first=1")
+        assert (await rig.upload(path, f"{prefix}/third")).ok
+    lost = Counter(record.operation for record in rig.proxy.log if record.fault)
     assert lost["CreateMultipartUpload"] == FAST.max_attempts
     assert lost["CompleteMultipartUpload"] == 1
 
@@ -225,11 +225,11 @@ async def test_a_file_has_only_so_many_retries_in_all(
     attempts, parts = 4, 7
     path = make_file(tmp_path, parts * PART)
     fault = "UploadPart:503:first=3:per=key"
-    async with site(server, bucket, fault, max_attempts=attempts) as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, fault, max_attempts=attempts) as rig:
+        outcome = await rig.upload(path, prefix)
     # Each part would have come through at its fourth attempt: 21 retries in all.
     assert outcome.status == "failed"
-    assert len(opened.retries) == 3 * attempts + parts
+    assert len(rig.retries) == 3 * attempts + parts
     assert bucket.open_uploads(prefix) == []
 
 
@@ -238,11 +238,11 @@ async def test_retries_within_the_file_s_budget_end_in_success(
 ) -> None:
     path = make_file(tmp_path, 5 * PART)
     fault = "UploadPart:503:first=3:per=key"
-    async with site(server, bucket, fault, max_attempts=4) as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, fault, max_attempts=4) as rig:
+        outcome = await rig.upload(path, prefix)
     assert outcome.ok
-    assert len(opened.retries) == 15
-    assert opened.content(prefix) == path.read_bytes()
+    assert len(rig.retries) == 15
+    assert rig.content(prefix) == path.read_bytes()
 
 
 # ----------------------------------------------------------------------------------- how large
@@ -256,19 +256,19 @@ async def test_a_body_too_large_is_sent_again_in_smaller_parts(
     limit = Fault("*", LimitBody(7_000_000))
     large = {"part_size": 24 * MIB, "multipart_threshold": 24 * MIB}
     path = make_file(tmp_path, size)
-    async with site(server, bucket, limit, lane=lane, **large) as opened:
-        outcome = await opened.upload(path, f"{prefix}/first")
+    async with behind_proxy(server, bucket, limit, lane=lane, **large) as rig:
+        outcome = await rig.upload(path, f"{prefix}/first")
         assert outcome.ok, outcome.message()
-        refused = [record for record in opened.proxy.log if record.status == 413]
+        refused = [record for record in rig.proxy.log if record.status == 413]
         assert refused
-        assert opened.warnings == ["upload.smaller_parts"]
-        outcome = await opened.upload(path, f"{prefix}/second")
+        assert rig.warnings == ["upload.smaller_parts"]
+        outcome = await rig.upload(path, f"{prefix}/second")
         assert outcome.ok
     # The second file begins with what the first has taught.
-    assert [record for record in opened.proxy.log if record.status == 413] == refused
+    assert [record for record in rig.proxy.log if record.status == 413] == refused
     assert all(record.key == f"{prefix}/first" for record in refused)
     for name in ("first", "second"):
-        assert opened.content(f"{prefix}/{name}") == path.read_bytes()
+        assert rig.content(f"{prefix}/{name}") == path.read_bytes()
     assert bucket.open_uploads(prefix) == []
 
 
@@ -278,10 +278,10 @@ async def test_a_body_is_made_smaller_until_it_passes(
     """A quarter of 24 MiB is still too large here; the smallest part is not."""
     large = {"part_size": 24 * MIB, "multipart_threshold": 24 * MIB}
     path = make_file(tmp_path, 25 * MIB)
-    async with site(server, bucket, Fault("*", LimitBody(5_500_000)), **large) as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, Fault("*", LimitBody(5_500_000)), **large) as rig:
+        outcome = await rig.upload(path, prefix)
     assert outcome.ok, outcome.message()
-    assert opened.content(prefix) == path.read_bytes()
+    assert rig.content(prefix) == path.read_bytes()
     assert bucket.open_uploads(prefix) == []
 
 
@@ -291,13 +291,15 @@ async def test_a_limit_below_the_smallest_part_fails_clearly(
 ) -> None:
     large = {"part_size": 24 * MIB, "multipart_threshold": 24 * MIB}
     path = make_file(tmp_path, 25 * MIB)
-    async with site(server, bucket, Fault("*", LimitBody(1_000_000)), lane=lane, **large) as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(
+        server, bucket, Fault("*", LimitBody(1_000_000)), lane=lane, **large
+    ) as rig:
+        outcome = await rig.upload(path, prefix)
         assert (outcome.status, outcome.error) == ("failed", "store.too_large")
         # What fits is not affected.
-        small = await opened.upload(make_file(tmp_path, 900_000), f"{prefix}-small")
+        small = await rig.upload(make_file(tmp_path, 900_000), f"{prefix}-small")
         assert small.ok
-    assert opened.content(prefix) is None
+    assert rig.content(prefix) is None
     assert bucket.open_uploads(prefix) == []
 
 
@@ -305,10 +307,10 @@ async def test_one_refusal_of_a_middling_body_does_not_make_all_parts_tiny(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     """Where a store takes parts of any size, as RunPod does, a quarter must not become a byte."""
-    async with site(server, bucket, "PutObject:413", min_part_size=1) as opened:
-        await opened.upload(make_file(tmp_path, 2 * MIB), prefix)
+    async with behind_proxy(server, bucket, "PutObject:413", min_part_size=1) as rig:
+        await rig.upload(make_file(tmp_path, 2 * MIB), prefix)
     # SeaweedFS then refuses parts of 1 MiB; what counts is that they are tried.
-    sizes = {record.body_bytes for record in opened.proxy.log if record.operation == "UploadPart"}
+    sizes = {record.body_bytes for record in rig.proxy.log if record.operation == "UploadPart"}
     assert sizes == {MIB}
 
 
@@ -419,10 +421,10 @@ async def test_a_wrong_clock_is_corrected_by_the_store_s(
     skewed = Respond(403, "RequestTimeTooSkewed", headers={"Date": date})
     path = make_file(tmp_path, size)
     faults = [Fault("*", seen), Fault("*", skewed, first=1)]
-    async with site(server, bucket, *faults, max_requests=1) as opened:
-        outcome = await opened.upload(path, prefix)
+    async with behind_proxy(server, bucket, *faults, max_requests=1) as rig:
+        outcome = await rig.upload(path, prefix)
     assert outcome.ok, outcome.message()
-    assert opened.content(prefix) == path.read_bytes()
+    assert rig.content(prefix) == path.read_bytes()
     now = datetime.now(UTC)
     first, *others = seen.times
     assert abs(now - first) < timedelta(minutes=1)
@@ -436,7 +438,7 @@ async def test_a_clock_that_is_right_and_refused_all_the_same_fails_clearly(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
     fault = Fault("*", Respond(403, "RequestTimeTooSkewed"))
-    async with site(server, bucket, fault, lane=lane) as opened:
-        outcome = await opened.upload(make_file(tmp_path, 1_000), prefix)
+    async with behind_proxy(server, bucket, fault, lane=lane) as rig:
+        outcome = await rig.upload(make_file(tmp_path, 1_000), prefix)
     assert (outcome.status, outcome.error) == ("failed", "store.clock_skew")
-    assert opened.proxy.count() == 1
+    assert rig.proxy.count() == 1

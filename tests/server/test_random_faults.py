@@ -5,8 +5,8 @@ from random import Random
 
 import pytest
 
+from behind_proxy import PART
 from conftest import Bucket
-from faulty import PART
 from random_runs import CHANGING, RUN_SECONDS, SENDING, Draw, draw_fault, draw_run, perform, seeds
 from s3_uploader.sizes import MIB
 from s3_uploader.testing import (

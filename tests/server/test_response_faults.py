@@ -68,7 +68,7 @@ def behind(
     """A client behind a proxy, with an object "abc" at the key `prefix`."""
     proxy = s3_fault_proxy(server)
     client = client_of(proxy)
-    assert client.ask("PutObject", b"abc", Key=prefix).status == 200
+    assert client.call("PutObject", b"abc", Key=prefix).status == 200
     return Behind(proxy, client)
 
 
@@ -80,7 +80,7 @@ def test_status_is_changed_after_the_server_has_done_it(behind: Behind, prefix: 
     record = behind.proxy.log[-1]
     assert (status, record.status, record.upstream_status) == (502, 502, 200)
     assert "ETag" in dict(headers)
-    assert behind.client.ask("GetObject", Key=prefix).body == b"new"
+    assert behind.client.call("GetObject", Key=prefix).body == b"new"
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_response_without_a_length_ends_with_its_connection(behind: Behind, pref
     """The client asks to keep it; the server's own connection is kept."""
     behind.proxy.inject(Fault("GetObject", Header("Content-Length"), nth=1))
     with closing(behind.client.connect()) as connection:
-        got = behind.client.ask("GetObject", over=connection, Key=prefix)
+        got = behind.client.call("GetObject", over=connection, Key=prefix)
         assert (got.body, "content-length" in got.headers) == (b"abc", False)
         assert connection.sock is None
 
@@ -157,8 +157,8 @@ def test_truncated_body_is_announced_truly_and_the_seed_draws_where(
     got = []
     for seed, effect in ((1, "truncate:keep=7"), (1, "truncate"), (1, "truncate"), (2, "truncate")):
         client = client_of(s3_fault_proxy(server, f"GetObject:{effect}", seed=seed))
-        client.ask("PutObject", data, Key=prefix)
-        found = client.ask("GetObject", Key=prefix)
+        client.call("PutObject", data, Key=prefix)
+        found = client.call("GetObject", Key=prefix)
         assert int(found.headers["content-length"]) == len(found.body) < len(data)
         assert data.startswith(found.body)
         got.append(len(found.body))
@@ -169,12 +169,12 @@ def test_truncated_body_is_announced_truly_and_the_seed_draws_where(
 def test_closed_response_ends_before_what_it_announced(behind: Behind, prefix: str) -> None:
     behind.proxy.inject(Fault("GetObject", Reset(2, "response", "fin")))
     with pytest.raises(http.client.IncompleteRead) as caught:
-        behind.client.ask("GetObject", Key=prefix)
+        behind.client.call("GetObject", Key=prefix)
     assert caught.value.partial == b"ab"
 
 
 def test_elements_of_a_listing_are_set_and_removed(behind: Behind, prefix: str) -> None:
-    where: dict[str, Any] = {"Key": prefix, "UploadId": behind.client.begin(prefix, 2)}
+    where: dict[str, Any] = {"Key": prefix, "UploadId": behind.client.create_upload(prefix, 2)}
     _, _, many = behind.raw("ListParts", SetElement("Size", "ma<ny"), **where)
     assert many.count(b"<Size>ma&lt;ny</Size>") == 2
     _, _, none = behind.raw("ListParts", SetElement("Size"), **where)
@@ -205,7 +205,7 @@ def test_listing_never_ends_and_its_tokens_come_round(
     behind: Behind, prefix: str, ring: int, pages: int
 ) -> None:
     """With ring=0 no token ever comes twice."""
-    upload = behind.client.begin(f"{prefix}/m", 2)
+    upload = behind.client.create_upload(f"{prefix}/m", 2)
     behind.proxy.inject(Fault("*", RepeatToken(ring)))
     parts: dict[str, Any] = {"Key": f"{prefix}/m", "UploadId": upload}
     below = {"Prefix": f"{prefix}/"}
@@ -315,9 +315,9 @@ def test_response_reads_the_same_however_it_is_sent(
     for name, done in (("ListObjects", effect), ("GetObject", Respond(503) + effect)):
         behind.proxy.clear()
         params: dict[str, Any] = {"Key": prefix} if name == "GetObject" else {"Prefix": prefix}
-        plain = behind.client.ask(name, **params)
+        plain = behind.client.call(name, **params)
         behind.proxy.inject(Fault(name, done))
-        got = behind.client.ask(name, **params)
+        got = behind.client.call(name, **params)
         assert got.body == plain.body or got.code == "SlowDown"
         assert got.status in {200, 503}
 
@@ -350,7 +350,7 @@ def test_redirect_points_where_something_may_arrive(
     elsewhere = s3_fault_proxy(server, Fault("*", Respond(200, "", body="elsewhere")))
     location = f"{elsewhere.url}/trap/{prefix}"
     behind.proxy.inject(f"GetObject:{status}:header.Location={location}")
-    got = behind.client.ask("GetObject", Key=prefix)
+    got = behind.client.call("GetObject", Key=prefix)
     assert (got.status, got.headers["location"]) == (status, location)
     assert elsewhere.count() == 0
     _, target = behind.client.target("GetObject", Key=prefix)
@@ -369,7 +369,7 @@ def test_success_that_is_not_the_server_s(
     status, headers, rest = behind.raw("PutObject", effect, b"new", Key=prefix)
     assert (status, rest.decode()) == (200, body)
     assert "ETag" not in dict(headers)
-    stored = behind.client.ask("GetObject", Key=prefix).body
+    stored = behind.client.call("GetObject", Key=prefix).body
     assert stored == (b"abc" if when == "before" else b"new")
 
 
@@ -381,7 +381,7 @@ def test_sum_of_effects_does_all_of_them(behind: Behind, prefix: str) -> None:
     status, headers, rest = behind.raw("PutObject", effect, b"new", Key=prefix)
     assert (status, rest) == (201, b"1\r\nx\r\n0\r\n\r\n")
     assert not {"Date", "Content-Length"} & set(dict(headers))
-    assert behind.client.ask("GetObject", Key=prefix).body == b"new"
+    assert behind.client.call("GetObject", Key=prefix).body == b"new"
 
 
 def test_sum_of_effects_makes_sense_where_all_do() -> None:

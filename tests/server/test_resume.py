@@ -13,8 +13,8 @@ from typing import Any
 import anyio
 import pytest
 
+from child_process import ChildUpload
 from conftest import Bucket
-from killing import Uploading
 from s3_uploader import FileOutcome, UploadConfig, Uploader
 from s3_uploader.checksums import Checksum
 from s3_uploader.engine.journal import Place, SentPart
@@ -50,7 +50,7 @@ _SIZE = 4_500
 _STOPS_AT_3 = fail_with(500, "InternalError", operation="UploadPart", part=3)
 
 
-class Scene:
+class ResumeScenario:
     """A file, a journal and a store, and uploads of the one to the other."""
 
     def __init__(self, folder: Path, store: HookedStore | None = None, **settings: Any) -> None:
@@ -103,42 +103,42 @@ def content(path: Path) -> bytes:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+def scenario(tmp_path: Path) -> ResumeScenario:
+    return ResumeScenario(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("integrity", "proof"), [("auto", "etag-md5"), ("md5", "etag-md5"), ("off", "none")]
 )
 async def test_it_goes_on_with_the_parts_it_had_sent(
-    scene: Scene, integrity: str, proof: str
+    scenario: ResumeScenario, integrity: str, proof: str
 ) -> None:
-    await scene.interrupt(integrity=integrity)
-    before = set(next(iter(scene.store.memory.uploads.values())).parts)
+    await scenario.interrupt(integrity=integrity)
+    before = set(next(iter(scenario.store.memory.uploads.values())).parts)
     assert {1, 2} <= before
-    outcome = await scene.upload(integrity=integrity)
-    scene.check(outcome)
-    assert set(scene.reused()) == before
-    assert set(scene.sent()) == {1, 2, 3, 4, 5} - before
-    assert scene.store.count("CreateMultipartUpload") == 0
+    outcome = await scenario.upload(integrity=integrity)
+    scenario.check(outcome)
+    assert set(scenario.reused()) == before
+    assert set(scenario.sent()) == {1, 2, 3, 4, 5} - before
+    assert scenario.store.count("CreateMultipartUpload") == 0
     assert outcome.reused == sum(500 if part == 5 else 1000 for part in before)
     assert outcome.verified_by == proof
 
 
-async def test_what_a_cancelled_upload_kept_is_gone_on_with(scene: Scene) -> None:
+async def test_what_a_cancelled_upload_kept_is_gone_on_with(scenario: ResumeScenario) -> None:
     async def hook(moment: Moment) -> None:
         if moment == Moment("after", "UploadPart", "key", 2):
             scope.cancel()
 
     with anyio.CancelScope() as scope:
-        await scene.upload(hook, on_cancel="keep", max_requests=1)
+        await scenario.upload(hook, on_cancel="keep", max_requests=1)
     assert scope.cancelled_caught
-    assert len(scene.store.memory.uploads) == scene.rows() == 1
-    scene.check(await scene.upload())
-    assert {1, 2} <= set(scene.reused())
+    assert len(scenario.store.memory.uploads) == scenario.rows() == 1
+    scenario.check(await scenario.upload())
+    assert {1, 2} <= set(scenario.reused())
 
 
-async def test_all_parts_are_noted_before_the_upload_completes(scene: Scene) -> None:
+async def test_all_parts_are_noted_before_the_upload_completes(scenario: ResumeScenario) -> None:
     """They tell the object from another's, should the process die before it is told."""
     noted: list[int] = []
 
@@ -150,20 +150,20 @@ async def test_all_parts_are_noted_before_the_upload_completes(scene: Scene) -> 
         elif moment.when == "before" and moment.operation == "CompleteMultipartUpload":
             noted.extend(lock.execute("SELECT count(*) FROM part").fetchone())
 
-    scene.check(await scene.upload())
-    with closing(sqlite3.connect(scene.journal, isolation_level=None)) as lock:
-        scene.check(await scene.upload(hook))
+    scenario.check(await scenario.upload())
+    with closing(sqlite3.connect(scenario.journal, isolation_level=None)) as lock:
+        scenario.check(await scenario.upload(hook))
     assert noted == [5]
 
 
-async def test_within_one_uploader_it_goes_on_too(scene: Scene) -> None:
-    config = UploadConfig(journal=str(scene.journal), max_attempts=1, max_requests=1)
-    async with Uploader(store=scene.store, config=config) as uploader:
-        scene.store.hook = _STOPS_AT_3
-        assert not (await uploader.upload_file(scene.path, "key")).ok
-        scene.store.hook = do_nothing
-        outcome = await uploader.upload_file(scene.path, "key")
-    scene.check(outcome)
+async def test_within_one_uploader_it_goes_on_too(scenario: ResumeScenario) -> None:
+    config = UploadConfig(journal=str(scenario.journal), max_attempts=1, max_requests=1)
+    async with Uploader(store=scenario.store, config=config) as uploader:
+        scenario.store.hook = _STOPS_AT_3
+        assert not (await uploader.upload_file(scenario.path, "key")).ok
+        scenario.store.hook = do_nothing
+        outcome = await uploader.upload_file(scenario.path, "key")
+    scenario.check(outcome)
     assert outcome.reused >= 2_000
 
 
@@ -204,60 +204,66 @@ def _moved(path: Path) -> None:
 
 @pytest.mark.parametrize("change", [_touched, _replaced, _restored, _moved])
 async def test_what_a_restart_changes_does_not_cost_the_resume(
-    scene: Scene, change: Callable[[Path], None]
+    scenario: ResumeScenario, change: Callable[[Path], None]
 ) -> None:
-    await scene.interrupt()
-    change(scene.path)
-    outcome = await scene.upload()
-    scene.check(outcome)
-    assert scene.store.count("CreateMultipartUpload") == 0
-    assert {1, 2} <= set(scene.reused())
-    assert 1 not in scene.sent()
+    await scenario.interrupt()
+    change(scenario.path)
+    outcome = await scenario.upload()
+    scenario.check(outcome)
+    assert scenario.store.count("CreateMultipartUpload") == 0
+    assert {1, 2} <= set(scenario.reused())
+    assert 1 not in scenario.sent()
 
 
-async def test_device_that_has_another_number_does_not_cost_the_resume(scene: Scene) -> None:
+async def test_device_that_has_another_number_does_not_cost_the_resume(
+    scenario: ResumeScenario,
+) -> None:
     """A volume that is mounted again, a container that is started again."""
-    await scene.interrupt()
-    with closing(sqlite3.connect(scene.journal)) as raw, raw:
+    await scenario.interrupt()
+    with closing(sqlite3.connect(scenario.journal)) as raw, raw:
         raw.execute("UPDATE upload SET device = '9999', inode = '8888', path = '/elsewhere'")
-    scene.check(await scene.upload())
-    assert {1, 2} <= set(scene.reused())
+    scenario.check(await scenario.upload())
+    assert {1, 2} <= set(scenario.reused())
 
 
-async def test_changed_parts_of_a_file_are_sent_again(scene: Scene) -> None:
-    await scene.interrupt()
-    data = bytearray(scene.data)
+async def test_changed_parts_of_a_file_are_sent_again(scenario: ResumeScenario) -> None:
+    await scenario.interrupt()
+    data = bytearray(scenario.data)
     data[1_500] ^= 1
-    scene.path.write_bytes(data)
-    scene.check(await scene.upload())
-    assert 1 in scene.reused()
-    assert 2 in scene.sent()
+    scenario.path.write_bytes(data)
+    scenario.check(await scenario.upload())
+    assert 1 in scenario.reused()
+    assert 2 in scenario.sent()
 
 
-async def test_other_file_of_the_same_size_is_sent_whole(scene: Scene) -> None:
-    await scene.interrupt()
-    scene.path = scene.path.with_name("other")
-    scene.path.write_bytes(os.urandom(_SIZE))
-    outcome = await scene.upload()
-    scene.check(outcome)
-    assert (scene.reused(), scene.sent(), outcome.reused) == ([], [1, 2, 3, 4, 5], 0)
+async def test_other_file_of_the_same_size_is_sent_whole(scenario: ResumeScenario) -> None:
+    await scenario.interrupt()
+    scenario.path = scenario.path.with_name("other")
+    scenario.path.write_bytes(os.urandom(_SIZE))
+    outcome = await scenario.upload()
+    scenario.check(outcome)
+    assert (scenario.reused(), scenario.sent(), outcome.reused) == ([], [1, 2, 3, 4, 5], 0)
 
 
-async def test_resumed_upload_is_noted_as_of_the_file_that_resumed_it(scene: Scene) -> None:
-    await scene.interrupt()
-    other = scene.path.with_name("other")
-    scene.path = scene.path.rename(other)
-    await scene.interrupt()
-    config = UploadConfig(journal=str(scene.journal))
-    async with Uploader(store=scene.store, config=config) as uploader:
+async def test_resumed_upload_is_noted_as_of_the_file_that_resumed_it(
+    scenario: ResumeScenario,
+) -> None:
+    await scenario.interrupt()
+    other = scenario.path.with_name("other")
+    scenario.path = scenario.path.rename(other)
+    await scenario.interrupt()
+    config = UploadConfig(journal=str(scenario.journal))
+    async with Uploader(store=scenario.store, config=config) as uploader:
         (pending,) = await uploader.pending_uploads()
     assert pending.path == str(other)
-    scene.check(await scene.upload())
+    scenario.check(await scenario.upload())
 
 
 @pytest.mark.parametrize("best", ["the same file", "most sent", "newest"])
-async def test_of_several_uploads_the_most_promising_is_resumed(scene: Scene, best: str) -> None:
-    same = Fingerprint.of(scene.path.stat())
+async def test_of_several_uploads_the_most_promising_is_resumed(
+    scenario: ResumeScenario, best: str
+) -> None:
+    same = Fingerprint.of(scenario.path.stat())
     other = replace(same, mtime_ns=1)
     left = {
         "the same file": [(other, 3), (same, 1), (other, 2)],
@@ -265,29 +271,31 @@ async def test_of_several_uploads_the_most_promising_is_resumed(scene: Scene, be
         "newest": [(other, 1), (other, 1), (other, 1)],
     }[best]
     place = Place("memory://", "memory", "key")
-    ids = [await _leave(scene, place, fingerprint, sent) for fingerprint, sent in left]
+    ids = [await _leave(scenario, place, fingerprint, sent) for fingerprint, sent in left]
     expected = {"the same file": 1, "most sent": 1, "newest": 2}[best]
     completed: list[str] = []
 
     async def hook(moment: Moment) -> None:
         if moment == Moment("before", "CompleteMultipartUpload", "key"):
-            completed.extend(scene.store.memory.uploads)
+            completed.extend(scenario.store.memory.uploads)
 
-    scene.check(await scene.upload(hook))
+    scenario.check(await scenario.upload(hook))
     assert completed == [ids[expected]]
-    assert len(scene.reused()) == left[expected][1]
-    assert scene.store.count("AbortMultipartUpload") == 2
+    assert len(scenario.reused()) == left[expected][1]
+    assert scenario.store.count("AbortMultipartUpload") == 2
 
 
-async def _leave(scene: Scene, place: Place, fingerprint: Fingerprint, sent: int) -> str:
+async def _leave(
+    scenario: ResumeScenario, place: Place, fingerprint: Fingerprint, sent: int
+) -> str:
     """Leave an upload of `sent` parts, as a process leaves it that is killed."""
-    store = scene.store.memory
+    store = scenario.store.memory
     upload_id = await store.create_multipart_upload("key", PutOptions(""))
-    database = Database(str(scene.journal))
-    row = database.insert_upload(place, "", str(scene.path), fingerprint, 1_000)
+    database = Database(str(scenario.journal))
+    row = database.insert_upload(place, "", str(scenario.path), fingerprint, 1_000)
     database.set_upload_id(row, upload_id)
     for number in range(1, sent + 1):
-        data = scene.data[(number - 1) * 1_000 : number * 1_000]
+        data = scenario.data[(number - 1) * 1_000 : number * 1_000]
         store.uploads[upload_id].parts[number] = data
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
         database.add_part(row, SentPart(number, 1_000, md5, md5, "etag-md5"))
@@ -295,26 +303,28 @@ async def _leave(scene: Scene, place: Place, fingerprint: Fingerprint, sent: int
     return upload_id
 
 
-async def test_file_of_another_size_is_not_resumed(scene: Scene) -> None:
-    await scene.interrupt()
-    _longer(scene.path)
-    outcome = await scene.upload()
-    scene.check(outcome)
-    assert scene.store.count("AbortMultipartUpload") == 1
-    assert scene.store.count("CreateMultipartUpload") == 1
-    assert (scene.reused(), scene.sent(), outcome.reused) == ([], [1, 2, 3, 4, 5], 0)
+async def test_file_of_another_size_is_not_resumed(scenario: ResumeScenario) -> None:
+    await scenario.interrupt()
+    _longer(scenario.path)
+    outcome = await scenario.upload()
+    scenario.check(outcome)
+    assert scenario.store.count("AbortMultipartUpload") == 1
+    assert scenario.store.count("CreateMultipartUpload") == 1
+    assert (scenario.reused(), scenario.sent(), outcome.reused) == ([], [1, 2, 3, 4, 5], 0)
 
 
-async def test_a_change_that_the_fingerprint_hides_is_seen_by_the_hash(scene: Scene) -> None:
-    await scene.interrupt()
-    status = scene.path.stat()
-    with scene.path.open("r+b") as file:
+async def test_a_change_that_the_fingerprint_hides_is_seen_by_the_hash(
+    scenario: ResumeScenario,
+) -> None:
+    await scenario.interrupt()
+    status = scenario.path.stat()
+    with scenario.path.open("r+b") as file:
         file.seek(1_500)
         file.write(b"changed")
-    os.utime(scene.path, ns=(0, status.st_mtime_ns))
-    scene.check(await scene.upload())
-    assert 1 in scene.reused()
-    assert 2 in scene.sent()
+    os.utime(scenario.path, ns=(0, status.st_mtime_ns))
+    scenario.check(await scenario.upload())
+    assert 1 in scenario.reused()
+    assert 2 in scenario.sent()
 
 
 def _chmod(path: Path) -> None:
@@ -336,85 +346,87 @@ def _rewritten_under_the_old_time(path: Path) -> None:
 
 @pytest.mark.parametrize("change", [_chmod, _linked, _rewritten_under_the_old_time])
 async def test_touched_file_fails_and_what_was_sent_is_kept(
-    scene: Scene, change: Callable[[Path], None]
+    scenario: ResumeScenario, change: Callable[[Path], None]
 ) -> None:
     """Which of these it was, the status change time does not tell; the parts' hashes do."""
 
     async def hook(moment: Moment) -> None:
         if moment == Moment("after", "UploadPart", "key", 2):
-            change(scene.path)
+            change(scenario.path)
 
-    outcome = await scene.upload(hook, max_requests=1)
+    outcome = await scenario.upload(hook, max_requests=1)
     assert (outcome.status, outcome.error) == ("failed", "source.touched")
-    assert scene.store.memory.objects == {}
-    assert len(scene.store.memory.uploads) == scene.rows() == 1
-    scene.check(await scene.upload())
-    assert set(scene.reused()) >= ({2} if change is _rewritten_under_the_old_time else {1, 2})
-    assert (1 in scene.sent()) is (change is _rewritten_under_the_old_time)
+    assert scenario.store.memory.objects == {}
+    assert len(scenario.store.memory.uploads) == scenario.rows() == 1
+    scenario.check(await scenario.upload())
+    assert set(scenario.reused()) >= ({2} if change is _rewritten_under_the_old_time else {1, 2})
+    assert (1 in scenario.sent()) is (change is _rewritten_under_the_old_time)
 
 
-async def test_file_that_is_only_read_is_not_touched(scene: Scene) -> None:
+async def test_file_that_is_only_read_is_not_touched(scenario: ResumeScenario) -> None:
     async def hook(moment: Moment) -> None:
         if moment.operation == "UploadPart":
-            os.utime(scene.path.parent)
-            scene.path.read_bytes()
+            os.utime(scenario.path.parent)
+            scenario.path.read_bytes()
 
-    scene.check(await scene.upload(hook))
+    scenario.check(await scenario.upload(hook))
 
 
 async def test_an_upload_in_parts_the_store_no_longer_takes_is_not_gone_on_with(
-    scene: Scene,
+    scenario: ResumeScenario,
 ) -> None:
-    await scene.interrupt()
-    scene.store.provider = tiny(max_part=900, part_size=900)
-    scene.check(await scene.upload())
-    assert scene.store.count("AbortMultipartUpload") == 1
-    assert scene.reused() == []
+    await scenario.interrupt()
+    scenario.store.provider = tiny(max_part=900, part_size=900)
+    scenario.check(await scenario.upload())
+    assert scenario.store.count("AbortMultipartUpload") == 1
+    assert scenario.reused() == []
 
 
-async def test_a_part_size_that_was_set_since_does_not_matter(scene: Scene) -> None:
-    await scene.interrupt()
-    scene.store.provider = tiny(part_size=700)
-    outcome = await scene.upload()
-    scene.check(outcome)
+async def test_a_part_size_that_was_set_since_does_not_matter(scenario: ResumeScenario) -> None:
+    await scenario.interrupt()
+    scenario.store.provider = tiny(part_size=700)
+    outcome = await scenario.upload()
+    scenario.check(outcome)
     assert outcome.parts == 5
-    assert scene.reused()
+    assert scenario.reused()
 
 
 # ----------------------------------------------------------------------- the store has other parts
 
 
-async def test_a_part_of_other_bytes_is_sent_again(scene: Scene) -> None:
-    await scene.interrupt()
-    (upload,) = scene.store.memory.uploads.values()
+async def test_a_part_of_other_bytes_is_sent_again(scenario: ResumeScenario) -> None:
+    await scenario.interrupt()
+    (upload,) = scenario.store.memory.uploads.values()
     upload.parts[1] = bytes(len(upload.parts[1]))
-    scene.check(await scene.upload())
-    assert 1 in scene.sent()
-    assert 2 in scene.reused()
+    scenario.check(await scenario.upload())
+    assert 1 in scenario.sent()
+    assert 2 in scenario.reused()
 
 
-async def test_a_part_that_the_store_has_lost_is_sent_again(scene: Scene) -> None:
-    await scene.interrupt()
-    (upload,) = scene.store.memory.uploads.values()
+async def test_a_part_that_the_store_has_lost_is_sent_again(scenario: ResumeScenario) -> None:
+    await scenario.interrupt()
+    (upload,) = scenario.store.memory.uploads.values()
     del upload.parts[2]
-    scene.check(await scene.upload())
-    assert 2 in scene.sent()
-    assert 1 in scene.reused()
+    scenario.check(await scenario.upload())
+    assert 2 in scenario.sent()
+    assert 1 in scenario.reused()
 
 
-async def test_a_part_the_journal_missed_is_used(scene: Scene) -> None:
-    await scene.interrupt()
-    with closing(sqlite3.connect(scene.journal)) as raw, raw:
+async def test_a_part_the_journal_missed_is_used(scenario: ResumeScenario) -> None:
+    await scenario.interrupt()
+    with closing(sqlite3.connect(scenario.journal)) as raw, raw:
         raw.execute("DELETE FROM part")
-    scene.check(await scene.upload())
-    assert {1, 2} <= set(scene.reused())
+    scenario.check(await scenario.upload())
+    assert {1, 2} <= set(scenario.reused())
 
 
-async def test_of_an_upload_the_store_has_dropped_a_new_one_is_made(scene: Scene) -> None:
-    await scene.interrupt()
-    scene.store.memory.uploads.clear()
-    scene.check(await scene.upload())
-    assert scene.sent() == [1, 2, 3, 4, 5]
+async def test_of_an_upload_the_store_has_dropped_a_new_one_is_made(
+    scenario: ResumeScenario,
+) -> None:
+    await scenario.interrupt()
+    scenario.store.memory.uploads.clear()
+    scenario.check(await scenario.upload())
+    assert scenario.sent() == [1, 2, 3, 4, 5]
 
 
 class Deaf(HookedStore):
@@ -439,11 +451,11 @@ async def test_where_parts_are_not_listed_the_journal_tells(
     tmp_path: Path, status: int, s3_code: str
 ) -> None:
     store = Deaf(status, s3_code)
-    scene = Scene(tmp_path, store)
-    await scene.interrupt()
-    scene.check(await scene.upload())
+    scenario = ResumeScenario(tmp_path, store)
+    await scenario.interrupt()
+    scenario.check(await scenario.upload())
     assert store.listings == 1
-    assert {1, 2} <= set(scene.reused())
+    assert {1, 2} <= set(scenario.reused())
     assert store.count("CreateMultipartUpload") == 0
 
 
@@ -478,135 +490,139 @@ async def test_of_opaque_etags_the_journals_own_md5_tells(
     tmp_path: Path, integrity: str, *, resumes: bool
 ) -> None:
     """Without one, as integrity="off" leaves it, nothing tells: the part is sent again."""
-    scene = Scene(tmp_path, HookedStore(Opaque(provider=TINY)), integrity=integrity)
-    await scene.interrupt()
-    outcome = await scene.upload()
-    scene.check(outcome)
-    assert ({1, 2} <= set(scene.reused())) is resumes
+    scenario = ResumeScenario(tmp_path, HookedStore(Opaque(provider=TINY)), integrity=integrity)
+    await scenario.interrupt()
+    outcome = await scenario.upload()
+    scenario.check(outcome)
+    assert ({1, 2} <= set(scenario.reused())) is resumes
     assert outcome.verified_by == ("size" if resumes else "none")
 
 
 async def test_an_opaque_part_that_another_has_replaced_is_sent_again(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, HookedStore(Opaque(provider=TINY)))
-    await scene.interrupt()
-    (upload,) = scene.store.memory.uploads.values()
+    scenario = ResumeScenario(tmp_path, HookedStore(Opaque(provider=TINY)))
+    await scenario.interrupt()
+    (upload,) = scenario.store.memory.uploads.values()
     upload.parts[1] = bytes(1_000)
-    scene.check(await scene.upload())
-    assert 1 in scene.sent()
+    scenario.check(await scenario.upload())
+    assert 1 in scenario.sent()
 
 
 async def test_an_opaque_part_of_which_the_file_has_changed_is_sent_again(tmp_path: Path) -> None:
-    scene = Scene(tmp_path, HookedStore(Opaque(provider=TINY)))
-    await scene.interrupt()
-    status = scene.path.stat()
-    with scene.path.open("r+b") as file:
+    scenario = ResumeScenario(tmp_path, HookedStore(Opaque(provider=TINY)))
+    await scenario.interrupt()
+    status = scenario.path.stat()
+    with scenario.path.open("r+b") as file:
         file.write(b"changed")
-    os.utime(scene.path, ns=(0, status.st_mtime_ns))
-    scene.check(await scene.upload())
-    assert 1 in scene.sent()
+    os.utime(scenario.path, ns=(0, status.st_mtime_ns))
+    scenario.check(await scenario.upload())
+    assert 1 in scenario.sent()
 
 
 # ------------------------------------------------------------------- uploads of which nobody knows
 
 
-async def test_with_the_journal_lost_an_open_upload_is_left_alone(scene: Scene) -> None:
-    await scene.interrupt()
-    scene.journal.unlink()
-    outcome = await scene.upload()
+async def test_with_the_journal_lost_an_open_upload_is_left_alone(scenario: ResumeScenario) -> None:
+    await scenario.interrupt()
+    scenario.journal.unlink()
+    outcome = await scenario.upload()
     outcome.raise_for_failure()
-    assert scene.store.memory.objects == {"key": scene.data}
-    assert len(scene.store.memory.uploads) == 1
-    assert scene.reused() == []
+    assert scenario.store.memory.objects == {"key": scenario.data}
+    assert len(scenario.store.memory.uploads) == 1
+    assert scenario.reused() == []
 
 
 @pytest.mark.parametrize("journal", ["", "off"])
 async def test_with_adopt_an_open_upload_of_the_same_bytes_is_used(
-    scene: Scene, journal: str
+    scenario: ResumeScenario, journal: str
 ) -> None:
-    await scene.interrupt()
-    before = set(next(iter(scene.store.memory.uploads.values())).parts)
-    scene.journal.unlink()
-    with closing(sqlite3.connect(scene.journal)) as raw:
+    await scenario.interrupt()
+    before = set(next(iter(scenario.store.memory.uploads.values())).parts)
+    scenario.journal.unlink()
+    with closing(sqlite3.connect(scenario.journal)) as raw:
         raw.execute("PRAGMA user_version")
-    outcome = await scene.upload(adopt=True, journal=journal or str(scene.journal))
+    outcome = await scenario.upload(adopt=True, journal=journal or str(scenario.journal))
     outcome.raise_for_failure()
-    assert scene.store.memory.objects == {"key": scene.data}
-    assert scene.store.memory.uploads == {}
-    assert set(scene.reused()) == before
-    assert scene.store.count("CreateMultipartUpload") == 0
+    assert scenario.store.memory.objects == {"key": scenario.data}
+    assert scenario.store.memory.uploads == {}
+    assert set(scenario.reused()) == before
+    assert scenario.store.count("CreateMultipartUpload") == 0
 
 
-async def test_adopted_and_interrupted_it_is_ours_from_then_on(scene: Scene) -> None:
-    await scene.interrupt()
-    scene.journal.unlink()
-    await scene.interrupt(adopt=True)
-    scene.check(await scene.upload())
-    assert {1, 2} <= set(scene.reused())
+async def test_adopted_and_interrupted_it_is_ours_from_then_on(scenario: ResumeScenario) -> None:
+    await scenario.interrupt()
+    scenario.journal.unlink()
+    await scenario.interrupt(adopt=True)
+    scenario.check(await scenario.upload())
+    assert {1, 2} <= set(scenario.reused())
 
 
-async def test_adopted_parts_of_another_file_are_sent_again(scene: Scene) -> None:
-    await scene.interrupt()
-    scene.journal.unlink()
-    scene.path.write_bytes(os.urandom(_SIZE))
-    scene.check(await scene.upload(adopt=True))
-    assert scene.sent() == [1, 2, 3, 4, 5]
+async def test_adopted_parts_of_another_file_are_sent_again(scenario: ResumeScenario) -> None:
+    await scenario.interrupt()
+    scenario.journal.unlink()
+    scenario.path.write_bytes(os.urandom(_SIZE))
+    scenario.check(await scenario.upload(adopt=True))
+    assert scenario.sent() == [1, 2, 3, 4, 5]
 
 
-async def test_uploads_of_other_keys_are_never_adopted(scene: Scene) -> None:
-    store = scene.store.memory
+async def test_uploads_of_other_keys_are_never_adopted(scenario: ResumeScenario) -> None:
+    store = scenario.store.memory
     for key in ("key/longer", "ke", "other"):
         upload_id = await store.create_multipart_upload(key, PutOptions(""))
-        store.uploads[upload_id].parts[1] = scene.data[:1_000]
-    (await scene.upload(adopt=True)).raise_for_failure()
-    assert scene.reused() == []
+        store.uploads[upload_id].parts[1] = scenario.data[:1_000]
+    (await scenario.upload(adopt=True)).raise_for_failure()
+    assert scenario.reused() == []
     assert sorted(upload.key for upload in store.uploads.values()) == ["ke", "key/longer", "other"]
 
 
-def _note_one_without_answer(scene: Scene) -> None:
+def _note_one_without_answer(scenario: ResumeScenario) -> None:
     """Leave what a process leaves that dies before the answer to its Create."""
-    database = Database(str(scene.journal))
-    fingerprint = Fingerprint.of(scene.path.stat())
+    database = Database(str(scenario.journal))
+    fingerprint = Fingerprint.of(scenario.path.stat())
     database.insert_upload(
-        Place("memory://", "memory", "key"), "t", str(scene.path), fingerprint, 1_000
+        Place("memory://", "memory", "key"), "t", str(scenario.path), fingerprint, 1_000
     )
     database.close()
 
 
-async def test_a_create_without_an_answer_is_found(scene: Scene) -> None:
-    _note_one_without_answer(scene)
-    await scene.store.memory.create_multipart_upload("key", PutOptions(""))
-    scene.check(await scene.upload())
-    assert scene.store.count("CreateMultipartUpload") == 0
+async def test_a_create_without_an_answer_is_found(scenario: ResumeScenario) -> None:
+    _note_one_without_answer(scenario)
+    await scenario.store.memory.create_multipart_upload("key", PutOptions(""))
+    scenario.check(await scenario.upload())
+    assert scenario.store.count("CreateMultipartUpload") == 0
 
 
-async def test_a_create_that_was_refused_leaves_nothing(scene: Scene) -> None:
+async def test_a_create_that_was_refused_leaves_nothing(scenario: ResumeScenario) -> None:
     hook = fail_with(403, "AccessDenied", operation="CreateMultipartUpload")
-    assert not (await scene.upload(hook)).ok
-    assert scene.rows() == 0
+    assert not (await scenario.upload(hook)).ok
+    assert scenario.rows() == 0
 
 
 @pytest.mark.parametrize("why", ["two", "parts", "old", "other key"])
-async def test_an_upload_that_may_be_anothers_is_not_taken_for_ours(scene: Scene, why: str) -> None:
-    _note_one_without_answer(scene)
-    store = scene.store.memory
+async def test_an_upload_that_may_be_anothers_is_not_taken_for_ours(
+    scenario: ResumeScenario, why: str
+) -> None:
+    _note_one_without_answer(scenario)
+    store = scenario.store.memory
     key = "key/2" if why == "other key" else "key"
     for _ in range(1 + (why == "two")):
         upload_id = await store.create_multipart_upload(key, PutOptions(""))
         if why == "parts":
-            store.uploads[upload_id].parts[1] = scene.data[:1_000]
+            store.uploads[upload_id].parts[1] = scenario.data[:1_000]
         if why == "old":
             store.uploads[upload_id].initiated -= 3_600
     others = set(store.uploads)
-    (await scene.upload()).raise_for_failure()
-    assert store.objects == {"key": scene.data}
+    (await scenario.upload()).raise_for_failure()
+    assert store.objects == {"key": scenario.data}
     assert set(store.uploads) == others
 
 
-async def test_an_upload_that_another_has_just_made_is_not_taken_for_ours(scene: Scene) -> None:
+async def test_an_upload_that_another_has_just_made_is_not_taken_for_ours(
+    scenario: ResumeScenario,
+) -> None:
     """It is at the store, and its maker has not yet noted its id."""
-    _note_one_without_answer(scene)
+    _note_one_without_answer(scenario)
     created, go_on = anyio.Event(), anyio.Event()
-    other = scene.path.with_name("other")
+    other = scenario.path.with_name("other")
     content = os.urandom(_SIZE)
     other.write_bytes(content)
 
@@ -615,23 +631,23 @@ async def test_an_upload_that_another_has_just_made_is_not_taken_for_ours(scene:
             created.set()
             await go_on.wait()
 
-    config = UploadConfig(journal=str(scene.journal))
-    scene.store.hook = hook
+    config = UploadConfig(journal=str(scenario.journal))
+    scenario.store.hook = hook
     # The other's file is not the noted one, so it makes an upload of its own.
     async with (
-        Uploader(store=scene.store, config=config) as uploader,
+        Uploader(store=scenario.store, config=config) as uploader,
         asyncio.TaskGroup() as tasks,
     ):
         second = tasks.create_task(uploader.upload_file(other, "key"))
         await created.wait()
-        _note_one_without_answer(scene)
-        first = await uploader.upload_file(scene.path, "key")
-        assert scene.store.memory.objects == {"key": scene.data}
+        _note_one_without_answer(scenario)
+        first = await uploader.upload_file(scenario.path, "key")
+        assert scenario.store.memory.objects == {"key": scenario.data}
         go_on.set()
     assert first.ok
     assert second.result().ok
-    assert scene.store.memory.objects == {"key": content}
-    assert scene.store.memory.uploads == {}
+    assert scenario.store.memory.objects == {"key": content}
+    assert scenario.store.memory.uploads == {}
 
 
 # ---------------------------------------------------------------------------- two at the same time
@@ -640,41 +656,41 @@ async def test_an_upload_that_another_has_just_made_is_not_taken_for_ours(scene:
 @pytest.mark.parametrize("left", [False, True])
 @pytest.mark.parametrize("uploaders", [1, 2])
 async def test_two_uploads_of_one_key_at_the_same_time(
-    scene: Scene, uploaders: int, *, left: bool
+    scenario: ResumeScenario, uploaders: int, *, left: bool
 ) -> None:
     """One takes up what was `left`, the other begins anew."""
     if left:
-        await scene.interrupt()
+        await scenario.interrupt()
     completed: list[bytes] = []
 
     async def hook(moment: Moment) -> None:
         if moment.when == "after" and moment.operation == "CompleteMultipartUpload":
-            completed.append(scene.store.memory.objects["key"])
+            completed.append(scenario.store.memory.objects["key"])
         await anyio.lowlevel.checkpoint()
 
-    other = scene.path.with_name("other")
+    other = scenario.path.with_name("other")
     other.write_bytes(os.urandom(_SIZE))
-    scene.store.hook = hook
-    config = UploadConfig(journal=str(scene.journal))
+    scenario.store.hook = hook
+    config = UploadConfig(journal=str(scenario.journal))
     async with (
-        Uploader(store=scene.store, config=config) as one,
-        Uploader(store=scene.store, config=config) as two,
+        Uploader(store=scenario.store, config=config) as one,
+        Uploader(store=scenario.store, config=config) as two,
         asyncio.TaskGroup() as tasks,
     ):
         uploads = [
             tasks.create_task(uploader.upload_file(path, "key"))
             for uploader, path in (
-                (one, scene.path),
-                (two if uploaders == 2 else one, scene.path),
+                (one, scenario.path),
+                (two if uploaders == 2 else one, scenario.path),
                 (two if uploaders == 2 else one, other),
             )
         ]
     assert all(upload.result().ok for upload in uploads)
     assert len(completed) == 3
-    assert sorted(completed) == sorted([scene.data, scene.data, other.read_bytes()])
-    assert scene.store.memory.objects == {"key": completed[-1]}
-    assert scene.store.memory.uploads == {}
-    assert scene.rows() == 0
+    assert sorted(completed) == sorted([scenario.data, scenario.data, other.read_bytes()])
+    assert scenario.store.memory.objects == {"key": completed[-1]}
+    assert scenario.store.memory.uploads == {}
+    assert scenario.rows() == 0
     if left:
         assert sum(upload.result().reused > 0 for upload in uploads) <= 1
 
@@ -812,7 +828,7 @@ def test_two_processes_upload_the_same_key(
     files = make_tree(tmp_path, {"one/file": 11 * MIB, "two/file": 11 * MIB})
     config = {"part_size": 5 * MIB, "multipart_threshold": 5 * MIB, "max_requests": 2}
     uploads = [
-        Uploading(
+        ChildUpload(
             server, proxy, tmp_path / name, f"{prefix}/file", str(tmp_path / "journal.db"), config
         )
         for name in files

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from killing import Uploading
+from child_process import ChildUpload
 from s3_uploader import UploadConfig, Uploader
 from s3_uploader.events import Event
 from s3_uploader.testing import FaultProxy, LocalS3Server
@@ -22,7 +22,7 @@ def test_no_secret_is_in_the_journal(
     state = tmp_path / "state"
     config = {"part_size": 5 << 20, "multipart_threshold": 5 << 20}
     with FaultProxy(server) as proxy:
-        upload = Uploading(
+        upload = ChildUpload(
             server, proxy, tmp_path / "files", prefix, str(state / "journal.db"), config
         )
         assert upload.run(killed_at=4).killed

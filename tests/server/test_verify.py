@@ -9,8 +9,16 @@ from pathlib import Path
 import anyio
 import pytest
 
+from behind_proxy import (
+    BOTH_LANES,
+    IN_PARTS,
+    LIMIT_SECONDS,
+    PART,
+    ProxyRig,
+    behind_proxy,
+    with_flipped_bit,
+)
 from conftest import Bucket
-from faulty import BOTH_LANES, IN_PARTS, LIMIT_SECONDS, PART, Site, flipped, site
 from s3_uploader import (
     FileComparison,
     SourceError,
@@ -58,12 +66,12 @@ def cut(data: bytes, size: int) -> list[bytes]:
     return [data[offset : offset + size] for offset in range(0, len(data), size)]
 
 
-async def verify(opened: Site, path: Path, key: str) -> FileComparison:
+async def verify(rig: ProxyRig, path: Path, key: str) -> FileComparison:
     with anyio.fail_after(LIMIT_SECONDS):
-        return await opened.uploader.verify_file(path, key)
+        return await rig.uploader.verify_file(path, key)
 
 
-def told(found: FileComparison) -> tuple[str, str]:
+def verdict(found: FileComparison) -> tuple[str, str]:
     return found.result, found.verified_by
 
 
@@ -78,12 +86,12 @@ async def test_what_we_have_uploaded_is_the_same(
 ) -> None:
     path = tmp_path / "f"
     path.write_bytes(os.urandom(size))
-    async with site(server, bucket, lane=lane) as opened:
-        assert (await opened.upload(path, prefix)).ok
-        uploaded = opened.proxy.count()
-        assert told(await verify(opened, path, prefix)) == ("same", "etag-md5")
+    async with behind_proxy(server, bucket, lane=lane) as rig:
+        assert (await rig.upload(path, prefix)).ok
+        uploaded = rig.proxy.count()
+        assert verdict(await verify(rig, path, prefix)) == ("same", "etag-md5")
     # Nothing is read back, and nothing written.
-    assert [record.operation for record in opened.proxy.log[uploaded:]] == ["HeadObject"]
+    assert [record.operation for record in rig.proxy.log[uploaded:]] == ["HeadObject"]
 
 
 @pytest.mark.anyio
@@ -91,16 +99,16 @@ async def test_what_we_have_uploaded_is_the_same(
 async def test_one_other_byte_is_different(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, data: bytes
 ) -> None:
-    async with site(server, bucket, lane=lane) as opened:
+    async with behind_proxy(server, bucket, lane=lane) as rig:
         for name, pieces in (("whole", [data]), ("parts", cut(data, PART))):
             for at in (0, len(data) - 1):
                 key = f"{prefix}/{name}/{at}"
-                other = flipped(data, at)
+                other = with_flipped_bit(data, at)
                 if name == "whole":
                     put(bucket, key, other)
                 else:
                     put_in_parts(bucket, key, cut(other, len(pieces[0])))
-                found = await verify(opened, tmp_path / "f", key)
+                found = await verify(rig, tmp_path / "f", key)
                 assert found.result == "different"
                 assert found.code == ""
 
@@ -113,13 +121,13 @@ async def test_other_sizes_need_no_look_at_the_bytes(
     put(bucket, f"{prefix}/longer", data + b"x")
     put(bucket, f"{prefix}/empty", b"")
     tmp_path.joinpath("empty").touch()
-    async with site(server, bucket) as opened:
+    async with behind_proxy(server, bucket) as rig:
         for name in ("shorter", "longer", "empty"):
-            found = await verify(opened, tmp_path / "f", f"{prefix}/{name}")
-            assert told(found) == ("different", "size")
-        found = await verify(opened, tmp_path / "empty", f"{prefix}/shorter")
-        assert told(found) == ("different", "size")
-        assert opened.proxy.count() == opened.proxy.count("HeadObject") == 4
+            found = await verify(rig, tmp_path / "f", f"{prefix}/{name}")
+            assert verdict(found) == ("different", "size")
+        found = await verify(rig, tmp_path / "empty", f"{prefix}/shorter")
+        assert verdict(found) == ("different", "size")
+        assert rig.proxy.count() == rig.proxy.count("HeadObject") == 4
 
 
 @pytest.mark.anyio
@@ -128,9 +136,9 @@ async def test_what_is_not_there_is_missing(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, data: bytes
 ) -> None:
     del data
-    async with site(server, bucket, lane=lane) as opened:
-        found = await verify(opened, tmp_path / "f", prefix)
-    assert told(found) == ("missing", "none")
+    async with behind_proxy(server, bucket, lane=lane) as rig:
+        found = await verify(rig, tmp_path / "f", prefix)
+    assert verdict(found) == ("missing", "none")
 
 
 @pytest.mark.anyio
@@ -154,10 +162,10 @@ async def test_what_is_not_there_is_missing_though_attempts_are_few(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, attempts: int, data: bytes
 ) -> None:
     del data
-    async with site(server, bucket, max_attempts=attempts) as opened:
-        found = await verify(opened, tmp_path / "f", prefix)
-    assert told(found) == ("missing", "none")
-    assert opened.proxy.count("HeadObject") == attempts
+    async with behind_proxy(server, bucket, max_attempts=attempts) as rig:
+        found = await verify(rig, tmp_path / "f", prefix)
+    assert verdict(found) == ("missing", "none")
+    assert rig.proxy.count("HeadObject") == attempts
 
 
 @pytest.mark.anyio
@@ -183,10 +191,10 @@ async def test_parts_of_another_tool_are_told_by_the_etag_where_it_can_be_guesse
     data = os.urandom(size)
     tmp_path.joinpath("f").write_bytes(data)
     assert put_in_parts(bucket, prefix, cut(data, part)).endswith("-2")
-    async with site(server, bucket, part_size=16 * MIB) as opened:
-        found = await verify(opened, tmp_path / "f", prefix)
-    assert told(found) == ("same", by)
-    assert opened.proxy.count("GetObject") == (1 if by == "content" else 0)
+    async with behind_proxy(server, bucket, part_size=16 * MIB) as rig:
+        found = await verify(rig, tmp_path / "f", prefix)
+    assert verdict(found) == ("same", by)
+    assert rig.proxy.count("GetObject") == (1 if by == "content" else 0)
 
 
 @pytest.mark.anyio
@@ -201,12 +209,12 @@ async def test_parts_of_odd_sizes_are_compared_by_their_bytes(
     same: bool,  # noqa: FBT001
     data: bytes,
 ) -> None:
-    stored = data if same else flipped(data, len(data) - 1)
+    stored = data if same else with_flipped_bit(data, len(data) - 1)
     put_in_parts(bucket, prefix, [stored[: 5 * MIB + 1], stored[5 * MIB + 1 :]])
-    async with site(server, bucket, lane=lane) as opened:
-        found = await verify(opened, tmp_path / "f", prefix)
-    assert told(found) == ("same" if same else "different", "content")
-    assert opened.proxy.count("GetObject") == 1
+    async with behind_proxy(server, bucket, lane=lane) as rig:
+        found = await verify(rig, tmp_path / "f", prefix)
+    assert verdict(found) == ("same" if same else "different", "content")
+    assert rig.proxy.count("GetObject") == 1
 
 
 @pytest.mark.anyio
@@ -221,10 +229,10 @@ async def test_an_etag_that_says_nothing_leaves_it_to_the_bytes(
     same: bool,  # noqa: FBT001
     data: bytes,
 ) -> None:
-    put(bucket, prefix, data if same else flipped(data, 5))
-    async with site(server, bucket, Fault("HeadObject", WrongETag(etag))) as opened:
-        found = await verify(opened, tmp_path / "f", prefix)
-    assert told(found) == ("same" if same else "different", "content")
+    put(bucket, prefix, data if same else with_flipped_bit(data, 5))
+    async with behind_proxy(server, bucket, Fault("HeadObject", WrongETag(etag))) as rig:
+        found = await verify(rig, tmp_path / "f", prefix)
+    assert verdict(found) == ("same" if same else "different", "content")
 
 
 @pytest.mark.anyio
@@ -233,9 +241,9 @@ async def test_an_empty_file_with_an_opaque_etag_is_the_same(
 ) -> None:
     tmp_path.joinpath("f").touch()
     put(bucket, prefix, b"")
-    async with site(server, bucket, Fault("HeadObject", WrongETag("opaque-3"))) as opened:
-        found = await verify(opened, tmp_path / "f", prefix)
-    assert told(found) == ("same", "content")
+    async with behind_proxy(server, bucket, Fault("HeadObject", WrongETag("opaque-3"))) as rig:
+        found = await verify(rig, tmp_path / "f", prefix)
+    assert verdict(found) == ("same", "content")
 
 
 # ------------------------------------------------------------------------------- what goes wrong
@@ -256,10 +264,10 @@ async def test_a_head_that_flaps_is_asked_again(
     put(bucket, prefix, data)
     fault = Fault("HeadObject", Respond(status), first=2)
     # Boto's HEAD may be made twice by aiohttp only where no answer comes.
-    async with site(server, bucket, fault, lane=lane) as opened:
-        found = await verify(opened, tmp_path / "f", prefix)
-    assert told(found) == ("same", "etag-md5")
-    assert opened.answers("HeadObject") == [status, status, 200]
+    async with behind_proxy(server, bucket, fault, lane=lane) as rig:
+        found = await verify(rig, tmp_path / "f", prefix)
+    assert verdict(found) == ("same", "etag-md5")
+    assert rig.statuses("HeadObject") == [status, status, 200]
 
 
 @pytest.mark.anyio
@@ -267,8 +275,8 @@ async def test_a_head_refused_each_time_is_no_comparison(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, data: bytes
 ) -> None:
     put(bucket, prefix, data)
-    async with site(server, bucket, "HeadObject:403") as opened:
-        found = await verify(opened, tmp_path / "f", prefix)
+    async with behind_proxy(server, bucket, "HeadObject:403") as rig:
+        found = await verify(rig, tmp_path / "f", prefix)
     assert (found.result, found.code) == ("failed", "store.access_denied")
 
 
@@ -289,11 +297,11 @@ async def test_an_object_whose_reading_breaks_off_is_read_again(
         Fault("HeadObject", WrongETag("opaque")),
         Fault("GetObject", Reset(after=3_000_000, side="response"), first=times),
     ]
-    async with site(server, bucket, *faults, lane=lane) as opened:
-        found = await verify(opened, tmp_path / "f", prefix)
+    async with behind_proxy(server, bucket, *faults, lane=lane) as rig:
+        found = await verify(rig, tmp_path / "f", prefix)
     if times:
-        assert told(found) == ("same", "content")
-        assert opened.proxy.count("GetObject") == 2
+        assert verdict(found) == ("same", "content")
+        assert rig.proxy.count("GetObject") == 2
     else:
         assert (found.result, found.code) == ("failed", "store.reset")
 
@@ -304,8 +312,8 @@ async def test_an_object_removed_between_head_and_get_is_not_called_different(
 ) -> None:
     put(bucket, prefix, data)
     faults = [Fault("HeadObject", WrongETag("opaque")), Fault("GetObject", Respond(404))]
-    async with site(server, bucket, *faults) as opened:
-        found = await verify(opened, tmp_path / "f", prefix)
+    async with behind_proxy(server, bucket, *faults) as rig:
+        found = await verify(rig, tmp_path / "f", prefix)
     assert (found.result, found.code) == ("failed", "store.not_found")
 
 
@@ -320,10 +328,10 @@ async def test_an_object_that_ends_elsewhere_than_head_said_is_not_the_same(
         if record.operation == "GetObject":
             put(bucket, prefix, data[:-1] if change < 0 else data + b"x")
 
-    async with site(server, bucket, Fault("HeadObject", WrongETag("opaque"))) as opened:
-        opened.proxy.hook = hook
-        found = await verify(opened, tmp_path / "f", prefix)
-    assert told(found) == ("different", "content")
+    async with behind_proxy(server, bucket, Fault("HeadObject", WrongETag("opaque"))) as rig:
+        rig.proxy.hook = hook
+        found = await verify(rig, tmp_path / "f", prefix)
+    assert verdict(found) == ("different", "content")
 
 
 @pytest.mark.anyio
@@ -331,9 +339,9 @@ async def test_a_file_that_changes_while_it_is_compared_is_no_verdict(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, data: bytes
 ) -> None:
     put(bucket, prefix, data)
-    async with site(server, bucket) as opened:
-        opened.proxy.hook = lambda _record: os.utime(tmp_path / "f", ns=(1, 1))
-        found = await verify(opened, tmp_path / "f", prefix)
+    async with behind_proxy(server, bucket) as rig:
+        rig.proxy.hook = lambda _record: os.utime(tmp_path / "f", ns=(1, 1))
+        found = await verify(rig, tmp_path / "f", prefix)
     assert (found.result, found.code) == ("failed", "source.changed")
 
 
@@ -349,11 +357,11 @@ async def test_a_source_that_cannot_be_read_says_so(
         "pipe": "source.special",
         "": "source.is_directory",
     }
-    async with site(server, bucket) as opened:
+    async with behind_proxy(server, bucket) as rig:
         for name, code in expected.items():
-            found = await verify(opened, tmp_path / name, f"{prefix}/x")
+            found = await verify(rig, tmp_path / name, f"{prefix}/x")
             assert (found.result, found.code) == ("failed", code)
-        assert opened.proxy.count() == 0
+        assert rig.proxy.count() == 0
 
 
 @pytest.mark.anyio
@@ -361,8 +369,8 @@ async def test_a_key_that_cannot_be_is_refused(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, data: bytes
 ) -> None:
     del data
-    async with site(server, bucket) as opened:
-        found = await verify(opened, tmp_path / "f", "a/../b")
+    async with behind_proxy(server, bucket) as rig:
+        found = await verify(rig, tmp_path / "f", "a/../b")
     assert (found.result, found.code) == ("failed", "key.dot_segment")
 
 
@@ -370,10 +378,10 @@ async def test_a_key_that_cannot_be_is_refused(
 async def test_a_closed_uploader_verifies_nothing(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path
 ) -> None:
-    async with site(server, bucket) as opened:
+    async with behind_proxy(server, bucket) as rig:
         pass
     with pytest.raises(UploadFailedError):
-        await opened.uploader.verify_file(tmp_path / "f")
+        await rig.uploader.verify_file(tmp_path / "f")
 
 
 # -------------------------------------------------------------------------------- directories
@@ -391,7 +399,7 @@ def tree(bucket: Bucket, tmp_path: Path, prefix: str) -> Iterator[Path]:
     for name in ("a/same", "a/empty"):
         put(bucket, f"{prefix}/{name}", content[name])
     put_in_parts(bucket, f"{prefix}/parts", cut(content["parts"], PART))
-    put(bucket, f"{prefix}/b/bytes", flipped(content["b/bytes"], 299_999))
+    put(bucket, f"{prefix}/b/bytes", with_flipped_bit(content["b/bytes"], 299_999))
     put(bucket, f"{prefix}/b/size", content["b/size"][:-1])
     # What has no file is nobody's business.
     put(bucket, f"{prefix}/further", b"x")
@@ -412,15 +420,15 @@ _FOUND = {
 async def test_a_directory_is_compared_file_by_file(
     server: LocalS3Server, bucket: Bucket, tree: Path, prefix: str, lane: str
 ) -> None:
-    async with site(server, bucket, lane=lane) as opened:
+    async with behind_proxy(server, bucket, lane=lane) as rig:
         with anyio.fail_after(LIMIT_SECONDS):
-            report = await opened.uploader.verify_directory(tree, prefix)
+            report = await rig.uploader.verify_directory(tree, prefix)
     assert {file.name: file.result for file in report.files} == _FOUND
     assert (report.same, report.different, report.missing, report.failed) == (3, 2, 1, 1)
     assert report.total == 7
     assert not report.ok
     writing = {"PutObject", "CreateMultipartUpload", "DeleteObject"}
-    assert not writing & {record.operation for record in opened.proxy.log}
+    assert not writing & {record.operation for record in rig.proxy.log}
 
 
 @pytest.mark.anyio
@@ -431,8 +439,8 @@ async def test_a_directory_that_flaps_is_compared_all_the_same(
     for name, data in content.items():
         put(bucket, f"{prefix}/{name}", data)
     fault = "HeadObject:404:first=2:per=key"
-    async with site(server, bucket, fault) as opened:
-        report = await opened.uploader.verify_directory(tmp_path / "t", prefix)
+    async with behind_proxy(server, bucket, fault) as rig:
+        report = await rig.uploader.verify_directory(tmp_path / "t", prefix)
     assert report.ok
     assert report.same == 30
 
@@ -443,11 +451,13 @@ async def test_an_error_that_every_file_would_meet_stops_a_verification(
 ) -> None:
     """A wrong secret, or a key that may only write: HEAD has no body that tells them apart."""
     make_tree(tmp_path / "t", {f"{number}": 100 for number in range(60)})
-    async with site(server, bucket, "HeadObject:403", max_requests=4, max_attempts=3) as opened:
+    async with behind_proxy(
+        server, bucket, "HeadObject:403", max_requests=4, max_attempts=3
+    ) as rig:
         with anyio.fail_after(LIMIT_SECONDS):
-            report = await opened.uploader.verify_directory(tmp_path / "t", prefix)
+            report = await rig.uploader.verify_directory(tmp_path / "t", prefix)
     assert report.failed == 60
-    assert opened.proxy.count("HeadObject") <= 4 * 3
+    assert rig.proxy.count("HeadObject") <= 4 * 3
     assert sum(file.code != "upload.stopped" for file in report.files) <= 4
 
 
@@ -461,8 +471,8 @@ async def test_a_verification_tells_its_totals_and_what_it_skips(
     for name, data in content.items():
         put(bucket, f"{prefix}/{name}", data)
     events: list[Event] = []
-    async with site(server, bucket) as opened:
-        report = await opened.uploader.verify_directory(root, prefix, consumers=[events.append])
+    async with behind_proxy(server, bucket) as rig:
+        report = await rig.uploader.verify_directory(root, prefix, consumers=[events.append])
     assert report.ok
     (scan,) = [event for event in events if isinstance(event, ScanFinished)]
     assert (scan.files, scan.size) == (2, 30)
@@ -474,11 +484,11 @@ async def test_a_prefix_that_cannot_be_is_one_error(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path
 ) -> None:
     make_tree(tmp_path / "t", {"a": 10, "b": 20})
-    async with site(server, bucket) as opened:
+    async with behind_proxy(server, bucket) as rig:
         with pytest.raises(InvalidKeyError) as raised:
-            await opened.uploader.verify_directory(tmp_path / "t", "p/")
+            await rig.uploader.verify_directory(tmp_path / "t", "p/")
     assert raised.value.code == "key.empty_segment"
-    assert opened.proxy.count() == 0
+    assert rig.proxy.count() == 0
 
 
 @pytest.mark.anyio
@@ -486,12 +496,12 @@ async def test_a_directory_that_is_none_is_an_error(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path
 ) -> None:
     tmp_path.joinpath("file").touch()
-    async with site(server, bucket) as opened:
+    async with behind_proxy(server, bucket) as rig:
         for name in ("none", "file"):
             with pytest.raises(SourceError):
-                await opened.uploader.verify_directory(tmp_path / name)
+                await rig.uploader.verify_directory(tmp_path / name)
         tmp_path.joinpath("empty").mkdir()
-        report = await opened.uploader.verify_directory(tmp_path / "empty")
+        report = await rig.uploader.verify_directory(tmp_path / "empty")
     assert report.ok
     assert report.total == 0
 

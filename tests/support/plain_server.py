@@ -1,4 +1,4 @@
-"""A plain HTTP server that answers every request alike and remembers it: store or proxy."""
+"""A plain HTTP server, store or proxy: responds to all requests alike and remembers them."""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from threading import Thread
 
 @dataclass
 class PlainServer:
-    """What the server answers, and what it was asked.
+    """The status the server responds with, and the requests it has received.
 
     Attributes:
         status: of every response; a 200 carries the body's MD5 as ETag.

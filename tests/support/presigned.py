@@ -1,4 +1,4 @@
-"""A plain S3 client: a test decides every byte of what it asks, and sees every byte it gets."""
+"""A plain S3 client: a test decides every byte of a request, and sees every byte of a response."""
 
 import http.client
 import re
@@ -15,8 +15,8 @@ from s3_uploader.testing import FaultProxy, LocalS3Server
 
 
 @dataclass(frozen=True)
-class Got:
-    """An answer as the client has it."""
+class Response:
+    """A response as the client received it."""
 
     status: int
     headers: dict[str, str]
@@ -29,7 +29,7 @@ class Got:
 
 
 class Client:
-    """Makes S3 requests with presigned URLs, so that a test decides every byte of them."""
+    """Makes S3 requests with presigned URLs."""
 
     def __init__(self, server: LocalS3Server, url: str, session: Any) -> None:
         self.bucket = server.bucket
@@ -58,7 +58,7 @@ class Client:
         method = self.s3.meta.service_model.operation_model(operation).http["method"]
         return method, url.removeprefix(f"http://{self.address}")
 
-    def ask(
+    def call(
         self,
         operation: str,
         body: Any = b"",
@@ -66,14 +66,14 @@ class Client:
         over: http.client.HTTPConnection | None = None,
         headers: dict[str, str] | None = None,
         **params: Any,
-    ) -> Got:
+    ) -> Response:
         connection = over or self.connect()
         try:
             target = self.target(operation, **params)
             connection.request(*target, body=body, headers=headers or {})
-            answer = connection.getresponse()
-            fields = {name.lower(): value for name, value in answer.headers.items()}
-            return Got(answer.status, fields, answer.read())
+            response = connection.getresponse()
+            fields = {name.lower(): value for name, value in response.headers.items()}
+            return Response(response.status, fields, response.read())
         finally:
             if over is None:
                 connection.close()
@@ -89,14 +89,14 @@ class Client:
             connection.sendall(head.encode() + body)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
-    def begin(self, key: str, parts: int = 0) -> str:
-        """Begin a multipart upload with `parts` parts of 9 bytes."""
-        body = self.ask("CreateMultipartUpload", Key=key).body
+    def create_upload(self, key: str, parts: int = 0) -> str:
+        """Create a multipart upload with `parts` parts of 9 bytes."""
+        body = self.call("CreateMultipartUpload", Key=key).body
         upload = re.search(rb"<UploadId>(.*?)</UploadId>", body)
         assert upload
         upload_id = upload[1].decode()
         for number in range(1, parts + 1):
-            got = self.ask(
+            got = self.call(
                 "UploadPart", b"123456789", Key=key, UploadId=upload_id, PartNumber=number
             )
             assert got.status == 200

@@ -1,4 +1,4 @@
-"""Runs drawn from a seed: a small tree goes up through faults, then once more without.
+"""Random runs, repeatable by seed: a small tree is uploaded through faults, then without.
 
 Whatever the faults are, the report is true, nothing hangs, nothing escapes, and no multipart upload
 is left open that the journal does not know.
@@ -16,8 +16,8 @@ from random import Random
 import anyio
 import pytest
 
+from behind_proxy import PART, ProxyRig, behind_proxy
 from conftest import Bucket
-from faulty import PART, Site, site
 from lanes import Server
 from s3_uploader import FileOutcome, UploadReport
 from s3_uploader.sizes import MIB
@@ -149,7 +149,7 @@ async def perform(run: Run, server: Server, bucket: Bucket, folder: Path, prefix
         key = f"{prefix}/{name}"
         bucket.client.put_object(Bucket=bucket.name, Key=key, Body=run.older(name))
     try:
-        async with site(
+        async with behind_proxy(
             server,
             bucket,
             *run.faults,
@@ -161,35 +161,35 @@ async def perform(run: Run, server: Server, bucket: Bucket, folder: Path, prefix
             response_timeout=0.7,
             outcome_timeout=2.0,
             journal=str(journal),
-        ) as opened:
-            report = await _upload(opened, folder / "t", prefix, run)
+        ) as rig:
+            report = await _upload(rig, folder / "t", prefix, run)
             _check(bucket, prefix, report, run)
             _check_open_uploads(bucket, prefix, journal, run)
-            endless = [str(entry) for entry in opened.proxy.log if entry.response_bytes > TAKEN]
+            endless = [str(entry) for entry in rig.proxy.log if entry.response_bytes > TAKEN]
             assert not endless, f"{run}: took all of {endless}"
             # Once the store behaves again, all of it goes up, and nothing is left open.
-            opened.proxy.clear()
-            opened.proxy.release()
-            report = await _upload(opened, folder / "t", prefix, run)
+            rig.proxy.clear()
+            rig.proxy.release()
+            report = await _upload(rig, folder / "t", prefix, run)
             assert report.ok, f"{run}: {report.failures}"
             _check(bucket, prefix, report, run)
             left = _open_uploads(bucket, prefix)
             assert not left, f"{run}: {left} are left open"
             # Of a Create that has left nothing the next listing tells, a minute later.
             _age(journal)
-            assert await opened.uploader.pending_uploads(prefix) == [], run
+            assert await rig.uploader.pending_uploads(prefix) == [], run
             assert not _noted(journal), f"{run}: {_noted(journal)} stay in the journal"
     finally:
         clean(bucket, prefix)
 
 
-async def _upload(opened: Site, root: Path, prefix: str, run: Run) -> UploadReport:
+async def _upload(rig: ProxyRig, root: Path, prefix: str, run: Run) -> UploadReport:
     try:
         with anyio.move_on_after(RUN_SECONDS):
-            return await opened.uploader.upload_directory(root, prefix)
+            return await rig.uploader.upload_directory(root, prefix)
     except Exception as error:
         raise AssertionError(f"{run}: {_innermost(error)!r} escapes") from error
-    raise AssertionError(f"{run}: hangs; {[*map(str, opened.proxy.log[-5:])]}")
+    raise AssertionError(f"{run}: hangs; {[*map(str, rig.proxy.log[-5:])]}")
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -1,4 +1,4 @@
-"""Uploads in processes of their own, through a fault proxy, killed when the test says so."""
+"""Uploads in child processes, through a fault proxy, killed when the test says so."""
 
 import json
 import os
@@ -17,12 +17,12 @@ from s3_uploader.testing import FaultProxy, Record
 
 SIGKILLED = -9
 
-When = Callable[[], bool]
+Condition = Callable[[], bool]
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a child process ended: what it wrote, nothing if it was killed."""
+class ChildResult:
+    """The output of a child process, or that it was killed."""
 
     killed: bool
     files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -32,8 +32,8 @@ class Ended:
 
 
 @dataclass
-class Uploading:
-    """One upload, to be run as often as the test likes, each time in a new process.
+class ChildUpload:
+    """One upload, run as often as the test likes, each time in a new process.
 
     Attributes:
         path: the file or directory.
@@ -42,8 +42,9 @@ class Uploading:
         config: further settings.
         limits: limits of the process, such as {"RLIMIT_NOFILE": 64}.
 
-    `start` and `run` take when to kill it: at the head of a request, by its number from the start
-    of this run; likewise when it is finished at the proxy; or as soon as something holds.
+    `start` and `run` kill the process if asked to: at the head of the n-th request of this run
+    (`killed_at`), when the proxy has finished that request (`killed_after`), or at the first
+    request at which a condition holds (`killed_when`).
     """
 
     server: Server
@@ -55,8 +56,8 @@ class Uploading:
     limits: Mapping[str, int] = field(default_factory=dict)
 
     def start(
-        self, *, killed_at: int = 0, killed_after: int = 0, killed_when: When | None = None
-    ) -> "Child":
+        self, *, killed_at: int = 0, killed_after: int = 0, killed_when: Condition | None = None
+    ) -> "ChildProcess":
         task = {
             "profile": asdict(replace(self.server.profile(), endpoint_url=self.proxy.url))
             | {"settings": {}, "warnings": []},
@@ -66,18 +67,18 @@ class Uploading:
             "directory": self.path.is_dir(),
             "limits": self.limits,
         }
-        return Child(self.proxy, task, killed_at, killed_after, killed_when)
+        return ChildProcess(self.proxy, task, killed_at, killed_after, killed_when)
 
     def run(
-        self, *, killed_at: int = 0, killed_after: int = 0, killed_when: When | None = None
-    ) -> Ended:
+        self, *, killed_at: int = 0, killed_after: int = 0, killed_when: Condition | None = None
+    ) -> ChildResult:
         return self.start(
             killed_at=killed_at, killed_after=killed_after, killed_when=killed_when
         ).wait()
 
 
-class Child:
-    """A process that uploads; `wait` returns once the proxy is done with its requests too."""
+class ChildProcess:
+    """A process that uploads; `wait` returns once the proxy has finished its requests too."""
 
     def __init__(
         self,
@@ -85,13 +86,13 @@ class Child:
         task: Mapping[str, Any],
         killed_at: int,
         killed_after: int,
-        killed_when: When | None,
+        killed_when: Condition | None,
     ) -> None:
         self._proxy = proxy
         before = proxy.count()
         self._sockets = open_sockets()
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("child.py"))],
+            [sys.executable, str(Path(__file__).with_name("uploading_child.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -112,30 +113,30 @@ class Child:
         self._process.stdin.close()
         self._process.stdin = None
 
-    def wait(self) -> Ended:
+    def wait(self) -> ChildResult:
         output, errors = self._process.communicate(timeout=300)
-        # The proxy's connections are ours: once they are gone, nothing of the child is under way.
+        # The proxy's connections are of this process: once closed, no request is in progress.
         until = time.monotonic() + 20
         self._proxy.release()
         while open_sockets() - self._sockets:
             assert time.monotonic() < until, "the proxy still serves a process that has ended"
             time.sleep(0.005)
         if self._process.returncode == SIGKILLED:
-            return Ended(killed=True, errors=errors.decode())
+            return ChildResult(killed=True, errors=errors.decode())
         assert self._process.returncode == 0, errors.decode()
-        told = json.loads(output)
-        warned = [(code, params) for code, params in told["warned"]]
-        return Ended(
+        found = json.loads(output)
+        warned = [(code, params) for code, params in found["warned"]]
+        return ChildResult(
             killed=False,
-            files=told["files"],
-            events=told["events"],
+            files=found["files"],
+            events=found["events"],
             warned=warned,
             errors=errors.decode(),
         )
 
 
-def rows(journal: Path, table: str = "upload") -> int:
-    """Return how many rows the journal has; its WAL may be that of a process that died."""
+def count_rows(journal: Path, table: str = "upload") -> int:
+    """Return how many rows the journal has; a process that was killed may have left its WAL."""
     with closing(sqlite3.connect(journal)) as database:
         found = database.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
         return int(found[0])

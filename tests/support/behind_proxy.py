@@ -1,4 +1,4 @@
-"""Uploads through the fault proxy: settings that fail fast, and what the proxy has seen."""
+"""An Uploader behind the fault proxy, with settings that fail fast."""
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -23,7 +23,7 @@ IN_PARTS = PART + 4_321
 """Bytes of a file of two parts."""
 
 BOTH_LANES = ["wire", pytest.param("boto", marks=pytest.mark.long)]
-"""Where the lane makes little difference, one of them is enough for every day."""
+"""Both lanes, for tests where the lane makes little difference: one is enough for every day."""
 
 LIMIT_SECONDS = 60
 """An upload that takes longer hangs."""
@@ -42,8 +42,8 @@ FAST = UploadConfig(
 
 
 @dataclass
-class Site:
-    """A proxy before the server, and an open Uploader that knows only the proxy."""
+class ProxyRig:
+    """A fault proxy in front of the server, and an open Uploader that knows only the proxy."""
 
     proxy: FaultProxy
     uploader: Uploader
@@ -56,13 +56,13 @@ class Site:
         with anyio.fail_after(LIMIT_SECONDS):
             return await self.uploader.upload_file(path, key, consumers=[self.events.append])
 
-    def answers(self, operation: str) -> list[int | None]:
-        """Return what the client was answered to each request of an operation."""
+    def statuses(self, operation: str) -> list[int | None]:
+        """Return the status of each response to an operation, None where there was none."""
         return [record.status for record in self.proxy.log if record.operation == operation]
 
     @property
     def retries(self) -> list[RequestRetried]:
-        """What was tried again, of all uploads so far."""
+        """The retries of all uploads so far."""
         return [event for event in self.events if isinstance(event, RequestRetried)]
 
     @property
@@ -76,23 +76,23 @@ class Site:
 
 
 @asynccontextmanager
-async def site(
+async def behind_proxy(
     server: Server,
     bucket: Bucket,
     *faults: Fault | str,
     seed: int = 0,
     **settings: Any,
-) -> AsyncGenerator[Site]:
+) -> AsyncGenerator[ProxyRig]:
     """Open an Uploader behind a proxy; `settings` change `FAST`."""
     settings["lane"] = "boto" if settings.get("lane") == "boto" else "auto"
     config = replace(FAST, **settings)
     with FaultProxy(server.http_url, faults, seed=seed) as proxy:
         async with Uploader(proxy.profile(server.profile()), config=config) as uploader:
-            yield Site(proxy, uploader, bucket, config)
+            yield ProxyRig(proxy, uploader, bucket, config)
 
 
 def published(log: Iterable[Record], key: str) -> bool:
-    """Return whether the server itself has said that it published the object."""
+    """Return whether the server itself has responded that it published the object."""
     publishing = {"PutObject", "CompleteMultipartUpload"}
     return any(
         record.operation in publishing and record.key == key and record.upstream_status == 200
@@ -100,14 +100,14 @@ def published(log: Iterable[Record], key: str) -> bool:
     )
 
 
-def flipped(data: bytes, at: int) -> bytes:
+def with_flipped_bit(data: bytes, at: int) -> bytes:
     """Return `data` with one bit changed."""
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 @contextmanager
-def removed(bucket: Bucket, key: str) -> Iterator[None]:
-    """Delete the object in the end: the long forms would fill the disk."""
+def deleted_after(bucket: Bucket, key: str) -> Iterator[None]:
+    """Delete the object after the block: the long forms would fill the disk."""
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""A process that uploads: reads what from stdin as JSON, writes how it ended to stdout as JSON."""
+"""A process that uploads: task on stdin and result on stdout, both as JSON."""
 
 import asyncio
 import json
@@ -46,9 +46,9 @@ async def main(task: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    given = json.load(sys.stdin)
-    for name, most in given.get("limits", {}).items():
+    task = json.load(sys.stdin)
+    for name, most in task.get("limits", {}).items():
         resource.setrlimit(getattr(resource, name), (most, most))
-    # A write beyond RLIMIT_FSIZE is then an error, as on a full disk, and not the end.
+    # A write beyond RLIMIT_FSIZE is then an error, as on a full disk, and does not end the process.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    json.dump(asyncio.run(main(given)), sys.stdout)
+    json.dump(asyncio.run(main(task)), sys.stdout)

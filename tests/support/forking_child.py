@@ -1,4 +1,6 @@
-"""A process that forks while it uploads: `forking.py HOST LOOP PATH KEY`; a line starts the forks.
+"""A process that forks while it uploads: `forking_child.py HOST LOOP PATH KEY`.
+
+A line on stdin starts the forks.
 
 HOST is where the upload runs: "main" (the main thread), "loop" (inside a running event loop),
 "thread", or "service" (an Uploader in the program's own loop). Writes one line of JSON for the
@@ -25,7 +27,7 @@ _AT_ONCE = 25
 
 
 def _signals() -> dict[str, Any]:
-    """Return how this process takes signals; in a child: its own."""
+    """Return how this process handles signals; a child calls it for its own."""
     return {
         "handlers": [id(signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGTERM)],
         "wakeup": signal.set_wakeup_fd(-1),
@@ -47,8 +49,8 @@ def _forked(child: Callable[[int], object]) -> tuple[int, int]:
 
 def signals_of_a_child() -> dict[str, Any]:
     process, pipe = _forked(lambda write: os.write(write, json.dumps(_signals()).encode()))
-    with open(pipe, encoding="utf-8") as told:
-        found: dict[str, Any] = json.load(told)
+    with open(pipe, encoding="utf-8") as output:
+        found: dict[str, Any] = json.load(output)
     os.waitpid(process, 0)
     return found
 
@@ -148,44 +150,44 @@ def forks(host: str) -> dict[str, Any]:
     }
 
 
-def _tell(**what: Any) -> None:
+def _report(**what: Any) -> None:
     os.write(1, f"{json.dumps(what)}\n".encode())
 
 
-def _when_told(host: str, before: dict[str, Any]) -> None:
+def _fork_on_request(host: str, before: dict[str, Any]) -> None:
     sys.stdin.readline()
-    _tell(before=before, during=forks(host))
+    _report(before=before, during=forks(host))
 
 
 def _upload(path: str, key: str) -> None:
     from s3_uploader import upload_file  # noqa: PLC0415  (uvloop may have to be hidden before)
 
-    _tell(uploaded=upload_file(path, key, models_subdir="", verbose=False))
+    _report(uploaded=upload_file(path, key, models_subdir="", verbose=False))
 
 
 def main(host: str, path: str, key: str) -> None:
     before = signals_of_a_child()
     if host == "main":
-        threading.Thread(target=_when_told, args=(host, before)).start()
+        threading.Thread(target=_fork_on_request, args=(host, before)).start()
         _upload(path, key)
         return
     upload = threading.Thread(target=_upload, args=(path, key))
     upload.start()
     sys.stdin.readline()
     process, _ = _forked(_exits)
-    _tell(before=before, during=forks(host) | {"exit": _wait(process)})
+    _report(before=before, during=forks(host) | {"exit": _wait(process)})
     upload.join()
 
 
 async def main_in_a_loop(host: str, path: str, key: str) -> None:
     from s3_uploader import Uploader  # noqa: PLC0415  (as above)
 
-    threading.Thread(target=_when_told, args=(host, signals_of_a_child())).start()
+    threading.Thread(target=_fork_on_request, args=(host, signals_of_a_child())).start()
     if host == "loop":
         _upload(path, key)
         return
     async with Uploader() as uploader:
-        _tell(uploaded=(await uploader.upload_file(path, key)).ok)
+        _report(uploaded=(await uploader.upload_file(path, key)).ok)
 
 
 if __name__ == "__main__":

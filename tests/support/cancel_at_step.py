@@ -1,4 +1,4 @@
-"""Calls cancelled at each of their steps in turn: by their task, or by a cancel scope of anyio."""
+"""Cancel a call at its n-th step: its task, or a cancel scope of anyio around it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ _NOW = UploadConfig(backoff_base=0)
 
 
 class StepCounter:
-    """A hook that acts at its `target`-th step; every hook call and the turn after it is one."""
+    """A hook that acts at its `target`-th step; each call has two, a turn of the loop apart."""
 
     def __init__(self, target: int, act: Callable[[], object]) -> None:
         self.target = target
@@ -27,7 +27,7 @@ class StepCounter:
 
     async def __call__(self, _moment: Moment) -> None:
         self._step()
-        # As if the network took a turn of the loop: a cancellation can arrive here.
+        # As if the network took a turn of the loop: a cancellation can arrive in it.
         await anyio.lowlevel.checkpoint()
         self._step()
 

@@ -1,7 +1,7 @@
-"""A process that uploads a directory with little: `limited.py LIMIT VALUE PATH PREFIX`.
+"""A process that uploads with few resources: `limited_child.py LIMIT VALUE PATH PREFIX`.
 
-LIMIT is a limit of the system (for RLIMIT_AS beside what is mapped already); "threads": how many
-may be started; or "taken meanwhile": all VALUE descriptors are taken for a second of the upload.
+LIMIT is a limit of the system (RLIMIT_AS: beyond what is mapped already); "threads": the number
+that may run; or "taken meanwhile": all VALUE descriptors are in use for a second of the upload.
 """
 
 import json
@@ -22,7 +22,7 @@ def mapped() -> int:
 
 
 def allow_threads(most: int) -> None:
-    """Refuse what goes beyond as the system does; its own limits do not bind root."""
+    """Refuse to start more, as the system does; its own limits do not bind root."""
 
     def limited(start: Any) -> Any:
         def start_or_refuse(*arguments: Any, **options: Any) -> Any:
@@ -38,7 +38,7 @@ def allow_threads(most: int) -> None:
 
 
 def take_descriptors() -> None:
-    """Take all there are for a second, once the first connections are open."""
+    """Use up all descriptors for a second, once the first connections are open."""
     until = time.monotonic() + 20
     while not connected() and time.monotonic() < until:
         time.sleep(0.001)
