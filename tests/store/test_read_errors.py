@@ -6,10 +6,10 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from answering import Seen, answering, lane_before, response
 from s3_uploader import StoreError
 from s3_uploader.store import ObjectStore
 from s3_uploader.store.fallback import CannotServeError
+from scripted_server import ReceivedRequest, open_lane_to, response, scripted_server
 
 pytestmark = pytest.mark.anyio
 
@@ -65,14 +65,14 @@ async def test_error_of_get_object_is_read_whole(
     delivered: Callable[[bytes, bytes], list[bytes]],
     padding: int,
 ) -> None:
-    async def answer(_seen: Seen, writer: asyncio.StreamWriter) -> None:
+    async def respond(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         for segment in delivered(status, _document(s3_code, padding)):
             writer.write(segment)
             await writer.drain()
             await anyio.sleep(0.01)
         writer.close()
 
-    async with answering(answer) as server, lane_before(server, "wire") as store:
+    async with scripted_server(respond) as server, open_lane_to(server, "wire") as store:
         with anyio.fail_after(20), pytest.raises((StoreError, CannotServeError)) as raised:
             await _read(store)
     if code:
@@ -83,11 +83,11 @@ async def test_error_of_get_object_is_read_whole(
 async def test_connection_is_used_again_after_an_error_of_get_object() -> None:
     ports: set[str] = set()
 
-    async def answer(_seen: Seen, writer: asyncio.StreamWriter) -> None:
+    async def respond(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         ports.add(str(writer.get_extra_info("peername")[1]))
         writer.write(response(_document("NoSuchKey"), "404 Not Found"))
 
-    async with answering(answer) as server, lane_before(server, "wire") as store:
+    async with scripted_server(respond) as server, open_lane_to(server, "wire") as store:
         for _ in range(3):
             with pytest.raises(StoreError):
                 await _read(store)

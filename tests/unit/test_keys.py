@@ -52,9 +52,10 @@ def test_keys_are_joined_without_the_slashes_between() -> None:
     assert directory_prefix("/X/", "X/", "X") == "X/X/X"
     assert directory_prefix("", None) == ""
     assert directory_prefix("X/X/", None) == "X/X"
-    for make in (lambda: directory_prefix("a/..", "b"), lambda: file_key("a/..", None, "b")):
-        with pytest.raises(InvalidKeyError):
-            make()
+    with pytest.raises(InvalidKeyError):
+        directory_prefix("a/..", "b")
+    with pytest.raises(InvalidKeyError):
+        file_key("a/..", None, "b")
 
 
 def test_size_beyond_the_store_is_named_with_its_limits() -> None:
