@@ -20,12 +20,13 @@ PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 STORES := .venv/stores
 FOR_STORES := $(STORES)/.installed
 
-.PHONY: help demo test test-unit test-long test-stores check bench bench-quick bench-memory clean
+.PHONY: help demo test test-unit coverage test-long test-stores check bench bench-quick bench-memory clean
 
 help:
 	@echo "make demo    upload a model directory to a real S3 server on this machine, verify every byte"
 	@echo "make test    run the tests"
 	@echo "make test-unit   those that need no server, in seconds"
+	@echo "make coverage    the tests, and the lines and branches that they leave out"
 	@echo "make test-long   the full matrices of faults, kills and cancellations: half an hour"
 	@echo "make test-stores   the suites of stores at S3 servers of seven makes, which it installs (npm needed)"
 	@echo "make check   ruff, ruff format, codespell, mypy; pyright on code as users write it"
@@ -41,6 +42,10 @@ test: $(FOR_WORK)
 
 test-unit: $(FOR_WORK)
 	@$(BIN)/pytest $(PARALLEL) tests/unit tests/engine
+
+# The same tests, and how much of the code they run: below the floor in pyproject.toml it fails.
+coverage: $(FOR_WORK)
+	@$(BIN)/pytest $(PARALLEL) --cov
 
 # pytest takes the last -m.
 test-long: $(FOR_WORK)
@@ -68,7 +73,7 @@ bench-memory: $(FOR_BENCH)
 	@$(BIN)/python -m benchmarks.memory $(BENCH_ARGS)
 
 clean:
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage dist build
 	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(BIN)/python:
