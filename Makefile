@@ -4,6 +4,7 @@
 PYTHON ?= python3
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+TEST_ARGS ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -38,14 +39,14 @@ demo: $(FOR_DEMO)
 	@$(BIN)/python -m s3_uploader.testing.demo $(DEMO_ARGS)
 
 test: $(FOR_WORK)
-	@$(BIN)/pytest $(PARALLEL)
+	@$(BIN)/pytest $(PARALLEL) $(TEST_ARGS)
 
 test-unit: $(FOR_WORK)
 	@$(BIN)/pytest $(PARALLEL) tests/unit tests/engine
 
 # The same tests, and how much of the code they run: below the floor in pyproject.toml it fails.
-coverage: $(FOR_WORK)
-	@$(BIN)/pytest $(PARALLEL) --cov
+coverage:
+	@$(MAKE) --no-print-directory test TEST_ARGS=--cov
 
 # pytest takes the last -m.
 test-long: $(FOR_WORK)
