@@ -22,7 +22,7 @@ _NOW = UploadConfig(backoff_base=0)
 
 @pytest.mark.parametrize("run", [cancel_task, cancel_scope])
 @pytest.mark.parametrize("kind", ["file", "directory"])
-async def test_cancelled_at_every_step_nothing_is_left(
+async def test_cancellation_at_every_step_leaves_nothing(
     tmp_path: Path,
     kind: str,
     run: Callable[[HookedStore, Work, int], Awaitable[tuple[int, bool]]],
@@ -49,7 +49,7 @@ async def test_cancelled_at_every_step_nothing_is_left(
     assert cancellations > steps // 2
 
 
-async def test_a_create_under_way_is_awaited_and_undone(tmp_path: Path) -> None:
+async def test_create_in_progress_is_awaited_and_aborted(tmp_path: Path) -> None:
     """Cancelled between the store's acceptance and its answer: the id is still learned."""
     make_tree(tmp_path, {"f": 5_000})
     accepted, answer = asyncio.Event(), asyncio.Event()
@@ -97,7 +97,7 @@ async def test_nothing_new_starts_after_a_cancellation(tmp_path: Path) -> None:
         assert len(store.calls) <= at_cancel + TINY.tuning.requests
 
 
-async def test_a_second_cancellation_does_not_break_the_abort(tmp_path: Path) -> None:
+async def test_second_cancellation_does_not_break_the_abort(tmp_path: Path) -> None:
     make_tree(tmp_path, {"f": 5_000})
     aborting, answer = asyncio.Event(), asyncio.Event()
     task: asyncio.Task[FileOutcome]
@@ -146,7 +146,7 @@ async def test_leaving_the_uploader_ends_its_calls(tmp_path: Path, size: int) ->
     assert store.memory.objects == {}
 
 
-async def test_one_calls_cancellation_does_not_touch_the_others(tmp_path: Path) -> None:
+async def test_cancellation_of_one_call_does_not_touch_the_others(tmp_path: Path) -> None:
     make_tree(tmp_path, {"stuck": 10, "fine": 10})
     stuck = asyncio.Event()
 

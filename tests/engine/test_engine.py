@@ -24,7 +24,7 @@ _NOW = UploadConfig(backoff_base=0)
 
 
 @pytest.mark.parametrize("size", [0, 1, 999, 1_000, 1_001, 1_999, 2_000, 2_001, 3_000, 49_999])
-async def test_a_file_of_any_size_arrives_whole(tmp_path: Path, size: int) -> None:
+async def test_file_of_any_size_arrives_whole(tmp_path: Path, size: int) -> None:
     """Below, at and above the part size and the threshold."""
     content = make_tree(tmp_path, {"f": size})
     store = HookedStore()
@@ -35,7 +35,7 @@ async def test_a_file_of_any_size_arrives_whole(tmp_path: Path, size: int) -> No
     assert outcome.parts == (-(-size // 1_000) if size > 2_000 else 1)
 
 
-async def test_parts_grow_where_the_store_takes_few(tmp_path: Path) -> None:
+async def test_parts_grow_where_the_store_allows_few(tmp_path: Path) -> None:
     """aioboto3 sends parts of one size and fails at the end, past the store's part limit."""
     content = make_tree(tmp_path, {"f": 25_000})
     provider = tiny(max_part=10**7, max_parts=4, max_put=5 * GIB, multipart_threshold=1_000)
@@ -47,7 +47,7 @@ async def test_parts_grow_where_the_store_takes_few(tmp_path: Path) -> None:
     assert store.count("UploadPart") <= 4
 
 
-async def test_a_part_that_fails_for_good_ends_the_file_at_once(tmp_path: Path) -> None:
+async def test_part_that_fails_for_good_ends_the_file_at_once(tmp_path: Path) -> None:
     """aioboto3 hangs here. The siblings are cancelled, the multipart upload is aborted."""
     make_tree(tmp_path, {"f": 30_000})
     store = HookedStore()
@@ -69,7 +69,7 @@ async def test_a_part_that_fails_for_good_ends_the_file_at_once(tmp_path: Path) 
     assert store.count("UploadPart") <= TINY.tuning.requests
 
 
-async def test_an_abort_that_fails_is_tried_again_and_never_hides_the_cause(
+async def test_failed_abort_is_retried_and_never_hides_the_cause(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_tree(tmp_path, {"f": 5_000})
@@ -148,7 +148,7 @@ async def test_concurrent_calls_share_one_limit(tmp_path: Path) -> None:
     assert store.memory.objects == expected
 
 
-async def test_a_large_body_is_read_a_block_at_a_time(tmp_path: Path) -> None:
+async def test_large_body_is_read_a_block_at_a_time(tmp_path: Path) -> None:
     make_tree(tmp_path, {"f": 3 * MIB + 1})
     seen: list[Event] = []
     async with Uploader(store=MemoryStore(), config=_NOW) as uploader:
@@ -212,7 +212,7 @@ def _rewrite(path: Path) -> None:
         (_rewrite, "source.changed"),
     ],
 )
-async def test_a_file_that_changes_while_it_is_sent_publishes_nothing(
+async def test_file_that_changes_while_it_is_sent_publishes_nothing(
     tmp_path: Path, size: int, when: str, act: Callable[[Path], None], code: str
 ) -> None:
     """In parts and by one PUT; before its first byte and in the middle."""
@@ -225,7 +225,7 @@ async def test_a_file_that_changes_while_it_is_sent_publishes_nothing(
 @pytest.mark.parametrize(
     ("act", "code"), [(_replace, "source.changed"), (Path.unlink, "source.vanished")]
 )
-async def test_a_file_replaced_or_gone_between_its_parts_publishes_nothing(
+async def test_file_replaced_or_gone_between_its_parts_publishes_nothing(
     tmp_path: Path, act: Callable[[Path], object], code: str
 ) -> None:
     error, store = await _upload_while(tmp_path, 10_000, act, "after")
@@ -234,7 +234,7 @@ async def test_a_file_replaced_or_gone_between_its_parts_publishes_nothing(
     assert store.memory.uploads == {}
 
 
-async def test_a_change_after_the_last_part_is_seen_before_completion(tmp_path: Path) -> None:
+async def test_change_after_the_last_part_is_seen_before_completion(tmp_path: Path) -> None:
     make_tree(tmp_path, {"f": 3_000})
     left = 3
 
@@ -256,7 +256,7 @@ async def test_a_change_after_the_last_part_is_seen_before_completion(tmp_path: 
 # -------------------------------------------------------------------------------------- directory
 
 
-async def test_a_fatal_error_stops_the_rest_of_the_directory(tmp_path: Path) -> None:
+async def test_fatal_error_stops_the_rest_of_the_directory(tmp_path: Path) -> None:
     """Every file is accounted for; those not tried say so."""
     make_tree(tmp_path, {f"{number:03}": 10 for number in range(100)})
     hook = fail_with(403, "SignatureDoesNotMatch", operation="PutObject")
@@ -269,7 +269,7 @@ async def test_a_fatal_error_stops_the_rest_of_the_directory(tmp_path: Path) -> 
     assert codes == {"store.signature", "upload.stopped"}
 
 
-async def test_a_file_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
+async def test_file_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     content = make_tree(tmp_path, {"a": 10, "bad": 10, "c": 3_000})
     hook = fail_with(403, "AccessDenied", operation="PutObject", key="bad")
     store = HookedStore(hook=hook)
@@ -327,14 +327,14 @@ async def test_totals_are_known_before_a_tree_beyond_the_queue_is_sent(tmp_path:
     assert done_at_scan == 0
 
 
-async def test_an_empty_directory_is_a_success_of_nothing(tmp_path: Path) -> None:
+async def test_empty_directory_is_a_success(tmp_path: Path) -> None:
     async with Uploader(store=MemoryStore(), config=_NOW) as uploader:
         report = await uploader.upload_directory(tmp_path)
     assert (report.ok, report.total, report.files) == (True, 0, ())
     report.raise_for_failures()
 
 
-async def test_links_back_are_in_the_report(tmp_path: Path) -> None:
+async def test_link_cycles_are_in_the_report(tmp_path: Path) -> None:
     make_tree(tmp_path, {"f": 1})
     (tmp_path / "self").symlink_to(".")
     async with Uploader(store=MemoryStore(), config=_NOW) as uploader:
@@ -342,7 +342,7 @@ async def test_links_back_are_in_the_report(tmp_path: Path) -> None:
     assert (report.total, report.skipped) == (1, ("self",))
 
 
-async def test_what_cannot_be_uploaded_fails_alone(tmp_path: Path) -> None:
+async def test_entries_that_cannot_be_uploaded_fail_alone(tmp_path: Path) -> None:
     content = make_tree(tmp_path, {"good": 5})
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "broken").symlink_to("nowhere")
@@ -368,7 +368,7 @@ async def test_what_cannot_be_uploaded_fails_alone(tmp_path: Path) -> None:
         outcome.message().encode()
 
 
-async def test_the_content_type_is_guessed_or_given(tmp_path: Path) -> None:
+async def test_content_type_is_guessed_or_given(tmp_path: Path) -> None:
     make_tree(tmp_path, {"a.json": 1, "b.unknown-kind": 1})
     types: list[str] = []
 

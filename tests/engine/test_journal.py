@@ -76,7 +76,7 @@ def content(path: Path) -> bytes:
 # ----------------------------------------------------------------------------------- what it keeps
 
 
-def test_what_is_noted_is_there_in_the_next_process(path: Path) -> None:
+def test_records_are_there_in_the_next_process(path: Path) -> None:
     with opened(path) as database:
         row = database.insert_upload(_PLACE, "token", "/file", _PRINT, 10)
         database.set_upload_id(row, "upload-id")
@@ -108,7 +108,7 @@ def test_what_is_noted_is_there_in_the_next_process(path: Path) -> None:
         Fingerprint(1, 13_569_465_600_123_456_789, (1 << 63) - 1, 1),
     ],
 )
-def test_every_fingerprint_comes_back_as_it_was(path: Path, fingerprint: Fingerprint) -> None:
+def test_every_fingerprint_is_read_back_unchanged(path: Path, fingerprint: Fingerprint) -> None:
     with opened(path) as database:
         row = database.insert_upload(_PLACE, "", "/file", fingerprint, 10)
         database.record(_RUN, "x", fingerprint, CommittedFile("etag", 1, "size"))
@@ -119,7 +119,7 @@ def test_every_fingerprint_comes_back_as_it_was(path: Path, fingerprint: Fingerp
 
 
 @pytest.mark.parametrize("change", ["size", "mtime_ns", "inode", "device"])
-def test_a_changed_file_is_not_committed(path: Path, change: str) -> None:
+def test_changed_file_is_not_committed(path: Path, change: str) -> None:
     """With other numbers it may be the same one after a restart: that has to be proven."""
     values = {"size": 10, "mtime_ns": 20, "inode": 30, "device": 40}
     changed = Fingerprint(**(values | {change: values[change] + 1}))
@@ -135,7 +135,7 @@ def test_a_changed_file_is_not_committed(path: Path, change: str) -> None:
         assert not database.interrupted(_RUN)
 
 
-def test_names_that_are_no_text_are_kept(path: Path) -> None:
+def test_names_that_are_not_text_are_kept(path: Path) -> None:
     name = os.fsdecode(b"/models/\xff\xfe")
     run = _RUN._replace(root=name)
     with opened(path) as database:
@@ -167,7 +167,7 @@ def test_only_exactly_the_key_is_claimed(path: Path) -> None:
         assert len(database.uploads("https://store", "bucket", "")) == len(keys)
 
 
-def test_rows_are_never_used_again(path: Path) -> None:
+def test_row_ids_are_never_reused(path: Path) -> None:
     with opened(path) as database:
         first = database.insert_upload(_PLACE, "", "/file", _PRINT, 10)
         database.add_part(first, _PART)
@@ -177,7 +177,7 @@ def test_rows_are_never_used_again(path: Path) -> None:
         assert database.uploads(*_PLACE)[0].parts == {}
 
 
-def test_a_run_is_forgotten_after_a_week(path: Path) -> None:
+def test_run_is_forgotten_after_a_week(path: Path) -> None:
     with opened(path) as database:
         database.record(_RUN, "x", _PRINT, CommittedFile("etag", 1, "size"))
     with opened(path) as database:
@@ -192,7 +192,7 @@ def test_a_run_is_forgotten_after_a_week(path: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077])
-def test_it_is_for_its_owner_alone(path: Path, umask: int) -> None:
+def test_journal_is_for_its_owner_alone(path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         with opened(path) as database:
@@ -207,7 +207,7 @@ def test_it_is_for_its_owner_alone(path: Path, umask: int) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_directories_made_on_the_way_are_for_the_owner_alone(tmp_path: Path) -> None:
+def test_new_directories_are_for_the_owner_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         with opened(tmp_path / "a/b/journal.db"):
@@ -218,7 +218,7 @@ def test_directories_made_on_the_way_are_for_the_owner_alone(tmp_path: Path) -> 
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o700
 
 
-def test_a_directory_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+def test_existing_directory_keeps_its_mode(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with opened(tmp_path / "journal.db"):
         assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
@@ -227,7 +227,7 @@ def test_a_directory_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------ leases
 
 
-def test_no_two_uploads_of_a_process_have_the_same_row(path: Path) -> None:
+def test_no_two_uploads_of_a_process_hold_the_same_row(path: Path) -> None:
     with opened(path) as one, opened(path) as two:
         row = one.insert_upload(_PLACE, "", "/file", _PRINT, 10)
         assert two.claim(_PLACE) == []
@@ -237,7 +237,7 @@ def test_no_two_uploads_of_a_process_have_the_same_row(path: Path) -> None:
         assert one.claim(_PLACE) == []
 
 
-def test_no_two_processes_have_the_same_row(path: Path) -> None:
+def test_no_two_processes_hold_the_same_row(path: Path) -> None:
     with opened(path) as database:
         row = database.insert_upload(_PLACE, "", "/file", _PRINT, 10)
         # Another Database of this process, closed, must not free the locks of the first.
@@ -251,7 +251,7 @@ def test_no_two_processes_have_the_same_row(path: Path) -> None:
         assert len(database.claim(_PLACE)) == 1
 
 
-def test_a_process_that_dies_frees_its_rows(path: Path) -> None:
+def test_process_that_dies_frees_its_rows(path: Path) -> None:
     in_another_process(
         path,
         "import os, signal\n"
@@ -263,7 +263,7 @@ def test_a_process_that_dies_frees_its_rows(path: Path) -> None:
         assert len(database.claim(_PLACE)) == 1
 
 
-def test_a_forked_child_has_none_of_its_parents_rows(path: Path) -> None:
+def test_forked_child_holds_none_of_the_rows_of_its_parent(path: Path) -> None:
     told = in_another_process(
         path,
         "import os\n"
@@ -290,7 +290,7 @@ def test_a_forked_child_has_none_of_its_parents_rows(path: Path) -> None:
     ]
 
 
-def test_closing_gives_back_what_is_still_held(path: Path) -> None:
+def test_close_releases_rows_still_held(path: Path) -> None:
     with opened(path) as database:
         database.insert_upload(_PLACE, "", "/file", _PRINT, 10)
     with opened(path) as database:
@@ -306,7 +306,7 @@ def test_another_name_of_the_same_file_has_the_same_leases(path: Path) -> None:
             assert two.claim(_PLACE) == []
 
 
-def test_a_journal_that_was_removed_and_made_anew_has_leases_of_its_own(path: Path) -> None:
+def test_journal_removed_and_created_again_has_its_own_leases(path: Path) -> None:
     with opened(path) as old:
         row = old.insert_upload(_PLACE, "", "/file", _PRINT, 10)
         for found in path.parent.iterdir():
@@ -317,7 +317,7 @@ def test_a_journal_that_was_removed_and_made_anew_has_leases_of_its_own(path: Pa
             assert in_another_process(path, "print(len(database.claim(place)))") == "0"
 
 
-def test_an_upload_that_begins_is_never_seen_unheld(
+def test_new_upload_is_never_seen_without_its_lease(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between its row and its lease another could take it for one that was left."""
@@ -366,7 +366,7 @@ def test_processes_write_at_the_same_time(path: Path) -> None:
         assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def test_a_part_costs_one_statement(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_part_costs_one_statement(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     statements: list[str] = []
 
     def connect(*args: Any, **options: Any) -> sqlite3.Connection:
@@ -457,7 +457,7 @@ def _lock_is_a_fifo(path: Path) -> None:
         (_lock_is_a_fifo, "lock is a fifo"),
     ],
 )
-async def test_a_spoiled_journal_is_said_once_and_left_as_it_is(
+async def test_damaged_journal_is_reported_once_and_left_as_it_is(
     tmp_path: Path, path: Path, spoil: Callable[[Path], None], reason: str
 ) -> None:
     path.parent.mkdir()
@@ -473,7 +473,7 @@ async def test_a_spoiled_journal_is_said_once_and_left_as_it_is(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("journal", ["/proc/x/journal.db", "/dev/null/journal.db"])
-async def test_where_no_journal_can_be_the_upload_works(tmp_path: Path, journal: str) -> None:
+async def test_upload_works_where_no_journal_can_be(tmp_path: Path, journal: str) -> None:
     watcher = await upload_twice(journal, tmp_path / "files")
     (warning,) = watcher.warned
     assert warning.code == "journal.unavailable"
@@ -493,9 +493,7 @@ async def test_no_journal_where_it_is_off(
 
 
 @pytest.mark.anyio
-async def test_a_store_that_is_given_has_no_journal_unless_named(
-    tmp_path: Path, home: Path
-) -> None:
+async def test_store_object_has_no_journal_unless_named(tmp_path: Path, home: Path) -> None:
     make_tree(tmp_path, {"f": 4_500})
     async with Uploader(store=MemoryStore(provider=TINY), config=UploadConfig()) as uploader:
         assert (await uploader.upload_file(tmp_path / "f")).ok
@@ -503,7 +501,7 @@ async def test_a_store_that_is_given_has_no_journal_unless_named(
 
 
 @pytest.mark.anyio
-async def test_a_journal_that_fails_midway_is_said_at_the_end(tmp_path: Path, path: Path) -> None:
+async def test_journal_that_fails_midway_is_reported_at_the_end(tmp_path: Path, path: Path) -> None:
     make_tree(tmp_path, {"f": 4_500})
     watcher = Watcher()
 
@@ -518,7 +516,7 @@ async def test_a_journal_that_fails_midway_is_said_at_the_end(tmp_path: Path, pa
     assert [warning.params["reason"] for warning in watcher.warned] == ["no such table: part"]
 
 
-def test_python_without_sqlite_uploads_all_the_same(tmp_path: Path, path: Path) -> None:
+def test_python_without_sqlite_uploads_anyway(tmp_path: Path, path: Path) -> None:
     make_tree(tmp_path, {"f": 4_500})
     code = (
         "import asyncio, sys; sys.modules['sqlite3'] = None\n"
@@ -543,7 +541,7 @@ def test_python_without_sqlite_uploads_all_the_same(tmp_path: Path, path: Path) 
 
 
 @pytest.mark.anyio
-async def test_a_directory_whose_name_is_no_text_is_uploaded(tmp_path: Path, path: Path) -> None:
+async def test_directory_whose_name_is_not_text_is_uploaded(tmp_path: Path, path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe"))
     made = make_tree(folder, {"parts": 4_500})
     # As large a time as the file system takes; not all take this.

@@ -133,7 +133,7 @@ _REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
 @pytest.mark.anyio
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(("make", "reason"), _REFUSED.values(), ids=_REFUSED)
-async def test_what_is_no_journal_is_refused_once_and_untouched(
+async def test_file_that_is_no_journal_is_refused_once_and_untouched(
     tmp_path: Path, path: Path, make: Callable[[Path], None], reason: str
 ) -> None:
     make(path)

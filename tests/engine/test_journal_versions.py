@@ -93,7 +93,7 @@ class Old:
 
 
 @pytest.mark.parametrize("crc", [False, True], ids=["md5", "crc64nvme"])
-async def test_an_upload_that_version_1_left_is_resumed(tmp_path: Path, *, crc: bool) -> None:
+async def test_upload_that_version_1_left_is_resumed(tmp_path: Path, *, crc: bool) -> None:
     old = Old(tmp_path, crc=crc)
     await old.leave()
     events: list[Event] = []
@@ -113,7 +113,7 @@ async def test_an_upload_that_version_1_left_is_resumed(tmp_path: Path, *, crc: 
 
 
 @pytest.mark.parametrize("crc", [False, True], ids=["md5", "crc64nvme"])
-async def test_what_version_1_recorded_is_read_as_it_was_meant(
+async def test_records_of_version_1_are_read_as_they_were_meant(
     tmp_path: Path, *, crc: bool
 ) -> None:
     old = Old(tmp_path, crc=crc)
@@ -130,7 +130,7 @@ async def test_what_version_1_recorded_is_read_as_it_was_meant(
         assert part.checksum is None or isinstance(part.checksum, Checksum)
 
 
-async def test_a_file_of_another_program_is_not_migrated(tmp_path: Path) -> None:
+async def test_file_of_another_program_is_not_migrated(tmp_path: Path) -> None:
     """The same version and the same names of tables are not enough: nothing of it changes."""
     path = tmp_path / "journal.db"
     with closing(sqlite3.connect(path)) as raw, raw:

@@ -185,7 +185,7 @@ async def test_create_response_without_upload_id_is_a_failure(tmp_path: Path) ->
     assert (outcome.status, outcome.error) == ("failed", "store.not_s3")
 
 
-async def test_create_answered_without_an_id_is_remembered(scenario: LostCreateScenario) -> None:
+async def test_create_response_without_an_id_is_remembered(scenario: LostCreateScenario) -> None:
     create = scenario.store.memory.create_multipart_upload
 
     async def without_id(*args: Any, **settings: Any) -> str:
@@ -201,7 +201,7 @@ async def test_create_answered_without_an_id_is_remembered(scenario: LostCreateS
     scenario.check(await scenario.upload())
 
 
-async def test_listing_that_lags_does_not_make_it_forget(scenario: LostCreateScenario) -> None:
+async def test_lagging_listing_does_not_forget_a_lost_create(scenario: LostCreateScenario) -> None:
     """What it shows later is found later."""
     scenario.store.unseen = {"upload-1"}
     scenario.check(await scenario.upload(lost=1), open_ones=1, waiting=1)
@@ -223,7 +223,7 @@ async def test_create_that_never_took_effect_is_forgotten_once_a_listing_is_late
 
 
 @pytest.mark.parametrize("initiated", [0.0, 3_600.0], ids=["no time", "another time"])
-async def test_upload_of_an_unlikely_time_keeps_it_remembered(
+async def test_upload_of_an_unlikely_time_leaves_the_create_remembered(
     scenario: LostCreateScenario, initiated: float
 ) -> None:
     """It is not touched; but the clocks may be that far apart, so it may be the one."""
@@ -255,12 +255,12 @@ async def test_refused_create_costs_one_listing_and_leaves_no_row(
     assert scenario.store.listings == 2
 
 
-async def test_without_lost_creates_nothing_is_listed(scenario: LostCreateScenario) -> None:
+async def test_nothing_is_listed_without_lost_creates(scenario: LostCreateScenario) -> None:
     scenario.check(await scenario.upload())
     assert scenario.store.listings == 0
 
 
-async def test_it_is_given_up_with_a_warning_where_no_listing_tells(
+async def test_lost_create_is_given_up_with_a_warning_where_listings_fail(
     scenario: LostCreateScenario,
 ) -> None:
     scenario.store.failing = True
@@ -312,7 +312,7 @@ def _of_another_time(scenario: LostCreateScenario, upload_id: str) -> None:
 
 
 @pytest.mark.parametrize("differ", [_with_a_part, _of_another_key, _of_another_time])
-async def test_others_upload_is_not_taken_for_a_lost_create(
+async def test_upload_of_another_is_not_mistaken_for_a_lost_create(
     scenario: LostCreateScenario, differ: Callable[[LostCreateScenario, str], None]
 ) -> None:
     """Ours never took effect; theirs is listed."""
@@ -325,7 +325,7 @@ async def test_others_upload_is_not_taken_for_a_lost_create(
     assert set(scenario.store.memory.uploads) == {theirs}
 
 
-async def test_of_more_uploads_than_lost_creates_none_is_touched(
+async def test_no_upload_is_touched_if_there_are_more_than_lost_creates(
     scenario: LostCreateScenario,
 ) -> None:
     theirs = await scenario.store.memory.create_multipart_upload("key", PutOptions(""))
@@ -335,7 +335,7 @@ async def test_of_more_uploads_than_lost_creates_none_is_touched(
     scenario.check(await scenario.upload())
 
 
-async def test_upload_of_another_whose_create_is_under_way_is_not_aborted(
+async def test_upload_of_another_whose_create_is_in_progress_is_not_aborted(
     scenario: LostCreateScenario,
 ) -> None:
     """It is at the store, and its maker has not noted its id yet."""
@@ -380,7 +380,7 @@ async def test_upload_of_another_whose_create_is_under_way_is_not_aborted(
     assert scenario.waiting() == 0
 
 
-async def test_with_the_journal_gone_nothing_is_taken_for_lost(
+async def test_no_upload_is_mistaken_for_lost_without_the_journal(
     scenario: LostCreateScenario,
 ) -> None:
     """Whose the uploads are is then not known."""
@@ -399,7 +399,7 @@ async def test_with_the_journal_gone_nothing_is_taken_for_lost(
     assert "journal.unavailable" in {warning.code for warning in scenario.warned}
 
 
-def test_each_upload_goes_to_the_create_closest_in_time() -> None:
+def test_each_upload_is_paired_with_the_create_closest_in_time() -> None:
     mark = Fingerprint(1, 2, 3, 4)
     lost = [
         UploadRecord(row, "key", "", "", "/f", mark, 1, begun)

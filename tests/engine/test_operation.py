@@ -133,7 +133,7 @@ async def test_every_kind_that_cannot_begin_starts_and_finishes(kind: CallKind, 
 
 
 @pytest.mark.parametrize("kind", ["upload_directory", "verify_directory"])
-async def test_a_cancelled_call_does_not_finish(kind: CallKind, root: Path) -> None:
+async def test_cancelled_call_does_not_finish(kind: CallKind, root: Path) -> None:
     reached = asyncio.Event()
 
     async def hook(_moment: Moment) -> None:
@@ -156,7 +156,7 @@ async def test_a_cancelled_call_does_not_finish(kind: CallKind, root: Path) -> N
     ("kind", "heading"),
     [("upload_directory", "❌ Upload failed: "), ("verify_directory", "❌ Verification failed: ")],
 )
-async def test_the_log_names_what_failed_and_sums_up_nothing(
+async def test_log_names_what_failed_and_sums_up_nothing(
     kind: CallKind, heading: str, tmp_path: Path
 ) -> None:
     lines: list[str] = []
@@ -192,7 +192,7 @@ class Unlisted(MemoryStore):
 
 
 @pytest.mark.parametrize("kind", _RAISING)
-async def test_a_setting_that_is_not_usable_is_a_config_error(
+async def test_unusable_setting_is_a_config_error(
     kind: CallKind, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "socks5://proxy.example:1080")
@@ -212,7 +212,7 @@ async def test_a_setting_that_is_not_usable_is_a_config_error(
 
 
 @pytest.mark.parametrize("kind", _RAISING)
-async def test_a_store_without_credentials_is_a_store_error(kind: CallKind, root: Path) -> None:
+async def test_store_without_credentials_is_a_store_error(kind: CallKind, root: Path) -> None:
     profile = Profile(
         name="p",
         endpoint_url="http://127.0.0.1:9/",
@@ -227,7 +227,7 @@ async def test_a_store_without_credentials_is_a_store_error(kind: CallKind, root
     assert caught.value.code == "store.no_credentials"
 
 
-async def test_a_missing_bucket_is_the_stores_own_error(root: Path) -> None:
+async def test_missing_bucket_is_a_store_error(root: Path) -> None:
     error = StoreError("store.no_bucket", status=404, s3_code="NoSuchBucket", fatal=True)
     async with Uploader(store=Unlisted(error)) as uploader:
         with pytest.raises(StoreError) as caught:
@@ -236,7 +236,7 @@ async def test_a_missing_bucket_is_the_stores_own_error(root: Path) -> None:
     assert (caught.value.status, caught.value.fatal) == (404, True)
 
 
-async def test_an_upload_of_others_is_refused_as_documented(root: Path) -> None:
+async def test_upload_of_others_is_refused_as_documented(root: Path) -> None:
     async with Uploader(store=MemoryStore()) as uploader:
         with pytest.raises(UploadFailedError) as caught:
             await uploader.abort_upload("k", "id")
@@ -245,14 +245,14 @@ async def test_an_upload_of_others_is_refused_as_documented(root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["none", "t/a"])
-async def test_a_directory_that_cannot_be_read_is_a_source_error(root: Path, name: str) -> None:
+async def test_unreadable_directory_is_a_source_error(root: Path, name: str) -> None:
     async with Uploader(store=MemoryStore()) as uploader:
         with pytest.raises(SourceError) as caught:
             await uploader.verify_directory(root.parent / name)
     assert type(caught.value) is SourceError
 
 
-async def test_what_ends_a_call_keeps_its_cause_and_traceback(root: Path) -> None:
+async def test_error_that_ends_a_call_keeps_its_cause_and_traceback(root: Path) -> None:
     async with Uploader(store=MemoryStore()) as uploader:
         with pytest.raises(SourceError) as caught:
             await uploader.verify_directory(root / "none")
@@ -261,14 +261,14 @@ async def test_what_ends_a_call_keeps_its_cause_and_traceback(root: Path) -> Non
     assert {"walk.py", "verify.py", "uploader.py"} <= files
 
 
-async def test_a_prefix_that_cannot_be_is_an_invalid_key(root: Path) -> None:
+async def test_invalid_prefix_is_an_invalid_key_error(root: Path) -> None:
     async with Uploader(store=MemoryStore()) as uploader:
         with pytest.raises(InvalidKeyError):
             await uploader.verify_directory(root, "p/")
 
 
 @pytest.mark.parametrize("kind", ["list_uploads", "abort_upload"])
-async def test_what_the_process_lacks_is_a_resource_error(kind: CallKind, root: Path) -> None:
+async def test_shortage_of_the_process_is_a_resource_error(kind: CallKind, root: Path) -> None:
     lack = MemoryError()
     async with Uploader(store=Unlisted(lack)) as uploader:
         with pytest.raises(ResourceError) as caught:
@@ -278,7 +278,7 @@ async def test_what_the_process_lacks_is_a_resource_error(kind: CallKind, root: 
 
 
 @pytest.mark.parametrize("kind", ["list_uploads", "abort_upload"])
-async def test_a_bug_is_raised_as_one(kind: CallKind, root: Path) -> None:
+async def test_bug_is_raised_as_it_is(kind: CallKind, root: Path) -> None:
     async with Uploader(store=Unlisted(ZeroDivisionError())) as uploader:
         with pytest.raises(ExceptionGroup) as caught:
             await _CALLS[kind](uploader, root)
@@ -288,7 +288,7 @@ async def test_a_bug_is_raised_as_one(kind: CallKind, root: Path) -> None:
 @pytest.mark.parametrize(
     ("prefix", "name", "code"), [("p/", "t", "key.empty_segment"), ("p", "none", "source.missing")]
 )
-async def test_a_refused_upload_is_a_report(root: Path, prefix: str, name: str, code: str) -> None:
+async def test_refused_upload_is_a_report(root: Path, prefix: str, name: str, code: str) -> None:
     path = root.parent / name
     async with Uploader(store=MemoryStore()) as uploader:
         report = await uploader.upload_directory(path, prefix)
@@ -298,7 +298,7 @@ async def test_a_refused_upload_is_a_report(root: Path, prefix: str, name: str, 
     assert (itself.name, itself.key, itself.error) == (str(path), prefix, code)
 
 
-async def test_a_failed_call_that_is_closed_early_raises(tmp_path: Path) -> None:
+async def test_failed_call_that_is_closed_early_raises(tmp_path: Path) -> None:
     """Its directory is not counted any more."""
     failed = anyio.Event()
 

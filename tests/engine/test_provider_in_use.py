@@ -33,7 +33,9 @@ def _store(quirks: Quirks) -> HookedStore:
 
 
 @pytest.mark.parametrize("heads", [1, 3, 5])
-async def test_an_object_is_missing_after_as_many_heads(heads: int, tmp_path: Path) -> None:
+async def test_object_is_missing_after_as_many_heads_as_its_provider_needs(
+    heads: int, tmp_path: Path
+) -> None:
     make_tree(tmp_path, {"f": 10})
     store = _store(Quirks(absent_heads=heads))
     async with Uploader(store=store, config=_NOW) as uploader:
@@ -42,7 +44,7 @@ async def test_an_object_is_missing_after_as_many_heads(heads: int, tmp_path: Pa
 
 
 @pytest.mark.parametrize("pauses", [(0.001,), (0.001, 0.001, 0.001)])
-async def test_an_object_that_is_not_what_was_sent_is_looked_at_as_often(
+async def test_object_other_than_sent_is_checked_as_often(
     pauses: tuple[float, ...], tmp_path: Path
 ) -> None:
     make_tree(tmp_path, {"f": 10})
@@ -54,7 +56,7 @@ async def test_an_object_that_is_not_what_was_sent_is_looked_at_as_often(
 
 
 @pytest.mark.parametrize(("pauses", "sent"), [((0.0,) * 3, 0), ((0.0,) * 2, _PARTS)])
-async def test_an_interrupted_upload_is_looked_for_as_often_as_head_may_deny_it(
+async def test_interrupted_upload_is_looked_up_as_often_as_head_may_deny_it(
     pauses: tuple[float, ...], sent: int, tmp_path: Path
 ) -> None:
     """It had published; HEAD denies that three times. Given up before, all is sent again."""
@@ -86,7 +88,7 @@ async def test_an_interrupted_upload_is_looked_for_as_often_as_head_may_deny_it(
 
 
 @pytest.mark.parametrize(("seconds", "completes"), [(10.0**8, 1), (0.0, 2)])
-async def test_a_complete_is_repeated_only_after_the_time_that_merging_takes(
+async def test_complete_is_repeated_only_after_the_time_that_merging_takes(
     seconds: float, completes: int, tmp_path: Path
 ) -> None:
     """A proxy gives up on it, and the store ends it behind the proxy."""
@@ -113,7 +115,7 @@ async def test_a_complete_is_repeated_only_after_the_time_that_merging_takes(
     assert store.count("CompleteMultipartUpload") == completes
 
 
-async def test_a_key_that_the_store_cannot_hold_is_refused_before_anything_is_sent(
+async def test_key_that_the_store_cannot_hold_is_refused_before_anything_is_sent(
     tmp_path: Path,
 ) -> None:
     make_tree(tmp_path / "t", {"f": 10, "longer": 10})
@@ -134,7 +136,7 @@ async def test_a_key_that_the_store_cannot_hold_is_refused_before_anything_is_se
 
 
 @pytest.mark.parametrize("provider", [RUNPOD, TINY])
-async def test_the_log_says_where_the_providers_machines_see_the_file(
+async def test_log_says_where_machines_of_the_provider_see_the_file(
     provider: Provider, tmp_path: Path
 ) -> None:
     make_tree(tmp_path, {"f": 10})

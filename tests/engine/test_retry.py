@@ -34,7 +34,7 @@ _NOW = UploadConfig(backoff_base=0)
     cap=st.floats(0, 1_000),
     seed=st.integers(0, 2**32),
 )
-def test_the_delay_is_within_the_full_jitter_bounds(
+def test_delay_is_within_the_full_jitter_bounds(
     attempt: int, base: float, cap: float, seed: int
 ) -> None:
     policy = RetryPolicy(max_attempts=10_000, base=base, cap=cap)
@@ -43,7 +43,7 @@ def test_the_delay_is_within_the_full_jitter_bounds(
     assert 0 <= delay <= min(cap, base * 2.0 ** min(attempt - 1, 62))
 
 
-def test_the_jitter_is_full_and_the_ceiling_doubles_up_to_the_cap() -> None:
+def test_jitter_is_full_and_the_ceiling_doubles_up_to_the_cap() -> None:
     policy = RetryPolicy(max_attempts=100, base=1, cap=8)
     rng = random.Random(1)  # noqa: S311
     for attempt, ceiling in ((1, 1), (2, 2), (3, 4), (4, 8), (5, 8), (50, 8)):
@@ -54,7 +54,7 @@ def test_the_jitter_is_full_and_the_ceiling_doubles_up_to_the_cap() -> None:
         assert 0.95 * ceiling < max(drawn) <= ceiling
 
 
-def test_the_last_attempt_has_no_successor() -> None:
+def test_last_attempt_is_not_followed_by_another() -> None:
     policy = RetryPolicy(max_attempts=3, base=1, cap=1)
     delays = [
         policy.delay(_RETRYABLE, attempt, reached=True, rng=random.Random())  # noqa: S311
@@ -79,7 +79,7 @@ def test_the_last_attempt_has_no_successor() -> None:
         (StoreError("store.reset", retryable=True), False, True),
     ],
 )
-def test_only_what_may_pass_is_tried_again(
+def test_only_passing_failures_are_retried(
     error: S3UploaderError, *, reached: bool, again: bool
 ) -> None:
     """A host that never answered is taken for a wrong address; one that did, for a restart."""
@@ -102,7 +102,7 @@ def test_only_what_may_pass_is_tried_again(
     ],
 )
 @pytest.mark.parametrize("status", [429, 500, 503, 524])
-async def test_a_passing_failure_of_any_request_ends_in_success(
+async def test_passing_failure_of_any_request_ends_in_success(
     tmp_path: Path, operation: str, size: int, status: int
 ) -> None:
     content = make_tree(tmp_path, {"f": size})
@@ -124,7 +124,7 @@ async def test_a_passing_failure_of_any_request_ends_in_success(
     ("status", "s3_code"),
     [(403, "AccessDenied"), (400, "InvalidArgument"), (413, ""), (507, ""), (404, "NoSuchBucket")],
 )
-async def test_a_lasting_failure_is_met_once(tmp_path: Path, status: int, s3_code: str) -> None:
+async def test_lasting_failure_is_not_retried(tmp_path: Path, status: int, s3_code: str) -> None:
     make_tree(tmp_path, {"f": 10})
     store = HookedStore(hook=fail_with(status, s3_code, operation="PutObject"))
     async with Uploader(store=store, config=_NOW) as uploader:
@@ -145,7 +145,7 @@ async def test_attempts_end_at_max_attempts(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_request_gives_its_token_back_while_it_waits(tmp_path: Path) -> None:
+async def test_request_releases_its_token_while_it_waits(tmp_path: Path) -> None:
     """One request at a time: a second file passes the first, which backs off for hours."""
     make_tree(tmp_path, {"first": 10, "second": 10})
     store = HookedStore(hook=fail_with(503, "", operation="PutObject", key="first"))
@@ -191,7 +191,7 @@ class LyingStore(HookedStore):
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("size", "operation"), [(10, "PutObject"), (2_500, "UploadPart")])
-async def test_bytes_the_store_holds_wrongly_are_sent_again(
+async def test_bytes_damaged_at_the_store_are_sent_again(
     tmp_path: Path, size: int, operation: str
 ) -> None:
     content = make_tree(tmp_path, {"f": size})
@@ -209,9 +209,7 @@ async def test_bytes_the_store_holds_wrongly_are_sent_again(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("size", [10, 2_500])
-async def test_a_store_that_always_holds_other_bytes_fails_the_file(
-    tmp_path: Path, size: int
-) -> None:
+async def test_store_that_always_damages_bytes_fails_the_file(tmp_path: Path, size: int) -> None:
     make_tree(tmp_path, {"f": size})
     store = LyingStore(lies=10**6)
     config = UploadConfig(backoff_base=0, max_attempts=2)
@@ -223,7 +221,7 @@ async def test_a_store_that_always_holds_other_bytes_fails_the_file(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("size", [10, 2_500])
-async def test_an_etag_that_is_no_md5_is_settled_by_head(tmp_path: Path, size: int) -> None:
+async def test_etag_that_is_no_md5_is_settled_by_head(tmp_path: Path, size: int) -> None:
     content = make_tree(tmp_path, {"f": size})
 
     class Opaque(LyingStore):

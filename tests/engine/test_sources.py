@@ -43,7 +43,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 3_000_000])
-async def test_a_body_is_its_range_however_often_it_is_read(make: Make, size: int) -> None:
+async def test_body_is_its_range_however_often_it_is_read(make: Make, size: int) -> None:
     data = os.urandom(size)
     source = make(data)
     await source.open()
@@ -71,7 +71,7 @@ async def test_a_body_is_its_range_however_often_it_is_read(make: Make, size: in
 
 
 @pytest.mark.parametrize("hashing", [False, True])
-async def test_a_file_is_sent_a_block_at_a_time(tmp_path: Path, *, hashing: bool) -> None:
+async def test_file_is_sent_a_block_at_a_time(tmp_path: Path, *, hashing: bool) -> None:
     """Read into the one buffer that a worker thread brings, or left to the kernel."""
     data, buffer = os.urandom(3 * MIB + 1), bytearray(64 * 1024)
     (tmp_path / "f").write_bytes(data)
@@ -97,7 +97,7 @@ async def test_a_file_is_sent_a_block_at_a_time(tmp_path: Path, *, hashing: bool
 
 
 @pytest.mark.parametrize("digests", [Digests(), Digests(md5=True), Digests(checksum=CRC64NVME)])
-async def test_a_small_source_is_one_body(make: Make, digests: Digests) -> None:
+async def test_small_source_is_one_body(make: Make, digests: Digests) -> None:
     source = make(b"1234")
     body = await source.read(4, digests)
     assert body is not None

@@ -204,7 +204,7 @@ async def test_small_files_are_read_only_if_they_are_regular(
 @pytest.mark.anyio
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("size", [1_000, 300_000, 1_000_000], ids=["small", "put", "parts"])
-async def test_swapped_after_the_walk_the_file_fails_and_the_others_do_not(
+async def test_file_swapped_after_the_walk_fails_alone(
     tmp_path: Path, thing: tuple[Callable[[Path], None], str], size: int
 ) -> None:
     """By the time of the first request some are opened and some are not."""
@@ -246,7 +246,7 @@ def _roomy() -> MemoryStore:
 @pytest.mark.anyio
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("etag", ["md5", "opaque"])
-async def test_swapped_while_it_is_verified_nothing_is_said_to_be_the_same(
+async def test_file_swapped_during_its_verification_is_not_the_same(
     path: Path, thing: tuple[Callable[[Path], None], str], etag: str
 ) -> None:
     async def hook(moment: Moment) -> None:

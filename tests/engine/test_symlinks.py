@@ -77,7 +77,7 @@ def _codes(root: Path, symlinks: Symlinks) -> dict[str, str]:
     }
 
 
-def test_following_takes_everything_and_skips_only_a_cycle(root: Path) -> None:
+def test_follow_takes_everything_and_skips_only_a_cycle(root: Path) -> None:
     assert _codes(root, "follow") == (
         dict.fromkeys(_FOUND["follow"], "")
         | dict.fromkeys(_BROKEN, "source.broken_link")
@@ -103,14 +103,14 @@ def test_skip_takes_no_link_and_every_hard_link(root: Path) -> None:
 
 
 @pytest.mark.parametrize("symlinks", _MODES)
-def test_the_directory_itself_may_be_a_link(root: Path, symlinks: Symlinks) -> None:
+def test_directory_itself_may_be_a_link(root: Path, symlinks: Symlinks) -> None:
     link = root.parent / "link"
     link.symlink_to("root")
     assert _codes(link, symlinks) == _codes(root, symlinks)
     assert count_files(str(link), symlinks) == count_files(str(root), symlinks)
 
 
-def test_the_count_is_of_what_the_walk_yields(root: Path) -> None:
+def test_count_is_of_what_the_walk_yields(root: Path) -> None:
     broken: dict[Symlinks, int] = {"follow": 2, "inside": 1, "skip": 0}
     for symlinks in _MODES:
         assert count_files(str(root), symlinks) == len(_FOUND[symlinks]) + broken[symlinks]
@@ -122,7 +122,7 @@ def test_the_count_is_of_what_the_walk_yields(root: Path) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("by", ["argument", "setting"])
 @pytest.mark.parametrize("symlinks", _MODES)
-async def test_an_upload_takes_the_same_and_says_so(
+async def test_upload_takes_the_same_set_and_reports_the_skipped(
     root: Path, symlinks: Symlinks, by: str
 ) -> None:
     store = HookedStore()
@@ -151,7 +151,7 @@ async def test_an_upload_takes_the_same_and_says_so(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("symlinks", _MODES)
-async def test_a_verification_compares_the_same_set(root: Path, symlinks: Symlinks) -> None:
+async def test_verification_compares_the_same_set(root: Path, symlinks: Symlinks) -> None:
     async with Uploader(store=HookedStore(), config=UploadConfig()) as uploader:
         await uploader.upload_directory(root, "p", symlinks=symlinks)
         found = await uploader.verify_directory(root, "p", symlinks=symlinks)
@@ -160,7 +160,7 @@ async def test_a_verification_compares_the_same_set(root: Path, symlinks: Symlin
 
 
 @pytest.mark.anyio
-async def test_what_is_not_allowed_is_told_with_what_is(root: Path) -> None:
+async def test_invalid_choice_is_refused_with_the_valid_ones(root: Path) -> None:
     wrong: Symlinks = "never"  # type: ignore[assignment]
     async with Uploader(store=HookedStore(), config=UploadConfig()) as uploader:
         with pytest.raises(ConfigError, match=r"never.*upload_directory.*follow, inside, skip"):
@@ -202,7 +202,7 @@ def _swap_by_rename(tree: Path) -> None:
 @pytest.mark.parametrize("size", [500, 4_500])
 @pytest.mark.parametrize("swap", [_swap_file, _swap_directory, _swap_by_rename])
 @pytest.mark.parametrize("symlinks", _MODES)
-async def test_a_link_put_in_a_files_place_after_the_walk_is_not_followed(
+async def test_link_in_place_of_a_file_after_the_walk_is_not_followed(
     symlinks: Symlinks, swap: Callable[[Path], None], size: int, tmp_path: Path
 ) -> None:
     """Read whole or sent in parts; "follow" follows, which shows that this can fail."""
@@ -235,7 +235,7 @@ async def test_a_link_put_in_a_files_place_after_the_walk_is_not_followed(
 
 
 @pytest.mark.anyio
-async def test_a_link_that_is_turned_out_of_the_tree_after_the_walk_is_not_followed(
+async def test_link_redirected_out_of_the_tree_after_the_walk_is_not_followed(
     tmp_path: Path,
 ) -> None:
     tree = tmp_path / "tree"
@@ -262,7 +262,7 @@ async def test_a_link_that_is_turned_out_of_the_tree_after_the_walk_is_not_follo
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("symlinks", ["inside", "skip"])
-async def test_a_file_saved_anew_after_the_walk_is_uploaded_as_it_is_then(
+async def test_file_saved_again_after_the_walk_is_uploaded_as_it_is_then(
     symlinks: Symlinks, tmp_path: Path
 ) -> None:
     """Another inode, and no link: what is guarded is the way, not the file."""

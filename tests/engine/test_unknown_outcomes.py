@@ -23,7 +23,7 @@ _BUSY = StoreError("store.busy", status=504, retryable=True, operation="Put", ke
 
 
 @pytest.mark.parametrize("size", [10, 4_500])
-async def test_an_unknown_outcome_names_its_cause_in_the_language_of_the_log(
+async def test_unknown_outcome_names_its_cause_in_the_language_of_the_log(
     size: int, tmp_path: Path
 ) -> None:
     """Of an object that is sent with one request, and of one that is sent in parts."""

@@ -19,7 +19,7 @@ _WAIT_SECONDS = 60
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("host", ["main", "thread", "loop", "service"])
-def test_a_forked_child_does_not_disturb_the_upload_nor_the_upload_the_child(
+def test_forked_child_and_upload_do_not_disturb_each_other(
     host: str, loop: str, server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     """Terminated, interrupted, of a pool, terminated as it begins, ending by itself."""

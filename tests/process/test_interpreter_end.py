@@ -86,7 +86,7 @@ def _matrix() -> list[object]:
 
 
 @pytest.mark.parametrize(("when", "size"), _matrix())
-def test_a_file_is_uploaded_while_the_interpreter_ends(
+def test_file_is_uploaded_while_the_interpreter_ends(
     when: str, size: str, server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     content = make_tree(tmp_path, {"f": _SIZES[size]})
@@ -101,7 +101,7 @@ def test_a_file_is_uploaded_while_the_interpreter_ends(
 
 @pytest.mark.parametrize("verbose", ["verbose", "quiet"])
 @pytest.mark.parametrize("when", ["after main", pytest.param("at exit", marks=pytest.mark.long)])
-def test_a_directory_is_uploaded_and_verified_while_the_interpreter_ends(
+def test_directory_is_uploaded_and_verified_while_the_interpreter_ends(
     when: str, verbose: str, server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     content = make_tree(tmp_path / "t", {"small": 1_000, "large": 6 * MIB})
@@ -121,7 +121,7 @@ def test_a_directory_is_uploaded_and_verified_while_the_interpreter_ends(
 
 @pytest.mark.parametrize("when", ["after main", pytest.param("at exit", marks=pytest.mark.long)])
 @pytest.mark.parametrize("function", ["upload_file", "upload_directory"])
-def test_what_cannot_be_loaded_any_more_is_a_failure_with_its_reason(
+def test_module_that_can_no_longer_be_loaded_is_a_failure_with_its_reason(
     function: str, when: str, server: LocalS3Server, tmp_path: Path, prefix: str
 ) -> None:
     """The boto lane's libraries bring ThreadPoolExecutor, which Python refuses to load by then."""

@@ -91,7 +91,7 @@ def scenario(
     return DirectoryScenario(server, s3_fault_proxy(server), bucket, tmp_path, prefix)
 
 
-def test_killed_midway_the_next_run_sends_only_what_is_missing(scenario: DirectoryScenario) -> None:
+def test_run_after_a_kill_sends_only_what_is_missing(scenario: DirectoryScenario) -> None:
     committed = scenario.kill()
     assert committed <= set(_MIDDLE)
     ended, sent = scenario.run()
@@ -158,7 +158,7 @@ def _put_there(scenario: DirectoryScenario, name: str, data: bytes) -> None:
     assert path.stat().st_ino != before.st_ino
 
 
-def test_files_with_other_numbers_are_skipped_if_their_hash_proves_them(
+def test_files_with_another_inode_are_skipped_if_their_hash_proves_them(
     scenario: DirectoryScenario,
 ) -> None:
     """Another mount or another container gives other inode and device numbers."""
@@ -171,7 +171,7 @@ def test_files_with_other_numbers_are_skipped_if_their_hash_proves_them(
     assert ended.files[same]["reused"] == 300_000
 
 
-def test_what_changed_between_the_runs_is_sent_again(scenario: DirectoryScenario) -> None:
+def test_changes_between_the_runs_are_sent_again(scenario: DirectoryScenario) -> None:
     committed = sorted(scenario.kill())
     changes = (_rewrite, _touch, _delete_object, _replace_object)
     changed, same = committed[: len(changes)], committed[len(changes) :]
@@ -197,7 +197,7 @@ def test_another_prefix_or_directory_is_another_run(scenario: DirectoryScenario)
     assert scenario.noted() > 0
 
 
-def test_a_run_with_a_failure_is_gone_on_with(scenario: DirectoryScenario) -> None:
+def test_run_with_a_failure_is_resumed(scenario: DirectoryScenario) -> None:
     scenario.proxy.inject(f"PutObject:403:key=*/{_MIDDLE[0]}")
     ended, _ = scenario.run()
     assert ended.files[_MIDDLE[0]]["status"] == "failed"
@@ -207,7 +207,7 @@ def test_a_run_with_a_failure_is_gone_on_with(scenario: DirectoryScenario) -> No
     assert sent.keys() == {"small", _MIDDLE[0]}
 
 
-def test_with_few_descriptors_a_large_tree_is_uploaded(
+def test_large_tree_is_uploaded_with_few_descriptors(
     server: LocalS3Server,
     bucket: Bucket,
     s3_fault_proxy: StartFaultProxy,

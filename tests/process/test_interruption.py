@@ -55,7 +55,7 @@ def _end(process: subprocess.Popen[str], number: signal.Signals) -> tuple[int, s
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_an_upload_that_the_store_lets_hang(
+def test_signal_ends_an_upload_that_hangs_at_the_store(
     number: signal.Signals, server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     make_tree(tmp_path, {"f": 11 * MIB})
@@ -70,7 +70,7 @@ def test_a_signal_ends_an_upload_that_the_store_lets_hang(
     assert bucket.tree(prefix) == {}
 
 
-def test_a_second_signal_ends_it_at_once(
+def test_second_signal_ends_the_process_at_once(
     server: LocalS3Server, tmp_path: Path, prefix: str
 ) -> None:
     """The first one waits for the abort, which the store never answers; the second does not."""
@@ -88,7 +88,7 @@ def test_a_second_signal_ends_it_at_once(
     assert err == ""
 
 
-def test_a_kept_upload_goes_on_after_the_signal(
+def test_kept_upload_is_resumed_after_the_signal(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     make_tree(tmp_path, {"f": 22 * MIB})
@@ -147,7 +147,7 @@ def test_handlers_are_left_as_they_were(configured: LocalS3Server, tmp_path: Pat
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_the_wake_up_descriptor_is_left_as_it_was(
+def test_wake_up_descriptor_is_left_as_it_was(
     loop: str, configured: LocalS3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del configured
@@ -171,7 +171,7 @@ def test_the_wake_up_descriptor_is_left_as_it_was(
 )
 @pytest.mark.parametrize("on_cancel", ["keep", "abort"])
 @pytest.mark.parametrize("lane", ["wire", "boto"])
-async def test_cancelled_at_random_instants_nothing_is_left_that_is_not_kept(
+async def test_cancellation_at_random_instants_leaves_only_kept_uploads(
     instants: int,
     on_cancel: str,
     lane: str,
@@ -220,7 +220,7 @@ async def test_cancelled_at_random_instants_nothing_is_left_that_is_not_kept(
     "every", [pytest.param(7, id="quick"), pytest.param(1, marks=pytest.mark.long)]
 )
 @pytest.mark.parametrize("lane", REAL_LANES)
-async def test_cancelled_at_any_instant_a_real_store_keeps_nothing_open(
+async def test_cancellation_at_any_instant_leaves_nothing_open_at_a_real_store(
     lane: str, every: int, server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     make_tree(tmp_path, {"f": 6 * MIB, "g": 300_000})

@@ -135,7 +135,7 @@ def _kill_and_go_on(scenario: KillScenario, number: int) -> ChildResult:
         *(("boto-rclone", number) for number in (1, 5)),
     ],
 )
-def test_killed_at_a_request_the_next_process_goes_on(
+def test_upload_killed_at_a_request_is_resumed_by_the_next_process(
     make_scenario: ScenarioFactory, lane: str, number: int
 ) -> None:
     parts = _PARTS if lane in RCLONE_LANES else _FEW
@@ -143,7 +143,7 @@ def test_killed_at_a_request_the_next_process_goes_on(
 
 
 @pytest.mark.parametrize("lane", ["wire-http", "boto-http", "wire-rclone"])
-def test_killed_before_it_hears_that_all_is_published(
+def test_upload_killed_before_the_response_to_complete_is_not_sent_again(
     make_scenario: ScenarioFactory, lane: str
 ) -> None:
     scenario = make_scenario(lane, 3, Fault("CompleteMultipartUpload", LoseResponse(), times=1))
@@ -160,7 +160,7 @@ def test_killed_before_it_hears_that_all_is_published(
     assert last.events["PartReused"] == 3
 
 
-def test_a_file_that_changed_after_it_was_published_is_sent_again(
+def test_file_changed_after_it_was_published_is_sent_again(
     make_scenario: ScenarioFactory,
 ) -> None:
     scenario = make_scenario(
@@ -174,7 +174,9 @@ def test_a_file_that_changed_after_it_was_published_is_sent_again(
 
 
 @pytest.mark.parametrize("lane", ["wire-rclone"])
-def test_killed_again_and_again_it_ends_at_last(make_scenario: ScenarioFactory, lane: str) -> None:
+def test_upload_killed_again_and_again_ends_at_last(
+    make_scenario: ScenarioFactory, lane: str
+) -> None:
     # More than what a process sends in two runs, also if its end comes late.
     scenario = make_scenario(lane, 3 * _PARTS)
     kills = 0
@@ -203,5 +205,7 @@ def _every_request(scenario: KillScenario) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize(("lane", "parts"), [("wire-http", 24), ("wire-rclone", 200)])
-def test_killed_at_every_request(make_scenario: ScenarioFactory, lane: str, parts: int) -> None:
+def test_upload_killed_at_every_request_is_resumed(
+    make_scenario: ScenarioFactory, lane: str, parts: int
+) -> None:
     _every_request(make_scenario(lane, parts))

@@ -91,7 +91,7 @@ def in_a_thread(work: Callable[[], int]) -> int:
 
 
 @pytest.mark.parametrize("where", [plainly, in_a_loop, in_a_thread])
-def test_the_result_is_returned_wherever_it_runs(
+def test_result_is_returned_wherever_it_runs(
     where: Callable[[Callable[[], int]], int],
     configured: LocalS3Server,
     tmp_path: Path,
@@ -106,7 +106,7 @@ def test_the_result_is_returned_wherever_it_runs(
     assert made.failures == []
 
 
-def test_a_profile_given_as_such_is_used(server: LocalS3Server, tmp_path: Path, made: Made) -> None:
+def test_profile_object_is_used(server: LocalS3Server, tmp_path: Path, made: Made) -> None:
     make_tree(tmp_path / "t", {"a": 1})
     settings = {"ca_bundle": server.ca_bundle, "journal": "off"}
     action = verifying(tmp_path / "t")
@@ -118,7 +118,7 @@ def test_a_profile_given_as_such_is_used(server: LocalS3Server, tmp_path: Path, 
     ("environ", "settings", "language"),
     [("", {}, "zh"), ("en", {}, "en"), ("zh", {"lang": "en"}, "en"), ("xx", {}, "zh")],
 )
-def test_a_refused_configuration_is_reported_once_and_raised(
+def test_refused_configuration_is_reported_once_and_raised(
     environ: str,
     settings: dict[str, str],
     language: Language,
@@ -143,21 +143,21 @@ def test_settings_beat_the_environment(
     assert made.languages == ["en"]
 
 
-def test_the_language_is_the_profiles(server: LocalS3Server, tmp_path: Path, made: Made) -> None:
+def test_language_is_that_of_the_profile(server: LocalS3Server, tmp_path: Path, made: Made) -> None:
     profile = replace(server.profile(), settings={"lang": "en"})
     settings = {"ca_bundle": server.ca_bundle, "journal": "off"}
     run("verify_directory", verifying(tmp_path), made, profile=profile, settings=settings)
     assert made.languages == ["en"]
 
 
-def test_a_setting_that_is_not_allowed_is_refused(configured: LocalS3Server, made: Made) -> None:
+def test_invalid_setting_is_refused(configured: LocalS3Server, made: Made) -> None:
     del configured
     with pytest.raises(ConfigError, match="max_attempts"):
         run("upload_file", nothing, made, settings={"max_attempts": 0})
     assert made.failures == [(0, "upload_file", "config.bad_value")]
 
 
-def test_what_a_call_has_reported_is_not_reported_again(
+def test_error_reported_by_a_call_is_not_reported_again(
     configured: LocalS3Server, tmp_path: Path, made: Made
 ) -> None:
     del configured
@@ -167,7 +167,7 @@ def test_what_a_call_has_reported_is_not_reported_again(
     assert made.failures == [(1, "verify_directory", "source.missing")]
 
 
-def test_what_the_action_raises_beside_its_calls_is_reported(
+def test_error_raised_outside_of_calls_is_reported(
     configured: LocalS3Server, tmp_path: Path, made: Made
 ) -> None:
     del configured
@@ -182,7 +182,7 @@ def test_what_the_action_raises_beside_its_calls_is_reported(
     assert [code for _, _, code in made.failures] == ["source.missing", "key.empty"]
 
 
-def test_a_bug_is_raised_and_not_reported(configured: LocalS3Server, made: Made) -> None:
+def test_bug_is_raised_and_not_reported(configured: LocalS3Server, made: Made) -> None:
     del configured
 
     async def fail(_uploader: Uploader, _consumer: Consumer) -> None:
@@ -193,7 +193,7 @@ def test_a_bug_is_raised_and_not_reported(configured: LocalS3Server, made: Made)
     assert made.events == []
 
 
-def test_a_store_that_cannot_be_opened_is_raised_as_it_was(tmp_path: Path, made: Made) -> None:
+def test_error_of_opening_the_store_is_raised_unchanged(tmp_path: Path, made: Made) -> None:
     profile = Profile(
         name="p",
         endpoint_url="http://127.0.0.1:9/",
@@ -214,7 +214,7 @@ def test_a_store_that_cannot_be_opened_is_raised_as_it_was(tmp_path: Path, made:
     assert made.failures == [(1, "verify_directory", "store.bad_bucket")]
 
 
-def test_what_needs_no_uploader_runs_in_a_loop_too() -> None:
+def test_action_without_an_uploader_runs_in_a_loop_too() -> None:
     async def main() -> str:
         await asyncio.sleep(0)
         return UploadConfig.load().lang
@@ -222,7 +222,7 @@ def test_what_needs_no_uploader_runs_in_a_loop_too() -> None:
     assert run_in_loop(main) == "zh"
 
 
-def test_ctrl_c_ends_a_run_with_a_consumer_of_ones_own(
+def test_ctrl_c_ends_a_run_with_a_custom_consumer(
     configured: LocalS3Server, tmp_path: Path
 ) -> None:
     program = textwrap.dedent("""

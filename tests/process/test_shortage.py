@@ -69,7 +69,7 @@ def _limited(
         pytest.param("threads", 24, marks=pytest.mark.long),
     ],
 )
-def test_a_tree_is_uploaded_with_little(
+def test_tree_is_uploaded_with_few_resources(
     limit: str,
     value: int,
     lane: str,
@@ -84,7 +84,7 @@ def test_a_tree_is_uploaded_with_little(
 
 
 @pytest.mark.parametrize("threads", [2, 4, pytest.param(6, marks=pytest.mark.long)])
-def test_hardly_any_thread_is_a_failure_with_its_reason_at_worst(
+def test_too_few_threads_are_at_worst_a_failure_with_its_reason(
     threads: int, server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     content = make_tree(tmp_path / "t", _TREE)
@@ -104,7 +104,7 @@ def test_hardly_any_thread_is_a_failure_with_its_reason_at_worst(
         ("threads", 0, "cannot start another thread"),
     ],
 )
-def test_an_upload_with_too_little_is_refused_at_once_with_one_sentence(
+def test_upload_with_too_few_resources_is_refused_at_once_with_one_sentence(
     limit: str, value: int, reason: str, server: LocalS3Server, tmp_path: Path, prefix: str
 ) -> None:
     make_tree(tmp_path / "t", _TREE)
@@ -114,7 +114,7 @@ def test_an_upload_with_too_little_is_refused_at_once_with_one_sentence(
     assert len(log.splitlines()) == 1
 
 
-def test_a_thread_that_is_lacking_for_good_ends_the_directory(
+def test_lasting_lack_of_a_thread_ends_the_directory(
     server: LocalS3Server, tmp_path: Path, prefix: str
 ) -> None:
     """Not each of its files tries as long as the first."""
@@ -125,7 +125,7 @@ def test_a_thread_that_is_lacking_for_good_ends_the_directory(
     assert "Traceback" not in log
 
 
-def test_descriptors_that_are_lacking_for_a_while_fail_no_file(
+def test_passing_lack_of_descriptors_fails_no_file(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     content = make_tree(tmp_path / "t", _TREE)
@@ -150,7 +150,7 @@ def test_descriptors_that_are_lacking_for_a_while_fail_no_file(
         (ResourceError("process.threads"), "process.threads"),
     ],
 )
-def test_a_shortage_is_told_by_what_was_raised(error: BaseException, code: str) -> None:
+def test_shortage_is_recognised_by_its_exception(error: BaseException, code: str) -> None:
     shortage = shortage_of(error)
     assert shortage is not None
     assert shortage.code == code
@@ -171,7 +171,7 @@ def test_any_other_failure_is_no_shortage(error: BaseException) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_limit_falls_to_what_the_process_can_have() -> None:
+async def test_limit_falls_to_what_the_process_can_have() -> None:
     limiter = Limiter(16, 64)
     tokens = [await limiter.acquire(None) for _ in range(16)]
     for token in tokens[:11]:
@@ -198,7 +198,7 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.usefixtures("no_threads")
-async def test_all_who_wait_for_a_batch_hear_that_it_could_not_begin(tmp_path: Path) -> None:
+async def test_every_waiter_of_a_batch_learns_that_it_could_not_begin(tmp_path: Path) -> None:
     make_tree(tmp_path, {"a": 1, "b": 1, "c": 1})
     reader = SmallFileReader()
     heard: list[str] = []
@@ -218,7 +218,7 @@ async def test_all_who_wait_for_a_batch_hear_that_it_could_not_begin(tmp_path: P
 
 
 @pytest.mark.anyio
-async def test_what_one_file_raises_is_not_the_others_of_its_batch(tmp_path: Path) -> None:
+async def test_error_of_one_file_is_not_that_of_others_in_its_batch(tmp_path: Path) -> None:
     make_tree(tmp_path, {"a": b"a", "b": b"b"})
     reader = SmallFileReader()
     read: dict[str, object] = {}
@@ -240,7 +240,7 @@ async def test_what_one_file_raises_is_not_the_others_of_its_batch(tmp_path: Pat
 
 
 @pytest.mark.usefixtures("no_threads")
-def test_work_that_no_thread_could_be_started_for_is_never_done() -> None:
+def test_work_without_a_thread_is_never_done() -> None:
     """ThreadPoolExecutor raises, and does it once it has a thread."""
     done: list[int] = []
     work = Threads(1, "test").submit(done.append, 1)
@@ -273,7 +273,7 @@ async def test_threads_are_as_many_as_are_needed_and_end_with_their_owner() -> N
 
 
 @pytest.mark.parametrize("kilobytes", [0, 10, 24, 60])
-def test_on_a_full_disk_the_upload_works(
+def test_upload_works_on_a_full_disk(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, kilobytes: int
 ) -> None:
     made = make_tree(tmp_path / "files", {f"f{number:02}": 300_000 for number in range(40)})

@@ -84,14 +84,14 @@ def test_missing_paths(tmp_path: Path, shown: Shown) -> None:
 
 
 @pytest.mark.usefixtures("configured")
-def test_a_directory_or_a_file_in_the_others_place(tmp_path: Path, shown: Shown) -> None:
+def test_directory_and_file_in_each_others_place(tmp_path: Path, shown: Shown) -> None:
     make_tree(tmp_path, {"f": 1})
     assert "upload_directory" in shown.failure(_file(tmp_path), False)  # noqa: FBT003
     assert "upload_file" in shown.failure(_directory(tmp_path / "f"), _NONE)
 
 
 @pytest.mark.usefixtures("configured")
-def test_an_unreadable_file_and_a_nul_in_a_path(tmp_path: Path, shown: Shown) -> None:
+def test_unreadable_file_and_nul_in_a_path(tmp_path: Path, shown: Shown) -> None:
     (tmp_path / "mem").symlink_to("/proc/self/mem")
     assert f"{tmp_path}/mem" in shown.failure(_file(tmp_path / "mem"), False)  # noqa: FBT003
     for reason in (
@@ -103,7 +103,7 @@ def test_an_unreadable_file_and_a_nul_in_a_path(tmp_path: Path, shown: Shown) ->
 
 
 @pytest.mark.usefixtures("configured")
-def test_an_empty_directory_is_a_success(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_empty_directory_is_a_success(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert upload_directory(tmp_path) == {"total": 0, "success": 0, "failed": 0}
     out, _ = capfd.readouterr()
     assert "❌" not in out
@@ -122,7 +122,7 @@ if os.geteuid() == 0:
 @pytest.mark.skipif(
     sys.platform != "linux" and os.geteuid() == 0, reason="root reads everything here"
 )
-def test_files_that_may_not_be_read(server: LocalS3Server, tmp_path: Path) -> None:
+def test_files_without_read_permission(server: LocalS3Server, tmp_path: Path) -> None:
     make_tree(tmp_path / "t", {"good": 3, "locked": 3, "dir/f": 1})
     (tmp_path / "t/locked").chmod(0)
     (tmp_path / "t/dir").chmod(0)
@@ -165,7 +165,7 @@ def test_keys_no_store_should_hold(tmp_path: Path, shown: Shown, key: str, words
 
 
 @pytest.mark.usefixtures("configured")
-def test_a_name_that_is_not_utf8_fails_alone(
+def test_name_that_is_not_utf8_fails_alone(
     tmp_path: Path, prefix: str, bucket: Bucket, capfd: pytest.CaptureFixture[str]
 ) -> None:
     content = make_tree(tmp_path, {"good": 3})
@@ -196,7 +196,7 @@ def test_a_name_that_is_not_utf8_fails_alone(
         ({"RUNPOD_S3_ENDPOINT_URL": "127.0.0.1"}, "RUNPOD_S3_ENDPOINT_URL"),
     ],
 )
-def test_a_store_that_cannot_be_used(
+def test_unusable_store(
     configured: LocalS3Server,
     tmp_path: Path,
     shown: Shown,
@@ -221,7 +221,7 @@ def test_a_store_that_cannot_be_used(
 
 
 @pytest.mark.usefixtures("configured")
-def test_an_endpoint_that_refuses_is_not_tried_for_long(
+def test_refusing_endpoint_is_given_up_soon(
     tmp_path: Path, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_tree(tmp_path, {"f": 3})
@@ -233,7 +233,7 @@ def test_an_endpoint_that_refuses_is_not_tried_for_long(
 
 
 @pytest.mark.usefixtures("configured")
-def test_a_file_over_the_stores_limit(
+def test_file_over_the_limit_of_the_store(
     tmp_path: Path, shown: Shown, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("S3_UPLOADER_MAX_PARTS", "2")
@@ -249,7 +249,7 @@ def test_a_file_over_the_stores_limit(
 # --------------------------------------------------------------------------------- configuration
 
 
-def test_no_profile_file(home: Path, tmp_path: Path, shown: Shown) -> None:
+def test_missing_profile_file(home: Path, tmp_path: Path, shown: Shown) -> None:
     make_tree(tmp_path, {"f": 3, "g": 3})
     assert str(home / ".runpod_s3_config") in shown.failure(_file(tmp_path / "f"), False)  # noqa: FBT003
     every = {"total": 2, "success": 0, "failed": 2}
@@ -265,7 +265,7 @@ def test_no_profile_file(home: Path, tmp_path: Path, shown: Shown) -> None:
         ("[runpods3]\n5ecret\n", "INI"),
     ],
 )
-def test_a_profile_file_that_is_wrong(
+def test_invalid_profile_file(
     home: Path, tmp_path: Path, shown: Shown, content: str, words: str
 ) -> None:
     make_tree(tmp_path, {"f": 3})
@@ -281,7 +281,7 @@ def test_a_profile_file_that_is_wrong(
 @pytest.mark.usefixtures("configured")
 @pytest.mark.parametrize("variable", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
 @pytest.mark.parametrize("content", ["[default]\n5ecret\n", "[a]\n5ecret = 1\n5ecret = 2\n"])
-def test_a_malformed_aws_file_is_named_where_aioboto3_reads_it(
+def test_malformed_aws_file_is_named_where_aioboto3_reads_it(
     tmp_path: Path, shown: Shown, monkeypatch: pytest.MonkeyPatch, content: str, variable: str
 ) -> None:
     """It reads both even where the profile is ours."""
@@ -294,7 +294,7 @@ def test_a_malformed_aws_file_is_named_where_aioboto3_reads_it(
     assert f"line {content.count(chr(10))}" in reason
 
 
-def test_an_unknown_profile(
+def test_unknown_profile(
     server: LocalS3Server, home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     make_tree(tmp_path, {"f": 3})
@@ -318,7 +318,7 @@ def test_an_unknown_profile(
         (os.unlink, "source.vanished"),
     ],
 )
-async def test_a_file_that_shrinks_or_vanishes_midway(
+async def test_file_that_shrinks_or_vanishes_midway(
     lane: str,
     act: Callable[[Path], None],
     code: str,
@@ -353,7 +353,7 @@ async def test_a_file_that_shrinks_or_vanishes_midway(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("lane", ["boto-http", "boto-https"])
-async def test_a_file_sent_by_one_put_that_changes_midway_publishes_nothing(
+async def test_file_that_changes_during_its_only_put_publishes_nothing(
     lane: str, server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     make_tree(tmp_path, {"f": 4 * MIB})

@@ -163,7 +163,7 @@ _EXAMPLES = {
 
 @pytest.mark.parametrize("by", ["environment", "file"])
 @pytest.mark.parametrize("name", _EXAMPLES)
-def test_an_example_of_the_guide_runs_as_written(
+def test_example_of_the_guide_runs_as_written(
     name: str,
     by: str,
     server: LocalS3Server,
@@ -198,7 +198,7 @@ def _signature(function: object) -> dict[str, object]:
     return {item.name: item.default for item in parameters}
 
 
-def test_the_signatures_are_the_guides() -> None:
+def test_signatures_are_those_of_the_guide() -> None:
     required = inspect.Parameter.empty
     assert _signature(upload_file) == {
         "local_path": required,
@@ -234,14 +234,14 @@ def test_arguments_work_by_position(
 
 
 @pytest.mark.usefixtures("configured")
-def test_the_key_defaults_to_the_files_name(bucket: Bucket, tmp_path: Path, prefix: str) -> None:
+def test_key_defaults_to_the_name_of_the_file(bucket: Bucket, tmp_path: Path, prefix: str) -> None:
     content = make_tree(tmp_path, {"model.bin": 10})
     assert upload_file(tmp_path / "model.bin", models_subdir=prefix, verbose=False)
     assert bucket.tree(prefix) == content
 
 
 @pytest.mark.usefixtures("configured")
-def test_not_verbose_a_success_is_silent(
+def test_success_is_silent_unless_verbose(
     tmp_path: Path,
     prefix: str,
     capfd: pytest.CaptureFixture[str],
@@ -258,7 +258,7 @@ def test_not_verbose_a_success_is_silent(
 # ------------------------------------------------------------------------------------------- log
 
 
-def test_the_log_of_a_file_is_the_guides_to_the_letter(
+def test_log_of_a_file_is_that_of_the_guide_to_the_letter(
     configured: LocalS3Server, tmp_path: Path, prefix: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     make_tree(tmp_path, {"model.bin": 4 * 1024 * 1024})
@@ -291,7 +291,7 @@ def test_the_log_of_a_file_is_the_guides_to_the_letter(
         """)
 
 
-def test_the_log_of_a_directory_is_the_guides_to_the_letter(
+def test_log_of_a_directory_is_that_of_the_guide_to_the_letter(
     configured: LocalS3Server,
     tmp_path: Path,
     prefix: str,
@@ -336,7 +336,7 @@ def test_the_log_of_a_directory_is_the_guides_to_the_letter(
 
 
 @pytest.mark.usefixtures("configured")
-def test_the_log_is_english_on_request(
+def test_log_is_english_on_request(
     tmp_path: Path,
     prefix: str,
     capfd: pytest.CaptureFixture[str],
@@ -353,7 +353,7 @@ def test_the_log_is_english_on_request(
         assert words in out
 
 
-def test_the_log_prints_where_the_terminal_knows_no_chinese(
+def test_log_prints_on_a_terminal_without_chinese(
     configured: LocalS3Server, tmp_path: Path, prefix: str
 ) -> None:
     make_tree(tmp_path, {"f": 10})
@@ -446,9 +446,7 @@ def test_control_characters_of_a_name_do_not_reach_the_terminal() -> None:
     assert "[1/1] a\\n\\x1b[31mb" in lines
 
 
-def test_a_log_that_nobody_reads_does_not_disturb_the_upload(
-    configured: LocalS3Server, tmp_path: Path
-) -> None:
+def test_unread_log_does_not_disturb_the_upload(configured: LocalS3Server, tmp_path: Path) -> None:
     """As with `| head -1`: the pipe is closed before the first line."""
     del configured
     (tmp_path / "f").write_bytes(b"x")
@@ -467,7 +465,7 @@ def test_a_log_that_nobody_reads_does_not_disturb_the_upload(
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_skipped_link_is_in_the_log() -> None:
+def test_skipped_link_is_in_the_log() -> None:
     skip = EntrySkipped(
         call=1, at=0.0, name="self", code="source.link_cycle", params={"path": "/src/self"}
     )
@@ -475,7 +473,7 @@ def test_a_skipped_link_is_in_the_log() -> None:
 
 
 @pytest.mark.parametrize("kind", ["upload_file", "upload_directory"])
-def test_what_an_interrupted_upload_had_brought_is_said(kind: CallKind) -> None:
+def test_log_says_how_much_was_already_uploaded(kind: CallKind) -> None:
     """And does not count as speed: nothing of it was sent now."""
     done = replace(_uploaded(0, "m", 3 * 1024**2, at=2.0), reused=2 * 1024**2)
     events: list[Event] = [
@@ -493,7 +491,7 @@ def test_what_an_interrupted_upload_had_brought_is_said(kind: CallKind) -> None:
     assert "其中" not in "\n".join(_fold(*events[:-1], _uploaded(0, "m", 10)))
 
 
-def test_an_outcome_that_is_unknown_is_neither_a_success_nor_called_a_failure() -> None:
+def test_unknown_outcome_is_neither_a_success_nor_called_a_failure() -> None:
     unknown = FileUnknown(
         call=1,
         at=1.0,
@@ -515,7 +513,7 @@ def test_an_outcome_that_is_unknown_is_neither_a_success_nor_called_a_failure() 
 
 
 @pytest.mark.parametrize("kind", ["upload_file", "upload_directory"])
-def test_on_runpod_the_log_says_where_a_pod_sees_the_files(kind: CallKind) -> None:
+def test_log_on_runpod_says_where_a_pod_sees_the_files(kind: CallKind) -> None:
     key = "workspace/models/m"
     file = FileStarted(call=1, at=0.0, file=0, name="m", key=key, size=1)
     scan = ScanFinished(call=1, at=0.0, files=1, size=1)
@@ -529,7 +527,7 @@ def test_on_runpod_the_log_says_where_a_pod_sees_the_files(kind: CallKind) -> No
     assert "models_subdir=" not in better
 
 
-def test_a_part_sent_again_does_not_count_twice() -> None:
+def test_part_sent_again_does_not_count_twice() -> None:
     """Progress never goes back, and the last quarter waits for the commit."""
     events = [
         _started("upload_file"),
@@ -561,12 +559,12 @@ def test_a_part_sent_again_does_not_count_twice() -> None:
         (5 * 1024**6, "5120.00 PB"),
     ],
 )
-def test_sizes_are_binary_with_the_guides_labels(size: int, shown: str) -> None:
+def test_sizes_are_binary_with_the_labels_of_the_guide(size: int, shown: str) -> None:
     assert format_size(size) == shown
 
 
 @pytest.mark.parametrize("symlinks", ["", "follow", "inside", "skip"])
-def test_how_links_are_taken_is_set_by_the_environment(
+def test_environment_sets_how_links_are_handled(
     symlinks: str,
     configured: LocalS3Server,
     bucket: Bucket,

@@ -67,14 +67,14 @@ async def _upload(
 # ------------------------------------------------------------------------------------- arithmetic
 
 
-def test_a_checksum_is_written_as_amazon_s3_writes_it() -> None:
+def test_checksum_is_written_as_amazon_s3_writes_it() -> None:
     """The check value of the CRC catalogue, 0xae8b14860a799888."""
     assert CRC64NVME.of(b"123456789").value == "rosUhgp5mIg="
     assert CRC64NVME.of(b"").value == "AAAAAAAAAAA="
 
 
 @given(st.lists(st.binary(max_size=300), max_size=6))
-def test_the_checksums_of_pieces_make_that_of_the_whole(pieces: list[bytes]) -> None:
+def test_checksums_of_pieces_make_that_of_the_whole(pieces: list[bytes]) -> None:
     checksums = [(CRC64NVME.of(piece), len(piece)) for piece in pieces]
     assert CRC64NVME.combined(checksums) == CRC64NVME.of(b"".join(pieces))
 
@@ -100,7 +100,7 @@ async def test_right_bytes_are_proven(
 
 
 @pytest.mark.parametrize("lane", REAL_LANES)
-async def test_a_wrong_checksum_is_refused_and_replaces_nothing(
+async def test_wrong_checksum_is_refused_and_replaces_nothing(
     lane: str, server: LocalS3Server, prefix: str
 ) -> None:
     key, kind = f"{prefix}/k", "application/octet-stream"
@@ -136,7 +136,7 @@ async def test_a_wrong_checksum_is_refused_and_replaces_nothing(
 @pytest.mark.parametrize(
     ("size", "operation"), [(_SMALL, "PutObject"), (_ONE_PUT, "PutObject"), (_PARTS, "UploadPart")]
 )
-async def test_a_flipped_bit_is_refused_and_the_body_sent_again(
+async def test_flipped_bit_is_refused_and_the_body_sent_again(
     lane: Any,
     size: int,
     operation: str,
@@ -195,7 +195,7 @@ class SetChecksum(Effect):
 @pytest.mark.parametrize(
     ("size", "operation"), [(_SMALL, "PutObject"), (_ONE_PUT, "PutObject"), (_PARTS, "UploadPart")]
 )
-async def test_a_body_whose_checksum_the_store_does_not_answer_is_sent_again(
+async def test_body_is_sent_again_if_the_response_has_no_checksum(
     size: int, operation: str, value: str, server: LocalS3Server, tmp_path: Path, prefix: str
 ) -> None:
     path, _ = _file(tmp_path, size)
@@ -214,7 +214,7 @@ async def test_a_body_whose_checksum_the_store_does_not_answer_is_sent_again(
         (_PARTS, "CompleteMultipartUpload"),
     ],
 )
-async def test_a_store_that_answers_another_checksum_is_never_believed(
+async def test_store_that_returns_another_checksum_is_never_believed(
     size: int, operation: str, server: LocalS3Server, tmp_path: Path, prefix: str
 ) -> None:
     path, _ = _file(tmp_path, size)
@@ -227,7 +227,7 @@ async def test_a_store_that_answers_another_checksum_is_never_believed(
 
 @pytest.mark.parametrize("lane", RCLONE_LANES)
 @pytest.mark.parametrize("size", [_SMALL, _ONE_PUT, _PARTS])
-async def test_a_store_that_knows_no_checksum_is_a_failure_that_says_what_to_set(
+async def test_store_without_checksums_is_a_failure_that_names_the_setting(
     lane: str, size: int, rclone: RcloneServer, tmp_path: Path, prefix: str
 ) -> None:
     path, _ = _file(tmp_path, size)
@@ -264,7 +264,7 @@ async def test_parts_damaged_at_the_store_are_not_published(tmp_path: Path) -> N
     assert (memory.objects, memory.uploads) == ({}, {})
 
 
-async def test_a_file_that_changes_before_or_after_its_checksum_is_an_error(tmp_path: Path) -> None:
+async def test_file_that_changes_before_or_after_its_checksum_is_an_error(tmp_path: Path) -> None:
     path, _ = _file(tmp_path, MIB)
     body = FileRange(path, open_source(path), size=MIB, digests=Digests(checksum=CRC64NVME))
     await body.prepare()
@@ -294,7 +294,7 @@ async def test_a_file_that_changes_before_or_after_its_checksum_is_an_error(tmp_
         ),
     ],
 )
-async def test_without_the_answer_to_complete_the_etag_tells_or_else_the_size(
+async def test_etag_or_else_size_decides_after_a_lost_response_to_complete(
     faults: list[Fault | str],
     verified: str,
     server: LocalS3Server,
@@ -310,7 +310,7 @@ async def test_without_the_answer_to_complete_the_etag_tells_or_else_the_size(
 
 
 @pytest.mark.parametrize("size", [_SMALL, _ONE_PUT])
-async def test_a_put_whose_answers_are_lost_is_found_by_md5(
+async def test_put_whose_responses_are_lost_is_found_by_md5(
     size: int, server: LocalS3Server, tmp_path: Path, prefix: str
 ) -> None:
     path, _ = _file(tmp_path, size)
@@ -328,7 +328,7 @@ async def test_a_put_whose_answers_are_lost_is_found_by_md5(
         ("crc64nvme", "md5", "etag-md5"),
     ],
 )
-async def test_an_interrupted_upload_goes_on_as_it_was_begun(
+async def test_interrupted_upload_is_resumed_with_the_checksum_it_began_with(
     before: Any,
     after: Any,
     verified: str,
@@ -383,7 +383,7 @@ async def test_no_other_setting_sends_a_checksum_to_an_unknown_store(
 
 
 @pytest.mark.parametrize("size", [10, 2_500])
-async def test_auto_takes_the_checksum_where_the_store_is_known_to_verify_it(
+async def test_auto_uses_the_checksum_where_the_store_is_known_to_verify_it(
     size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, data = _file(tmp_path, size)
@@ -397,7 +397,7 @@ async def test_auto_takes_the_checksum_where_the_store_is_known_to_verify_it(
         monkeypatch.setitem(sys.modules, "awscrt", None)
 
 
-def test_the_setting_without_its_library_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_setting_without_its_library_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "awscrt", None)
     with pytest.raises(ConfigError, match=r"s3up\[crc\]") as caught:
         UploadConfig.load(environ={"S3_UPLOADER_INTEGRITY": "crc64nvme"})

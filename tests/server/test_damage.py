@@ -27,7 +27,7 @@ _SENT = {
 
 
 @pytest.mark.parametrize(("size", "operation", "lane"), _SENT.values(), ids=_SENT)
-async def test_a_flipped_bit_is_noticed_and_the_body_sent_again(
+async def test_flipped_bit_is_noticed_and_the_body_sent_again(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -70,7 +70,7 @@ async def test_bits_flipped_each_time_are_never_committed(
 
 
 @pytest.mark.parametrize("at", [0, PART // 2, PART - 1])
-async def test_a_bit_anywhere_in_a_part_is_noticed(
+async def test_bit_anywhere_in_a_part_is_noticed(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, at: int
 ) -> None:
     path = tmp_path / "f"
@@ -86,7 +86,7 @@ async def test_a_bit_anywhere_in_a_part_is_noticed(
 
 
 @pytest.mark.parametrize(("size", "operation", "lane"), _SENT.values(), ids=_SENT)
-async def test_an_etag_that_lies_once_costs_an_attempt(
+async def test_etag_that_lies_once_costs_an_attempt(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -165,7 +165,7 @@ class Act(Effect):
 @pytest.mark.parametrize("number", [pytest.param(1, marks=pytest.mark.long), 2])
 @pytest.mark.parametrize("change", list(_CHANGES))
 @pytest.mark.parametrize("older", [pytest.param(False, marks=pytest.mark.long), True])
-async def test_a_file_that_changes_between_its_parts_publishes_nothing(
+async def test_file_that_changes_between_its_parts_publishes_nothing(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -195,7 +195,7 @@ async def test_a_file_that_changes_between_its_parts_publishes_nothing(
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("change", list(_CHANGES))
-async def test_a_file_that_changes_after_its_last_part_publishes_nothing(
+async def test_file_that_changes_after_its_last_part_publishes_nothing(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, change: str
 ) -> None:
     """All of it is at the store by then: only the look before Complete can tell."""
@@ -216,7 +216,7 @@ async def test_a_file_that_changes_after_its_last_part_publishes_nothing(
 @pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("change", list(_CHANGES))
 @pytest.mark.parametrize("older", [pytest.param(False, marks=pytest.mark.long), True])
-async def test_a_file_that_changes_within_its_only_put_publishes_nothing(
+async def test_file_that_changes_within_its_only_put_publishes_nothing(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -250,7 +250,7 @@ def _put_older(bucket: Bucket, key: str) -> bytes:
 
 
 @pytest.mark.parametrize("change", list(_CHANGES))
-async def test_a_file_that_changes_before_a_small_put_is_tried_again_is_whole(
+async def test_file_that_changes_before_its_small_put_is_retried_arrives_whole(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, change: str
 ) -> None:
     """A small file is read anew for each attempt: the object is what the file then is."""
@@ -284,7 +284,7 @@ async def test_a_file_that_changes_before_a_small_put_is_tried_again_is_whole(
 @pytest.mark.parametrize(
     "put", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["fifo", "endless device"]
 )
-async def test_swapped_between_its_parts_the_file_fails(
+async def test_file_swapped_between_its_parts_fails(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,

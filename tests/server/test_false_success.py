@@ -68,7 +68,7 @@ class Upload:
 @pytest.mark.parametrize("size", list(_SIZES))
 @pytest.mark.parametrize("body", list(_BODIES))
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_200_that_is_not_the_stores_is_no_success(
+async def test_false_200_is_no_success(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -92,7 +92,7 @@ async def test_a_200_that_is_not_the_stores_is_no_success(
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("size", list(_SIZES))
-async def test_a_false_200_once_is_seen_through(
+async def test_single_false_200_does_no_harm(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, size: str
 ) -> None:
     upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
@@ -114,7 +114,7 @@ def _with_etag(size: str, etag: str) -> Respond:
 @pytest.mark.parametrize("size", list(_SIZES))
 @pytest.mark.parametrize("shown", ["true", "opaque"])
 @pytest.mark.parametrize("integrity", ["auto", "off"])
-async def test_an_older_object_never_passes_by_its_size(
+async def test_older_object_never_passes_by_its_size(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -139,7 +139,7 @@ async def test_an_older_object_never_passes_by_its_size(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_complete_that_does_not_say_its_etag_is_looked_for(
+async def test_object_is_looked_up_if_complete_returns_no_etag(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, when: str
 ) -> None:
     """As Ceph 16 answers; what is at the key decides."""
@@ -156,7 +156,7 @@ async def test_a_complete_that_does_not_say_its_etag_is_looked_for(
 
 
 @pytest.mark.parametrize("size", list(_SIZES))
-async def test_an_object_that_was_there_before_never_passes_by_its_etag(
+async def test_object_from_before_never_passes_by_its_etag(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str
 ) -> None:
     """A store whose ETags are all the same: the object's age tells."""
@@ -174,7 +174,7 @@ async def test_an_object_that_was_there_before_never_passes_by_its_etag(
 
 
 @pytest.mark.parametrize("size", ["small", "large"])
-async def test_an_object_written_just_before_never_passes_where_all_etags_are_the_same(
+async def test_object_written_just_before_never_passes_where_all_etags_are_the_same(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str
 ) -> None:
     """Ages are told to the second: until ETags have differed, an object is read back."""
@@ -190,7 +190,7 @@ async def test_an_object_written_just_before_never_passes_where_all_etags_are_th
 
 
 @pytest.mark.parametrize("size", list(_SIZES))
-async def test_the_etag_of_the_response_on_a_new_object_proves_its_size(
+async def test_etag_of_the_response_on_a_new_object_proves_its_size(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str
 ) -> None:
     """A store whose ETags are no digests, as under SSE-KMS."""
@@ -207,7 +207,7 @@ async def test_the_etag_of_the_response_on_a_new_object_proves_its_size(
 
 
 @pytest.mark.parametrize("where", ["complete", "head", "both"])
-async def test_the_md5_of_the_whole_proves_an_object_sent_in_parts(
+async def test_md5_of_the_whole_proves_an_object_sent_in_parts(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, where: str
 ) -> None:
     """The ETag of s3rver and localbucket, and what rclone's HEAD shows."""
@@ -230,7 +230,7 @@ async def test_the_md5_of_the_whole_proves_an_object_sent_in_parts(
 
 
 @pytest.mark.parametrize("complete", ["lost", "another"])
-async def test_the_md5_of_another_whole_is_never_proof(
+async def test_md5_of_another_file_is_never_proof(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, complete: str
 ) -> None:
     upload = Upload(tmp_path, bucket, prefix, IN_PARTS)
@@ -269,7 +269,7 @@ _OBJECT_LOCK = DemandMD5(
 @pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("size", list(_SIZES))
 @pytest.mark.parametrize("integrity", ["auto", "off"])
-async def test_a_bucket_that_demands_content_md5_gets_it(
+async def test_bucket_that_demands_content_md5_gets_it(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -292,7 +292,7 @@ async def test_a_bucket_that_demands_content_md5_gets_it(
     assert sum(record.status == 400 for record in rig.proxy.log) == refused
 
 
-async def test_a_body_refused_with_its_md5_is_a_failure(
+async def test_body_refused_with_its_md5_is_a_failure(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     upload = Upload(tmp_path, bucket, prefix, 300_000)

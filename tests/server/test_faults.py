@@ -61,7 +61,7 @@ def statuses(proxy: FaultProxy) -> list[tuple[int | None, int | None]]:
     return [(record.status, record.upstream_status) for record in proxy.log]
 
 
-def test_the_readme_s_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
     found = re.search(r"### Injecting faults.*?```python\n(.*?)```", readme, re.DOTALL)
     assert found
@@ -122,7 +122,7 @@ def test_requests_signed_in_headers_pass_from_many_threads(
 
 
 @pytest.mark.anyio
-async def test_an_upload_survives_faults_that_a_retry_cures(
+async def test_upload_survives_faults_that_a_retry_cures(
     server: LocalS3Server,
     s3_fault_proxy: StartFaultProxy,
     bucket: Bucket,
@@ -159,7 +159,7 @@ async def test_an_upload_survives_faults_that_a_retry_cures(
     assert files
 
 
-def test_a_chunked_body_passes_and_can_be_changed(
+def test_chunked_body_passes_and_can_be_changed(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, prefix: str
 ) -> None:
     proxy = s3_fault_proxy(server, "PutObject:flip:at=4:bit=1:nth=2")
@@ -178,7 +178,7 @@ def test_a_chunked_body_passes_and_can_be_changed(
         ("*:503", b"HTTP/1.1 503 Service Unavailable\r\n"),
     ],
 )
-def test_who_waits_for_100_continue_gets_it_or_the_refusal(
+def test_client_that_expects_100_continue_gets_it_or_the_refusal(
     server: LocalS3Server,
     s3_fault_proxy: StartFaultProxy,
     client_of: Connect,
@@ -204,7 +204,7 @@ def test_who_waits_for_100_continue_gets_it_or_the_refusal(
     assert proxy.log[0].body_bytes == (3 if b"100" in first_line else 0)
 
 
-def test_an_https_server_can_be_behind(
+def test_server_may_speak_https(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, prefix: str
 ) -> None:
     good = client_of(s3_fault_proxy(server.https_url, ca_bundle=server.ca_bundle))
@@ -214,7 +214,7 @@ def test_an_https_server_can_be_behind(
     assert distrusting.call("GetObject", Key=prefix).status == 502
 
 
-def test_a_server_that_is_not_there_is_a_502_that_says_so(
+def test_unreachable_server_is_a_502_that_says_so(
     s3_fault_proxy: StartFaultProxy, client_of: Connect
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
@@ -246,7 +246,7 @@ def plain_server(serve: Callable[[socket.socket], object]) -> Iterator[str]:
             thread.join()
 
 
-def test_an_answer_that_comes_before_the_body_is_passed_at_once(
+def test_response_before_the_body_is_passed_at_once(
     s3_fault_proxy: StartFaultProxy, client_of: Connect
 ) -> None:
     """A server that answers at the head, and never reads the body."""
@@ -269,7 +269,7 @@ def test_an_answer_that_comes_before_the_body_is_passed_at_once(
     assert statuses(proxy) == [(403, 403)]
 
 
-def test_the_server_s_connection_is_kept_and_replaced_when_it_was_closed(
+def test_connection_to_the_server_is_kept_and_replaced_once_closed(
     s3_fault_proxy: StartFaultProxy, client_of: Connect
 ) -> None:
     """A server that answers two requests on each connection, then closes it without a word."""
@@ -294,7 +294,7 @@ def test_the_server_s_connection_is_kept_and_replaced_when_it_was_closed(
     assert served == [1, 2, 1, 2]
 
 
-def test_an_answer_without_a_length_ends_with_its_connection(
+def test_response_without_a_length_ends_with_its_connection(
     s3_fault_proxy: StartFaultProxy, client_of: Connect
 ) -> None:
     def serve(sock: socket.socket) -> None:
@@ -321,7 +321,7 @@ def test_an_answer_without_a_length_ends_with_its_connection(
         (Respond(404, "NoSuchUpload"), 404, "NoSuchUpload", ("", "")),
     ],
 )
-def test_answer_before_reads_the_body_and_keeps_it_from_the_server(
+def test_respond_before_reads_the_body_and_keeps_it_from_the_server(
     server: LocalS3Server,
     s3_fault_proxy: StartFaultProxy,
     client_of: Connect,
@@ -346,7 +346,7 @@ def test_answer_before_reads_the_body_and_keeps_it_from_the_server(
     assert proxy.log[0].body_bytes == 70_000
 
 
-def test_answer_after_and_a_lost_answer_come_when_the_server_has_done_it(
+def test_respond_after_and_lose_response_come_when_the_server_has_done_it(
     server: LocalS3Server,
     s3_fault_proxy: StartFaultProxy,
     client_of: Connect,
@@ -364,7 +364,7 @@ def test_answer_after_and_a_lost_answer_come_when_the_server_has_done_it(
     assert statuses(proxy) == [(524, 200), (None, 200)]
 
 
-def test_a_head_request_is_answered_without_a_body(
+def test_response_to_head_has_no_body(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, bucket: Bucket
 ) -> None:
     """Read as bytes: a client's library would forgive a body."""
@@ -385,7 +385,7 @@ def test_a_head_request_is_answered_without_a_body(
     assert starts == [b"404", b"404", b"403", b"200"]
 
 
-def test_a_body_over_the_limit_is_refused_before_it_is_read(
+def test_body_over_the_limit_is_refused_before_it_is_read(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, prefix: str
 ) -> None:
     proxy = s3_fault_proxy(server, Fault("*", LimitBody(1000)))
@@ -396,7 +396,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(
     assert [record.body_bytes for record in proxy.log] == [1000, 0]
 
 
-def test_an_early_answer_comes_while_the_client_still_sends(
+def test_early_response_comes_while_the_client_still_sends(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect
 ) -> None:
     proxy = s3_fault_proxy(server, Fault("PutObject", Respond(503, when="early")))
@@ -410,7 +410,7 @@ def test_an_early_answer_comes_while_the_client_still_sends(
 
 
 @pytest.mark.parametrize("after", [0, 1000, 10**9])
-def test_a_reset_request_never_arrives_whole(
+def test_reset_request_never_arrives_whole(
     server: LocalS3Server,
     s3_fault_proxy: StartFaultProxy,
     client_of: Connect,
@@ -428,7 +428,7 @@ def test_a_reset_request_never_arrives_whole(
 
 
 @pytest.mark.parametrize(("after", "come"), [(0, None), (1000, 1000), (10**9, 49_999)])
-def test_a_reset_answer_ends_where_it_should(
+def test_reset_response_ends_where_it_should(
     server: LocalS3Server,
     s3_fault_proxy: StartFaultProxy,
     client_of: Connect,
@@ -453,7 +453,7 @@ def test_a_reset_answer_ends_where_it_should(
 
 
 @pytest.mark.parametrize("side", ["request", "response"])
-def test_a_stall_holds_until_it_is_released(
+def test_stall_holds_until_it_is_released(
     server: LocalS3Server,
     s3_fault_proxy: StartFaultProxy,
     client_of: Connect,
@@ -474,7 +474,7 @@ def test_a_stall_holds_until_it_is_released(
         assert stalled.result(10).body == bytes(1000)
 
 
-def test_a_stalled_request_reaches_the_server_to_where_it_stalls(
+def test_stalled_request_reaches_the_server_up_to_where_it_stalls(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, prefix: str
 ) -> None:
     proxy = s3_fault_proxy(server, Fault("PutObject", Stall(40_000, seconds=0.3)))
@@ -485,7 +485,7 @@ def test_a_stalled_request_reaches_the_server_to_where_it_stalls(
     assert client.call("GetObject", Key=prefix).body == bytes(50_000)
 
 
-def test_stopping_ends_what_stalls(
+def test_stop_ends_stalls(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect
 ) -> None:
     proxy = s3_fault_proxy(server, "*:stall")
@@ -501,7 +501,7 @@ def test_stopping_ends_what_stalls(
 @pytest.mark.parametrize(
     ("operation", "side"), [("PutObject", "request"), ("GetObject", "response")]
 )
-def test_a_dripping_body_takes_its_time(
+def test_dripping_body_takes_its_time(
     server: LocalS3Server,
     s3_fault_proxy: StartFaultProxy,
     client_of: Connect,
@@ -519,7 +519,7 @@ def test_a_dripping_body_takes_its_time(
     assert seconds[operation] >= 0.4
 
 
-def test_a_flipped_bit_is_one_bit_and_the_seed_decides_which(
+def test_flipped_bit_is_one_bit_and_the_seed_decides_which(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, prefix: str
 ) -> None:
     sent = bytes(300_000)
@@ -535,7 +535,7 @@ def test_a_flipped_bit_is_one_bit_and_the_seed_decides_which(
     assert found[0] == found[1] != found[2]
 
 
-def test_the_wrong_etag_stands_in_head_and_body(
+def test_wrong_etag_is_in_head_and_body(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, prefix: str
 ) -> None:
     proxy = s3_fault_proxy(server, "PutObject:etag", "CompleteMultipartUpload:etag:etag=bad-1")
@@ -588,7 +588,7 @@ def test_listed_parts_are_left_out_or_shortened(
     assert listed == [[(2, 9), (3, 9)], [(1, 9), (2, 5), (3, 9)]]
 
 
-def test_listings_go_on_with_the_same_token_for_ever(
+def test_listings_continue_with_the_same_token_for_ever(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, prefix: str
 ) -> None:
     client = client_of(s3_fault_proxy(server, "*:repeat-token"))
@@ -619,7 +619,7 @@ def test_listings_go_on_with_the_same_token_for_ever(
         assert seen[0] == seen[1] == seen[2]
 
 
-def test_a_clock_that_is_wrong_is_refused(
+def test_wrong_clock_is_refused(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, prefix: str
 ) -> None:
     proxy = s3_fault_proxy(server, Fault("*", ClockSkew()), Fault("GetObject", ClockSkew(3600)))
@@ -662,7 +662,7 @@ class _Renamed(Effect):
         head.set("Server", f"mine-{random_bits % 1}")
 
 
-def test_an_effect_of_ones_own(
+def test_custom_effect(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, prefix: str
 ) -> None:
     proxy = s3_fault_proxy(server, Fault("*", _Renamed()))
@@ -701,17 +701,17 @@ def hits(faults: list[str], requests: list[Request], seed: int = 0) -> list[str 
         (["*:drop-metadata"], "----"),
     ],
 )
-def test_which_requests_a_fault_happens_to(faults: list[str], expected: str) -> None:
+def test_fault_selects_its_requests(faults: list[str], expected: str) -> None:
     requests = [ask_for("PutObject", key) for key in ("a1", "b1", "a1", "b1")]
     assert "".join((hit or "-")[0] for hit in hits(faults, requests)) == expected
 
 
-def test_a_part_is_chosen_by_its_number() -> None:
+def test_part_is_selected_by_its_number() -> None:
     requests = [ask_for("UploadPart", "k", part) for part in (1, 2, 3)]
     assert hits(["UploadPart:500:part=2"], requests) == [None, "500", None]
 
 
-def test_chance_depends_on_the_seed_and_not_on_the_order_of_arrival() -> None:
+def test_probability_depends_on_the_seed_and_not_on_the_order_of_arrival() -> None:
     requests = [ask_for("UploadPart", f"k{n % 20}", 1 + n // 20) for n in range(400)]
     faults = ["*:503:probability=0.2", "*:500:probability=0.2"]
 
@@ -751,7 +751,7 @@ def test_chance_depends_on_the_seed_and_not_on_the_order_of_arrival() -> None:
         ),
     ],
 )
-def test_text_says_what_a_fault_says_and_back(text: str, fault: Fault) -> None:
+def test_text_of_a_fault_round_trips(text: str, fault: Fault) -> None:
     assert parse_fault(text) == fault
     assert fault_text(fault) == text
 
@@ -775,7 +775,7 @@ def test_text_says_what_a_fault_says_and_back(text: str, fault: Fault) -> None:
         ("*:503:per=part", "per=part", "proxy, key"),
     ],
 )
-def test_text_that_is_wrong_says_what_is_allowed(text: str, wrong: str, allowed: str) -> None:
+def test_wrong_text_says_what_is_allowed(text: str, wrong: str, allowed: str) -> None:
     with pytest.raises(ValueError, match="fault ") as caught:
         parse_fault(text)
     said = str(caught.value)
@@ -787,7 +787,7 @@ def test_text_that_is_wrong_says_what_is_allowed(text: str, wrong: str, allowed:
 # ------------------------------------------------------------------------- watching, ending
 
 
-def test_hooks_see_a_request_when_it_comes_and_when_it_is_done(
+def test_hooks_see_a_request_when_it_arrives_and_when_it_is_finished(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, prefix: str
 ) -> None:
     came: list[Record] = []
@@ -809,7 +809,7 @@ def test_hooks_see_a_request_when_it_comes_and_when_it_is_done(
         proxy.wait_for("UploadPart", 3, timeout=0.01)
 
 
-def test_an_error_in_a_hook_ends_the_proxy_and_is_raised(
+def test_error_in_a_hook_ends_the_proxy_and_is_raised(
     server: LocalS3Server, client_of: Connect
 ) -> None:
     def fail(_record: Record) -> None:
@@ -824,7 +824,7 @@ def test_an_error_in_a_hook_ends_the_proxy_and_is_raised(
     proxy.stop()
 
 
-def test_faults_come_and_go_while_it_runs(
+def test_faults_are_added_and_removed_while_the_proxy_runs(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, prefix: str
 ) -> None:
     proxy = s3_fault_proxy(server)
@@ -839,7 +839,7 @@ def test_faults_come_and_go_while_it_runs(
         proxy.inject("*:explode")
 
 
-def test_it_leaves_no_thread_and_no_socket(server: LocalS3Server, client_of: Connect) -> None:
+def test_proxy_leaves_no_thread_and_no_socket(server: LocalS3Server, client_of: Connect) -> None:
     def sockets() -> int:
         links = (f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd"))
         return sum(os.path.exists(link) and "socket" in os.readlink(link) for link in links)
@@ -858,7 +858,7 @@ def test_it_leaves_no_thread_and_no_socket(server: LocalS3Server, client_of: Con
         client.call("GetObject", Key="none")
 
 
-def test_a_port_that_is_taken_and_a_url_that_is_none_are_errors(server: LocalS3Server) -> None:
+def test_taken_port_and_invalid_url_are_errors(server: LocalS3Server) -> None:
     with FaultProxy(server) as proxy:
         taken = FaultProxy(server, port=urlsplit(proxy.url).port or 0)
         with pytest.raises(OSError, match="in use"):
@@ -875,7 +875,7 @@ _COMMAND = [sys.executable, "-m", "s3_uploader.testing.faults"]
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_serves_until_it_is_told_to_end(
+def test_command_serves_until_it_is_signalled(
     server: LocalS3Server, session: Any, prefix: str, ending: signal.Signals
 ) -> None:
     # As a shell starts it in the background, where it ignores Ctrl-C.
@@ -899,7 +899,7 @@ def test_the_command_serves_until_it_is_told_to_end(
     ]
 
 
-def test_the_command_lists_the_effects_and_refuses_what_it_does_not_know() -> None:
+def test_command_lists_the_effects_and_refuses_unknown_ones() -> None:
     listed = subprocess.run([*_COMMAND, "--list"], capture_output=True, text=True, check=True)
     names = [line.split(":")[0].split()[0] for line in listed.stdout.splitlines()]
     assert names == ["STATUS", *EFFECTS]

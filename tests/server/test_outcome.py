@@ -144,7 +144,7 @@ def check_truth(rig: ProxyRig, scenario: OutcomeScenario, outcome: FileOutcome) 
 
 
 @pytest.mark.parametrize(("effect", "older", "dropped", "lane"), list(cases(quick=_ONCE)))
-async def test_an_answer_that_is_lost_or_false_once_is_seen_through(
+async def test_single_lost_or_false_response_ends_in_success(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -165,7 +165,7 @@ async def test_an_answer_that_is_lost_or_false_once_is_seen_through(
 
 
 @pytest.mark.parametrize(("effect", "older", "dropped", "lane"), list(cases(quick=_EACH_TIME)))
-async def test_answers_that_are_never_true_do_not_make_it_lie(
+async def test_outcome_is_true_though_no_response_is(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -194,7 +194,7 @@ async def test_answers_that_are_never_true_do_not_make_it_lie(
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("status", [403, 404])
-async def test_a_head_that_denies_the_object_for_a_while_is_asked_again(
+async def test_head_that_denies_the_object_for_a_while_is_repeated(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, status: int
 ) -> None:
     scenario = OutcomeScenario(tmp_path, bucket, prefix, "nothing")
@@ -212,7 +212,7 @@ async def test_a_head_that_denies_the_object_for_a_while_is_asked_again(
 @pytest.mark.parametrize("older", OLDER)
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("dropped", [False, True])
-async def test_an_upload_that_cannot_be_listed_is_not_taken_for_gone(
+async def test_upload_that_cannot_be_listed_is_not_assumed_gone(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -234,7 +234,7 @@ async def test_an_upload_that_cannot_be_listed_is_not_taken_for_gone(
 
 @pytest.mark.parametrize("status", [400, 403, 409])
 @pytest.mark.parametrize("dropped", [False, True])
-async def test_a_refusal_after_a_lost_answer_does_not_mean_that_nothing_was_published(
+async def test_refusal_after_a_lost_response_does_not_mean_that_nothing_was_published(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -256,7 +256,7 @@ async def test_a_refusal_after_a_lost_answer_does_not_mean_that_nothing_was_publ
     check_truth(rig, scenario, outcome)
 
 
-async def test_a_wrong_etag_over_an_object_that_cannot_be_seen_is_no_failure(
+async def test_wrong_etag_of_an_invisible_object_is_no_failure(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     scenario = OutcomeScenario(tmp_path, bucket, prefix, "nothing")
@@ -275,7 +275,7 @@ _SIZES = {"small": 1_000, "large": 300_000}
 @pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("size", list(_SIZES))
 @pytest.mark.parametrize("flaps", [0, 2])
-async def test_a_put_whose_answers_are_all_lost_is_found_at_the_store(
+async def test_put_whose_responses_are_all_lost_is_found_at_the_store(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -297,7 +297,7 @@ async def test_a_put_whose_answers_are_all_lost_is_found_at_the_store(
 
 @pytest.mark.parametrize("size", list(_SIZES))
 @pytest.mark.parametrize("head", [403, 404, 500])
-async def test_a_put_that_cannot_be_looked_for_is_unknown(
+async def test_put_that_cannot_be_looked_up_is_unknown(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str, head: int
 ) -> None:
     path = tmp_path / "f"
@@ -312,7 +312,7 @@ async def test_a_put_that_cannot_be_looked_for_is_unknown(
 
 @pytest.mark.parametrize("size", list(_SIZES))
 @pytest.mark.parametrize("status", [403, 409])
-async def test_a_put_refused_after_a_lost_answer_is_found_at_the_store(
+async def test_put_refused_after_a_lost_response_is_found_at_the_store(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str, status: int
 ) -> None:
     path = tmp_path / "f"
@@ -327,7 +327,7 @@ async def test_a_put_refused_after_a_lost_answer_is_found_at_the_store(
 
 @pytest.mark.parametrize("size", list(_SIZES))
 @pytest.mark.parametrize("older", ["nothing", "other"])
-async def test_a_put_refused_each_time_is_a_failure(
+async def test_put_refused_each_time_is_a_failure(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str, older: str
 ) -> None:
     path = tmp_path / "f"
@@ -341,7 +341,7 @@ async def test_a_put_refused_each_time_is_a_failure(
     assert rig.content(prefix) == (before if older == "other" else None)
 
 
-async def test_a_put_of_an_integrity_off_upload_is_unknown_rather_than_failed(
+async def test_put_of_an_integrity_off_upload_is_unknown_rather_than_failed(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     path = tmp_path / "f"
@@ -356,7 +356,7 @@ async def test_a_put_of_an_integrity_off_upload_is_unknown_rather_than_failed(
 
 @pytest.mark.parametrize("size", [1_000, 300_000, IN_PARTS])
 @pytest.mark.parametrize("head", [403, 404, 500])
-async def test_an_opaque_etag_over_an_object_that_cannot_be_seen_is_unknown(
+async def test_opaque_etag_of_an_invisible_object_is_unknown(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: int, head: int
 ) -> None:
     """The store says that it has published; only the size is left to compare, and HEAD denies."""
@@ -371,7 +371,7 @@ async def test_an_opaque_etag_over_an_object_that_cannot_be_seen_is_unknown(
 
 
 @pytest.mark.parametrize("size", [1_000, 300_000, IN_PARTS])
-async def test_an_opaque_etag_is_settled_by_what_head_shows_in_the_end(
+async def test_opaque_etag_is_settled_by_what_head_shows_in_the_end(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: int
 ) -> None:
     path = tmp_path / "f"

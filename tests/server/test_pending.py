@@ -48,7 +48,7 @@ def begin(bucket: Bucket, key: str) -> str:
 
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
-async def test_a_kept_upload_is_listed_and_gone_on_with(
+async def test_kept_upload_is_listed_and_resumed(
     server: LocalS3Server,
     bucket: Bucket,
     path: Path,
@@ -79,7 +79,7 @@ async def test_a_kept_upload_is_listed_and_gone_on_with(
     assert bucket.open_uploads(prefix) == []
 
 
-async def test_a_kept_upload_is_listed_by_the_next_process(
+async def test_kept_upload_is_listed_by_the_next_process(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
 ) -> None:
     """Another Uploader with the same journal, before the same endpoint."""
@@ -92,7 +92,7 @@ async def test_a_kept_upload_is_listed_by_the_next_process(
     assert bucket.open_uploads(prefix) == []
 
 
-async def test_a_kept_upload_is_aborted(
+async def test_kept_upload_is_aborted(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
 ) -> None:
     async with behind_proxy(server, bucket, REFUSED, journal=journal) as rig:
@@ -107,7 +107,7 @@ async def test_a_kept_upload_is_aborted(
         assert (outcome.ok, outcome.reused) == (True, 0)
 
 
-async def test_an_abort_the_store_does_not_take_leaves_it_listed(
+async def test_refused_abort_leaves_the_upload_listed(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
 ) -> None:
     async with behind_proxy(server, bucket, REFUSED, journal=journal) as rig:
@@ -121,7 +121,7 @@ async def test_an_abort_the_store_does_not_take_leaves_it_listed(
     assert bucket.open_uploads(prefix) == []
 
 
-async def test_one_that_is_gone_at_the_store_is_aborted_and_forgotten(
+async def test_upload_gone_from_the_store_is_aborted_and_forgotten(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
 ) -> None:
     async with behind_proxy(server, bucket, REFUSED, journal=journal) as rig:
@@ -135,7 +135,7 @@ async def test_one_that_is_gone_at_the_store_is_aborted_and_forgotten(
 
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
-async def test_others_uploads_are_listed_when_asked_for_and_aborted_by_force(
+async def test_uploads_of_others_are_listed_on_request_and_aborted_by_force(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str, lane: str
 ) -> None:
     foreign = begin(bucket, f"{prefix}/theirs")
@@ -163,7 +163,7 @@ async def test_others_uploads_are_listed_when_asked_for_and_aborted_by_force(
     assert bucket.open_uploads(prefix) == []
 
 
-async def test_a_store_that_cannot_list_says_so_only_when_asked(
+async def test_store_that_cannot_list_fails_only_requests_for_a_listing(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
 ) -> None:
     faults = [REFUSED, "ListMultipartUploads:501"]
@@ -176,7 +176,7 @@ async def test_a_store_that_cannot_list_says_so_only_when_asked(
         await rig.uploader.abort_upload(kept.key, kept.upload_id)
 
 
-async def test_an_upload_at_work_is_shown_as_active_and_not_aborted(
+async def test_upload_in_progress_is_active_and_not_aborted(
     server: LocalS3Server, bucket: Bucket, path: Path, data: bytes, prefix: str, journal: str
 ) -> None:
     reached, go_on = threading.Event(), threading.Event()
@@ -206,7 +206,7 @@ async def test_an_upload_at_work_is_shown_as_active_and_not_aborted(
     assert rig.content(prefix) == data
 
 
-async def test_without_a_journal_nothing_is_kept_nor_ours(
+async def test_without_a_journal_no_upload_is_kept_or_known(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str
 ) -> None:
     foreign = begin(bucket, f"{prefix}/theirs")
@@ -218,7 +218,7 @@ async def test_without_a_journal_nothing_is_kept_nor_ours(
     assert bucket.open_uploads(prefix) == []
 
 
-async def test_the_newest_comes_first(
+async def test_newest_upload_comes_first(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
 ) -> None:
     async with behind_proxy(server, bucket, REFUSED, journal=journal) as rig:
@@ -249,7 +249,7 @@ class BegunOn(Effect):
         return re.sub(rb"<Upload>.*</Upload>", listed, body, flags=re.DOTALL)
 
 
-async def test_the_newest_of_others_comes_first(
+async def test_newest_upload_of_others_comes_first(
     server: LocalS3Server, bucket: Bucket, prefix: str
 ) -> None:
     """In no order of their keys, nor in the one in which they were begun."""
@@ -263,7 +263,7 @@ async def test_the_newest_of_others_comes_first(
             assert await rig.uploader.abort_upload(upload.key, upload.upload_id, force=True)
 
 
-async def test_an_upload_that_could_not_be_aborted_stays_listed(
+async def test_upload_that_could_not_be_aborted_stays_listed(
     server: LocalS3Server, bucket: Bucket, path: Path, prefix: str, journal: str
 ) -> None:
     """The file changes, so it is of no more use; and the store does not let go of it."""
@@ -279,7 +279,7 @@ async def test_an_upload_that_could_not_be_aborted_stays_listed(
 
 
 @pytest.mark.parametrize("policy", ["keep", "abort"])
-async def test_a_cancelled_upload_is_pending_if_it_was_to_be_kept(
+async def test_cancelled_upload_is_pending_if_it_was_to_be_kept(
     server: LocalS3Server,
     bucket: Bucket,
     path: Path,

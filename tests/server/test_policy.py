@@ -42,7 +42,7 @@ def make_file(folder: Path, size: int) -> Path:
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("status", [429, 503])
-async def test_the_seconds_the_store_asks_for_are_waited(
+async def test_retry_after_in_seconds_is_waited_for(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, status: int
 ) -> None:
     fault = Fault("PutObject", Respond(status, headers={"Retry-After": "1"}), first=1)
@@ -55,7 +55,7 @@ async def test_the_seconds_the_store_asks_for_are_waited(
 
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
-async def test_the_date_the_store_names_is_awaited(
+async def test_retry_after_as_a_date_is_waited_for(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
     at = int(time.time()) + 3
@@ -70,7 +70,7 @@ async def test_the_date_the_store_names_is_awaited(
 
 
 @pytest.mark.parametrize("value", ["0", "-5", "soon", "Thu, 01 Jan 1970 00:00:00 GMT"])
-async def test_what_asks_for_no_wait_adds_none(
+async def test_retry_after_without_a_wait_adds_none(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, value: str
 ) -> None:
     fault = Fault("PutObject", Respond(503, headers={"Retry-After": value}), first=1)
@@ -95,7 +95,7 @@ async def test_complete_waits_as_the_store_asks(
 
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
-async def test_a_part_that_fails_is_sent_again_alone(
+async def test_failed_part_is_sent_again_alone(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
     path = make_file(tmp_path, 3 * PART + 1)
@@ -121,7 +121,7 @@ _REQUESTS = {
 @pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize(("size", "operation"), _REQUESTS.values(), ids=_REQUESTS)
 @pytest.mark.parametrize("attempts", [pytest.param(1, marks=pytest.mark.long), 4])
-async def test_a_request_is_made_max_attempts_times(
+async def test_request_is_made_max_attempts_times(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -143,7 +143,7 @@ async def test_a_request_is_made_max_attempts_times(
 
 @pytest.mark.parametrize("lane", ["wire", "boto"])
 @pytest.mark.parametrize("name", ["small", "put", "part"])
-async def test_a_lost_answer_is_an_attempt(
+async def test_lost_response_is_an_attempt(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, name: str
 ) -> None:
     """Of aiohttp: it makes any PUT twice whose body it can send again, and has no public switch."""
@@ -158,7 +158,7 @@ async def test_a_lost_answer_is_an_attempt(
 
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
-async def test_a_complete_whose_answer_is_lost_is_looked_for_before_it_is_repeated(
+async def test_complete_whose_response_is_lost_is_looked_up_before_it_is_repeated(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
     async with behind_proxy(server, bucket, "CompleteMultipartUpload:lose", lane=lane) as rig:
@@ -169,7 +169,7 @@ async def test_a_complete_whose_answer_is_lost_is_looked_for_before_it_is_repeat
 
 
 @pytest.mark.parametrize("size", [1_000, 250_000, 300_000])
-async def test_a_kept_connection_that_closes_unanswered_is_replaced_once_unseen(
+async def test_kept_connection_closed_without_a_response_is_replaced_once_without_a_retry(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: int
 ) -> None:
     """A store may close an idle connection at any time: one more PUT, which no event tells.
@@ -188,7 +188,7 @@ async def test_a_kept_connection_that_closes_unanswered_is_replaced_once_unseen(
 
 
 @pytest.mark.parametrize("lane", ["wire", "boto"])
-async def test_a_create_whose_answer_is_lost_is_looked_for_before_it_is_repeated(
+async def test_create_whose_response_is_lost_is_looked_up_before_it_is_repeated(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
     journal = str(tmp_path / "journal.db")
@@ -201,7 +201,7 @@ async def test_a_create_whose_answer_is_lost_is_looked_for_before_it_is_repeated
 
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
-async def test_a_post_is_never_repeated_unseen(
+async def test_post_is_never_repeated_without_a_retry(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
     """Over a kept connection too: a second create would leave an upload nobody knows of."""
@@ -219,7 +219,7 @@ async def test_a_post_is_never_repeated_unseen(
     assert lost["CompleteMultipartUpload"] == 1
 
 
-async def test_a_file_has_only_so_many_retries_in_all(
+async def test_retries_of_a_file_are_limited(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     attempts, parts = 4, 7
@@ -233,7 +233,7 @@ async def test_a_file_has_only_so_many_retries_in_all(
     assert bucket.open_uploads(prefix) == []
 
 
-async def test_retries_within_the_file_s_budget_end_in_success(
+async def test_retries_within_the_budget_of_a_file_end_in_success(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     path = make_file(tmp_path, 5 * PART)
@@ -250,7 +250,7 @@ async def test_retries_within_the_file_s_budget_end_in_success(
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("size", [20 * MIB, 30 * MIB], ids=["put", "parts"])
-async def test_a_body_too_large_is_sent_again_in_smaller_parts(
+async def test_body_too_large_is_sent_again_in_smaller_parts(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, size: int
 ) -> None:
     limit = Fault("*", LimitBody(7_000_000))
@@ -272,7 +272,7 @@ async def test_a_body_too_large_is_sent_again_in_smaller_parts(
     assert bucket.open_uploads(prefix) == []
 
 
-async def test_a_body_is_made_smaller_until_it_passes(
+async def test_body_is_made_smaller_until_it_passes(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     """A quarter of 24 MiB is still too large here; the smallest part is not."""
@@ -286,7 +286,7 @@ async def test_a_body_is_made_smaller_until_it_passes(
 
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
-async def test_a_limit_below_the_smallest_part_fails_clearly(
+async def test_limit_below_the_smallest_part_fails_clearly(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
     large = {"part_size": 24 * MIB, "multipart_threshold": 24 * MIB}
@@ -345,7 +345,7 @@ def write_profile(home: Path, proxy: FaultProxy, server: LocalS3Server, access_k
         ),
     ],
 )
-async def test_keys_that_expire_are_read_again_from_the_profile(
+async def test_expired_keys_are_read_again_from_the_profile(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, home: Path, size: int, lane: str
 ) -> None:
     path = make_file(tmp_path, size)
@@ -370,7 +370,7 @@ async def test_keys_that_expire_are_read_again_from_the_profile(
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("named", [True, False])
-async def test_keys_that_expire_for_good_stop_the_upload(
+async def test_keys_expired_for_good_stop_the_upload(
     server: LocalS3Server,
     tmp_path: Path,
     home: Path,
@@ -413,7 +413,7 @@ class Seen(Effect):
 
 @pytest.mark.parametrize("minutes", [-7, 7])
 @pytest.mark.parametrize("size", [1_000, IN_PARTS])
-async def test_a_wrong_clock_is_corrected_by_the_store_s(
+async def test_wrong_clock_is_corrected_by_that_of_the_store(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, minutes: int, size: int
 ) -> None:
     seen = Seen()
@@ -434,7 +434,7 @@ async def test_a_wrong_clock_is_corrected_by_the_store_s(
 
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
-async def test_a_clock_that_is_right_and_refused_all_the_same_fails_clearly(
+async def test_refusal_of_a_right_clock_fails_clearly(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str
 ) -> None:
     fault = Fault("*", Respond(403, "RequestTimeTooSkewed"))

@@ -83,7 +83,7 @@ def _faults(rng: Random) -> list[Fault]:
 @pytest.mark.anyio
 @pytest.mark.timeout(2 * RUN_SECONDS + 60)
 @pytest.mark.parametrize("seed", seeds(QUICK, LONG))
-async def test_whatever_happens_the_report_is_true(
+async def test_report_is_true_whatever_happens(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, seed: int
 ) -> None:
     run = draw_run(seed, _faults, lanes=["wire", "wire", "boto"], older=0.5)

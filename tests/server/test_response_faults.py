@@ -107,18 +107,18 @@ def test_header_is_changed(
     assert ("Content-Length", str(3 - len(body))) in headers
 
 
-def test_header_s_name_is_written_in_other_case(behind: Behind, prefix: str) -> None:
+def test_header_name_changes_its_case(behind: Behind, prefix: str) -> None:
     _, headers, _ = behind.raw("HeadObject", Header("date", "case"), Key=prefix)
     assert [name for name, _ in headers if name.lower() == "date"] == ["dATE"]
 
 
-def test_header_that_was_absent_is_set(behind: Behind, prefix: str) -> None:
+def test_absent_header_is_set(behind: Behind, prefix: str) -> None:
     _, headers, rest = behind.raw("GetObject", Header("X-New", "set", "1"), Key=prefix)
     assert headers.count(("X-New", "1")) == 1
     assert rest == b"abc"
 
 
-def test_malformed_length_does_not_keep_the_body_back(behind: Behind, prefix: str) -> None:
+def test_malformed_length_does_not_hold_the_body_back(behind: Behind, prefix: str) -> None:
     effect = Header("Content-Length", "set", "three")
     _, headers, rest = behind.raw("GetObject", effect, Key=prefix)
     assert ("Content-Length", "three") in headers
@@ -138,19 +138,19 @@ def test_response_without_a_length_ends_with_its_connection(behind: Behind, pref
 
 
 @pytest.mark.parametrize("by", ["", *DOCUMENTS, "anything: at=all"])
-def test_body_is_replaced_and_announced_truly(behind: Behind, prefix: str, by: str) -> None:
+def test_body_is_replaced_with_a_matching_length(behind: Behind, prefix: str, by: str) -> None:
     status, headers, rest = behind.raw("GetObject", ReplaceBody(by), Key=prefix)
     assert (status, rest.decode()) == (200, DOCUMENTS.get(by, by))
     assert ("Content-Length", str(len(rest))) in headers
 
 
-def test_body_of_an_error_stays(behind: Behind) -> None:
+def test_body_of_an_error_is_not_changed(behind: Behind) -> None:
     status, _, rest = behind.raw("GetObject", ReplaceBody("html"), Key="no-such-key")
     assert status == 404
     assert b"<Code>NoSuchKey</Code>" in rest
 
 
-def test_truncated_body_is_announced_truly_and_the_seed_draws_where(
+def test_truncated_body_has_a_matching_length_drawn_from_the_seed(
     server: LocalS3Server, s3_fault_proxy: StartFaultProxy, client_of: Connect, prefix: str
 ) -> None:
     data = bytes(range(256)) * 40
@@ -166,7 +166,7 @@ def test_truncated_body_is_announced_truly_and_the_seed_draws_where(
     assert got[1] == got[2] != got[3]
 
 
-def test_closed_response_ends_before_what_it_announced(behind: Behind, prefix: str) -> None:
+def test_closed_response_is_shorter_than_announced(behind: Behind, prefix: str) -> None:
     behind.proxy.inject(Fault("GetObject", Reset(2, "response", "fin")))
     with pytest.raises(http.client.IncompleteRead) as caught:
         behind.client.call("GetObject", Key=prefix)
@@ -201,7 +201,7 @@ def test_namespace_is_dropped_changed_or_written_with_a_prefix(behind: Behind, p
 
 
 @pytest.mark.parametrize(("ring", "pages"), [(1, 1), (2, 2), (3, 3), (0, 5)])
-def test_listing_never_ends_and_its_tokens_come_round(
+def test_listing_never_ends_and_its_tokens_repeat(
     behind: Behind, prefix: str, ring: int, pages: int
 ) -> None:
     """With ring=0 no token ever comes twice."""
@@ -300,7 +300,7 @@ async def test_flood_is_held_in_pieces(where: Any) -> None:
 
 
 @pytest.mark.anyio
-async def test_response_to_head_has_no_body_whatever_is_done_to_it() -> None:
+async def test_response_to_head_never_has_a_body() -> None:
     effects = [Chunk(), Flood("body", 3), Flood("trailers", 3)]
     assert b"".join(await delivered(*effects, bodiless=True)) == HEAD
 
@@ -343,7 +343,7 @@ def test_flood_ends_when_the_client_leaves(behind: Behind, prefix: str, where: A
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirect_points_where_something_may_arrive(
+def test_redirect_leads_to_another_proxy(
     behind: Behind, s3_fault_proxy: StartFaultProxy, server: LocalS3Server, status: int, prefix: str
 ) -> None:
     """Who follows is seen in the log of a second proxy, which says yes to everything."""
@@ -361,9 +361,7 @@ def test_redirect_points_where_something_may_arrive(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("body", ["", DOCUMENTS["html"]])
-def test_success_that_is_not_the_server_s(
-    behind: Behind, prefix: str, when: Any, body: str
-) -> None:
+def test_success_without_the_server(behind: Behind, prefix: str, when: Any, body: str) -> None:
     """With the request kept from the server, and with the server's own response thrown away."""
     effect = Respond(200, "", when, body=body)
     status, headers, rest = behind.raw("PutObject", effect, b"new", Key=prefix)
@@ -376,7 +374,7 @@ def test_success_that_is_not_the_server_s(
 # ------------------------------------------------------------------------------------ together
 
 
-def test_sum_of_effects_does_all_of_them(behind: Behind, prefix: str) -> None:
+def test_sum_of_effects_applies_all_of_them(behind: Behind, prefix: str) -> None:
     effect = Respond(200, when="after", body="x") + Header("Date") + Status(201) + Chunk()
     status, headers, rest = behind.raw("PutObject", effect, b"new", Key=prefix)
     assert (status, rest) == (201, b"1\r\nx\r\n0\r\n\r\n")
@@ -384,7 +382,7 @@ def test_sum_of_effects_does_all_of_them(behind: Behind, prefix: str) -> None:
     assert behind.client.call("GetObject", Key=prefix).body == b"new"
 
 
-def test_sum_of_effects_makes_sense_where_all_do() -> None:
+def test_sum_of_effects_matches_where_all_do() -> None:
     effect = Namespace("drop") + Truncate() + Header("Date")
     assert isinstance(effect, Combined)
     assert len(effect.effects) == 3
@@ -423,7 +421,7 @@ def test_sum_of_effects_makes_sense_where_all_do() -> None:
         ("*:body:by=a+b+20", Fault("GetObject", ReplaceBody("a+b+20"))),
     ],
 )
-def test_text_says_what_a_mutation_says_and_back(text: str, fault: Fault) -> None:
+def test_text_of_a_mutation_round_trips(text: str, fault: Fault) -> None:
     if text.startswith("*:body"):
         text = f"GetObject{text[1:]}"
     assert parse_fault(text) == fault
@@ -447,7 +445,7 @@ def test_text_says_what_a_mutation_says_and_back(text: str, fault: Fault) -> Non
         ("*:chunk+explode", "an HTTP status"),
     ],
 )
-def test_text_of_a_mutation_that_is_wrong_says_what_is_allowed(text: str, allowed: str) -> None:
+def test_wrong_text_of_a_mutation_says_what_is_allowed(text: str, allowed: str) -> None:
     with pytest.raises(ValueError, match=r"allowed|needs") as caught:
         parse_fault(text)
     assert allowed in str(caught.value)

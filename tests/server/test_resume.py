@@ -110,7 +110,7 @@ def scenario(tmp_path: Path) -> ResumeScenario:
 @pytest.mark.parametrize(
     ("integrity", "proof"), [("auto", "etag-md5"), ("md5", "etag-md5"), ("off", "none")]
 )
-async def test_it_goes_on_with_the_parts_it_had_sent(
+async def test_interrupted_upload_is_resumed_with_the_parts_already_sent(
     scenario: ResumeScenario, integrity: str, proof: str
 ) -> None:
     await scenario.interrupt(integrity=integrity)
@@ -125,7 +125,7 @@ async def test_it_goes_on_with_the_parts_it_had_sent(
     assert outcome.verified_by == proof
 
 
-async def test_what_a_cancelled_upload_kept_is_gone_on_with(scenario: ResumeScenario) -> None:
+async def test_cancelled_upload_kept_is_resumed(scenario: ResumeScenario) -> None:
     async def hook(moment: Moment) -> None:
         if moment == Moment("after", "UploadPart", "key", 2):
             scope.cancel()
@@ -138,7 +138,7 @@ async def test_what_a_cancelled_upload_kept_is_gone_on_with(scenario: ResumeScen
     assert {1, 2} <= set(scenario.reused())
 
 
-async def test_all_parts_are_noted_before_the_upload_completes(scenario: ResumeScenario) -> None:
+async def test_all_parts_are_recorded_before_complete(scenario: ResumeScenario) -> None:
     """They tell the object from another's, should the process die before it is told."""
     noted: list[int] = []
 
@@ -156,7 +156,7 @@ async def test_all_parts_are_noted_before_the_upload_completes(scenario: ResumeS
     assert noted == [5]
 
 
-async def test_within_one_uploader_it_goes_on_too(scenario: ResumeScenario) -> None:
+async def test_interrupted_upload_is_resumed_by_the_same_uploader(scenario: ResumeScenario) -> None:
     config = UploadConfig(journal=str(scenario.journal), max_attempts=1, max_requests=1)
     async with Uploader(store=scenario.store, config=config) as uploader:
         scenario.store.hook = _STOPS_AT_3
@@ -203,7 +203,7 @@ def _moved(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [_touched, _replaced, _restored, _moved])
-async def test_what_a_restart_changes_does_not_cost_the_resume(
+async def test_changes_of_a_restart_do_not_prevent_a_resume(
     scenario: ResumeScenario, change: Callable[[Path], None]
 ) -> None:
     await scenario.interrupt()
@@ -215,7 +215,7 @@ async def test_what_a_restart_changes_does_not_cost_the_resume(
     assert 1 not in scenario.sent()
 
 
-async def test_device_that_has_another_number_does_not_cost_the_resume(
+async def test_changed_device_number_does_not_prevent_a_resume(
     scenario: ResumeScenario,
 ) -> None:
     """A volume that is mounted again, a container that is started again."""
@@ -236,7 +236,7 @@ async def test_changed_parts_of_a_file_are_sent_again(scenario: ResumeScenario) 
     assert 2 in scenario.sent()
 
 
-async def test_other_file_of_the_same_size_is_sent_whole(scenario: ResumeScenario) -> None:
+async def test_another_file_of_the_same_size_is_sent_whole(scenario: ResumeScenario) -> None:
     await scenario.interrupt()
     scenario.path = scenario.path.with_name("other")
     scenario.path.write_bytes(os.urandom(_SIZE))
@@ -245,7 +245,7 @@ async def test_other_file_of_the_same_size_is_sent_whole(scenario: ResumeScenari
     assert (scenario.reused(), scenario.sent(), outcome.reused) == ([], [1, 2, 3, 4, 5], 0)
 
 
-async def test_resumed_upload_is_noted_as_of_the_file_that_resumed_it(
+async def test_resumed_upload_is_recorded_for_the_file_that_resumed_it(
     scenario: ResumeScenario,
 ) -> None:
     await scenario.interrupt()
@@ -260,7 +260,7 @@ async def test_resumed_upload_is_noted_as_of_the_file_that_resumed_it(
 
 
 @pytest.mark.parametrize("best", ["the same file", "most sent", "newest"])
-async def test_of_several_uploads_the_most_promising_is_resumed(
+async def test_most_promising_of_several_uploads_is_resumed(
     scenario: ResumeScenario, best: str
 ) -> None:
     same = Fingerprint.of(scenario.path.stat())
@@ -313,7 +313,7 @@ async def test_file_of_another_size_is_not_resumed(scenario: ResumeScenario) -> 
     assert (scenario.reused(), scenario.sent(), outcome.reused) == ([], [1, 2, 3, 4, 5], 0)
 
 
-async def test_a_change_that_the_fingerprint_hides_is_seen_by_the_hash(
+async def test_change_that_the_fingerprint_misses_is_found_by_the_hash(
     scenario: ResumeScenario,
 ) -> None:
     await scenario.interrupt()
@@ -372,7 +372,7 @@ async def test_file_that_is_only_read_is_not_touched(scenario: ResumeScenario) -
     scenario.check(await scenario.upload(hook))
 
 
-async def test_an_upload_in_parts_the_store_no_longer_takes_is_not_gone_on_with(
+async def test_upload_in_parts_the_store_no_longer_allows_is_not_resumed(
     scenario: ResumeScenario,
 ) -> None:
     await scenario.interrupt()
@@ -382,7 +382,7 @@ async def test_an_upload_in_parts_the_store_no_longer_takes_is_not_gone_on_with(
     assert scenario.reused() == []
 
 
-async def test_a_part_size_that_was_set_since_does_not_matter(scenario: ResumeScenario) -> None:
+async def test_part_size_that_was_set_since_does_not_matter(scenario: ResumeScenario) -> None:
     await scenario.interrupt()
     scenario.store.provider = tiny(part_size=700)
     outcome = await scenario.upload()
@@ -394,7 +394,7 @@ async def test_a_part_size_that_was_set_since_does_not_matter(scenario: ResumeSc
 # ----------------------------------------------------------------------- the store has other parts
 
 
-async def test_a_part_of_other_bytes_is_sent_again(scenario: ResumeScenario) -> None:
+async def test_part_with_different_bytes_is_sent_again(scenario: ResumeScenario) -> None:
     await scenario.interrupt()
     (upload,) = scenario.store.memory.uploads.values()
     upload.parts[1] = bytes(len(upload.parts[1]))
@@ -403,7 +403,7 @@ async def test_a_part_of_other_bytes_is_sent_again(scenario: ResumeScenario) -> 
     assert 2 in scenario.reused()
 
 
-async def test_a_part_that_the_store_has_lost_is_sent_again(scenario: ResumeScenario) -> None:
+async def test_part_that_the_store_has_lost_is_sent_again(scenario: ResumeScenario) -> None:
     await scenario.interrupt()
     (upload,) = scenario.store.memory.uploads.values()
     del upload.parts[2]
@@ -412,7 +412,7 @@ async def test_a_part_that_the_store_has_lost_is_sent_again(scenario: ResumeScen
     assert 1 in scenario.reused()
 
 
-async def test_a_part_the_journal_missed_is_used(scenario: ResumeScenario) -> None:
+async def test_part_missing_from_the_journal_is_used(scenario: ResumeScenario) -> None:
     await scenario.interrupt()
     with closing(sqlite3.connect(scenario.journal)) as raw, raw:
         raw.execute("DELETE FROM part")
@@ -420,7 +420,7 @@ async def test_a_part_the_journal_missed_is_used(scenario: ResumeScenario) -> No
     assert {1, 2} <= set(scenario.reused())
 
 
-async def test_of_an_upload_the_store_has_dropped_a_new_one_is_made(
+async def test_upload_that_the_store_has_dropped_is_replaced(
     scenario: ResumeScenario,
 ) -> None:
     await scenario.interrupt()
@@ -447,7 +447,7 @@ class Deaf(HookedStore):
     ("status", "s3_code"),
     [(403, "AccessDenied"), (500, "InternalError"), (501, "NotImplemented"), (404, "NoSuchKey")],
 )
-async def test_where_parts_are_not_listed_the_journal_tells(
+async def test_journal_stands_in_where_parts_are_not_listed(
     tmp_path: Path, status: int, s3_code: str
 ) -> None:
     store = Deaf(status, s3_code)
@@ -486,7 +486,7 @@ class Opaque(MemoryStore):
 
 
 @pytest.mark.parametrize(("integrity", "resumes"), [("auto", True), ("off", False)])
-async def test_of_opaque_etags_the_journals_own_md5_tells(
+async def test_md5_in_the_journal_decides_where_etags_are_opaque(
     tmp_path: Path, integrity: str, *, resumes: bool
 ) -> None:
     """Without one, as integrity="off" leaves it, nothing tells: the part is sent again."""
@@ -498,7 +498,7 @@ async def test_of_opaque_etags_the_journals_own_md5_tells(
     assert outcome.verified_by == ("size" if resumes else "none")
 
 
-async def test_an_opaque_part_that_another_has_replaced_is_sent_again(tmp_path: Path) -> None:
+async def test_opaque_part_that_another_has_replaced_is_sent_again(tmp_path: Path) -> None:
     scenario = ResumeScenario(tmp_path, HookedStore(Opaque(provider=TINY)))
     await scenario.interrupt()
     (upload,) = scenario.store.memory.uploads.values()
@@ -507,7 +507,7 @@ async def test_an_opaque_part_that_another_has_replaced_is_sent_again(tmp_path: 
     assert 1 in scenario.sent()
 
 
-async def test_an_opaque_part_of_which_the_file_has_changed_is_sent_again(tmp_path: Path) -> None:
+async def test_opaque_part_that_changed_in_the_file_is_sent_again(tmp_path: Path) -> None:
     scenario = ResumeScenario(tmp_path, HookedStore(Opaque(provider=TINY)))
     await scenario.interrupt()
     status = scenario.path.stat()
@@ -521,7 +521,7 @@ async def test_an_opaque_part_of_which_the_file_has_changed_is_sent_again(tmp_pa
 # ------------------------------------------------------------------- uploads of which nobody knows
 
 
-async def test_with_the_journal_lost_an_open_upload_is_left_alone(scenario: ResumeScenario) -> None:
+async def test_open_upload_is_left_alone_if_the_journal_is_lost(scenario: ResumeScenario) -> None:
     await scenario.interrupt()
     scenario.journal.unlink()
     outcome = await scenario.upload()
@@ -532,7 +532,7 @@ async def test_with_the_journal_lost_an_open_upload_is_left_alone(scenario: Resu
 
 
 @pytest.mark.parametrize("journal", ["", "off"])
-async def test_with_adopt_an_open_upload_of_the_same_bytes_is_used(
+async def test_open_upload_of_the_same_bytes_is_adopted(
     scenario: ResumeScenario, journal: str
 ) -> None:
     await scenario.interrupt()
@@ -548,7 +548,7 @@ async def test_with_adopt_an_open_upload_of_the_same_bytes_is_used(
     assert scenario.store.count("CreateMultipartUpload") == 0
 
 
-async def test_adopted_and_interrupted_it_is_ours_from_then_on(scenario: ResumeScenario) -> None:
+async def test_adopted_upload_is_in_the_journal_once_interrupted(scenario: ResumeScenario) -> None:
     await scenario.interrupt()
     scenario.journal.unlink()
     await scenario.interrupt(adopt=True)
@@ -584,21 +584,21 @@ def _note_one_without_answer(scenario: ResumeScenario) -> None:
     database.close()
 
 
-async def test_a_create_without_an_answer_is_found(scenario: ResumeScenario) -> None:
+async def test_create_without_a_response_is_found(scenario: ResumeScenario) -> None:
     _note_one_without_answer(scenario)
     await scenario.store.memory.create_multipart_upload("key", PutOptions(""))
     scenario.check(await scenario.upload())
     assert scenario.store.count("CreateMultipartUpload") == 0
 
 
-async def test_a_create_that_was_refused_leaves_nothing(scenario: ResumeScenario) -> None:
+async def test_refused_create_leaves_nothing(scenario: ResumeScenario) -> None:
     hook = fail_with(403, "AccessDenied", operation="CreateMultipartUpload")
     assert not (await scenario.upload(hook)).ok
     assert scenario.rows() == 0
 
 
 @pytest.mark.parametrize("why", ["two", "parts", "old", "other key"])
-async def test_an_upload_that_may_be_anothers_is_not_taken_for_ours(
+async def test_upload_that_may_be_of_another_process_is_not_resumed(
     scenario: ResumeScenario, why: str
 ) -> None:
     _note_one_without_answer(scenario)
@@ -616,7 +616,7 @@ async def test_an_upload_that_may_be_anothers_is_not_taken_for_ours(
     assert set(store.uploads) == others
 
 
-async def test_an_upload_that_another_has_just_made_is_not_taken_for_ours(
+async def test_upload_just_created_by_another_process_is_not_resumed(
     scenario: ResumeScenario,
 ) -> None:
     """It is at the store, and its maker has not yet noted its id."""
@@ -759,7 +759,7 @@ _LISTINGS = {
         *(("boto", fault) for fault in ("", "ListParts:repeat-token", "ListParts:501")),
     ],
 )
-async def test_whatever_the_listing_shows_the_object_is_whole(
+async def test_object_is_whole_whatever_the_listing_shows(
     real: Real, bucket: Bucket, lane: str, fault: str
 ) -> None:
     before = await real.interrupt(lane)
@@ -776,7 +776,7 @@ async def test_whatever_the_listing_shows_the_object_is_whole(
 
 
 @pytest.mark.parametrize(("part", "size"), [(1, 5 * MIB), (3, MIB)])
-async def test_a_part_of_other_bytes_at_a_real_store_is_not_used(
+async def test_part_with_different_bytes_at_a_real_store_is_not_used(
     real: Real, bucket: Bucket, part: int, size: int
 ) -> None:
     before = await real.interrupt("auto")
@@ -791,7 +791,7 @@ async def test_a_part_of_other_bytes_at_a_real_store_is_not_used(
     assert {3} <= sent <= {part, 3}
 
 
-async def test_a_changed_file_aborts_what_was_open(real: Real, bucket: Bucket) -> None:
+async def test_changed_file_is_not_resumed(real: Real, bucket: Bucket) -> None:
     before = await real.interrupt("auto")
     _longer(real.path)
     (await real.upload()).raise_for_failure()
@@ -803,7 +803,7 @@ async def test_a_changed_file_aborts_what_was_open(real: Real, bucket: Bucket) -
 
 
 @pytest.mark.parametrize("adopt", [True, False])
-async def test_with_the_journal_lost_a_real_store_tells(
+async def test_upload_is_adopted_from_a_real_store_if_the_journal_is_lost(
     real: Real, bucket: Bucket, *, adopt: bool
 ) -> None:
     before = await real.interrupt("auto")
@@ -860,7 +860,7 @@ def test_two_processes_upload_the_same_key(
     ],
     ids=["md5", "opaque", "other parts"],
 )
-async def test_committed_file_with_other_numbers_is_skipped_if_its_etag_proves_it(
+async def test_committed_file_with_another_inode_is_skipped_if_its_etag_proves_it(
     tmp_path: Path, store: MemoryStore, part_size: int, *, skipped: bool
 ) -> None:
     """The file went in parts; a restart has given it another inode."""

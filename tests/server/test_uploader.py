@@ -36,7 +36,7 @@ from trees import make_tree
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("lane", REAL_LANES)
-async def test_a_tree_arrives_byte_for_byte(
+async def test_tree_arrives_byte_for_byte(
     lane: str, server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     """Every size at which something changes, read back by a client that is not ours."""
@@ -80,7 +80,7 @@ async def test_consumers_get_every_event_in_order_sync_or_async(tmp_path: Path) 
 
 
 @pytest.mark.anyio
-async def test_a_failing_consumer_is_logged_once_and_contained(
+async def test_failing_consumer_is_logged_once_and_contained(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_tree(tmp_path, {"a": 1, "b": 1})
@@ -118,7 +118,7 @@ async def test_events_of_all_calls_come_through_one_stream(tmp_path: Path) -> No
 
 
 @pytest.mark.anyio
-async def test_a_subscriber_that_falls_behind_is_told_what_it_lost(tmp_path: Path) -> None:
+async def test_slow_subscriber_gets_the_number_of_lost_events(tmp_path: Path) -> None:
     make_tree(tmp_path, {f"{number}": 1 for number in range(CAPACITY // 2 + 50)})
     total = 0
 
@@ -135,7 +135,7 @@ async def test_a_subscriber_that_falls_behind_is_told_what_it_lost(tmp_path: Pat
 
 
 @pytest.mark.anyio
-async def test_a_closed_uploader_says_so(tmp_path: Path) -> None:
+async def test_closed_uploader_raises(tmp_path: Path) -> None:
     uploader = Uploader(store=MemoryStore())
     with pytest.raises(UploadFailedError, match="not open"):
         await uploader.upload_file(tmp_path / "f")
@@ -146,7 +146,7 @@ async def test_a_closed_uploader_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_missing_profile_is_told_on_entering() -> None:
+async def test_missing_profile_is_raised_on_entering() -> None:
     with pytest.raises(ConfigError):
         async with Uploader():
             raise AssertionError
@@ -191,7 +191,7 @@ async def test_two_uploaders_do_not_share_their_limits(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("configured")
 @pytest.mark.anyio
-async def test_the_sync_functions_work_inside_a_running_loop(
+async def test_sync_functions_work_inside_a_running_loop(
     tmp_path: Path, prefix: str, bucket: Bucket
 ) -> None:
     content = make_tree(tmp_path, {"f": 10})
@@ -202,7 +202,7 @@ async def test_the_sync_functions_work_inside_a_running_loop(
 
 
 @pytest.mark.usefixtures("configured")
-def test_the_sync_functions_work_from_several_threads_at_once(
+def test_sync_functions_work_from_several_threads_at_once(
     tmp_path: Path, prefix: str, bucket: Bucket
 ) -> None:
     content = make_tree(tmp_path, {f"{number}": 1_000 + number for number in range(4)})

@@ -81,7 +81,7 @@ def verdict(found: FileComparison) -> tuple[str, str]:
 @pytest.mark.anyio
 @pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("size", [0, 1, 300_000, IN_PARTS])
-async def test_what_we_have_uploaded_is_the_same(
+async def test_uploaded_file_is_the_same(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, size: int
 ) -> None:
     path = tmp_path / "f"
@@ -96,7 +96,7 @@ async def test_what_we_have_uploaded_is_the_same(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("lane", BOTH_LANES)
-async def test_one_other_byte_is_different(
+async def test_one_changed_byte_is_different(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, data: bytes
 ) -> None:
     async with behind_proxy(server, bucket, lane=lane) as rig:
@@ -114,7 +114,7 @@ async def test_one_other_byte_is_different(
 
 
 @pytest.mark.anyio
-async def test_other_sizes_need_no_look_at_the_bytes(
+async def test_another_size_is_different_without_reading(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, data: bytes
 ) -> None:
     put(bucket, f"{prefix}/shorter", data[:-1])
@@ -132,7 +132,7 @@ async def test_other_sizes_need_no_look_at_the_bytes(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("lane", BOTH_LANES)
-async def test_what_is_not_there_is_missing(
+async def test_absent_object_is_missing(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, data: bytes
 ) -> None:
     del data
@@ -143,7 +143,7 @@ async def test_what_is_not_there_is_missing(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("lane", ["wire", "boto"])
-async def test_a_missing_bucket_is_not_taken_for_missing_objects(
+async def test_missing_bucket_is_not_reported_as_missing_objects(
     server: LocalS3Server, tmp_path: Path, lane: str, data: bytes
 ) -> None:
     (tmp_path / "f").write_bytes(data)
@@ -158,7 +158,7 @@ async def test_a_missing_bucket_is_not_taken_for_missing_objects(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("attempts", [1, 2])
-async def test_what_is_not_there_is_missing_though_attempts_are_few(
+async def test_absent_object_is_missing_even_with_few_attempts(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, attempts: int, data: bytes
 ) -> None:
     del data
@@ -179,7 +179,7 @@ async def test_what_is_not_there_is_missing_though_attempts_are_few(
         (7 * MIB + 99, 7 * MIB, "content"),  # beyond guessing
     ],
 )
-async def test_parts_of_another_tool_are_told_by_the_etag_where_it_can_be_guessed(
+async def test_object_of_another_tool_is_compared_by_etag_where_its_parts_can_be_guessed(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -200,7 +200,7 @@ async def test_parts_of_another_tool_are_told_by_the_etag_where_it_can_be_guesse
 @pytest.mark.anyio
 @pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("same", [True, False])
-async def test_parts_of_odd_sizes_are_compared_by_their_bytes(
+async def test_object_with_odd_part_sizes_is_compared_by_content(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -220,7 +220,7 @@ async def test_parts_of_odd_sizes_are_compared_by_their_bytes(
 @pytest.mark.anyio
 @pytest.mark.parametrize("etag", ["opaque", "0" * 32, f"{'0' * 32}-2", f"{'0' * 32}-0", "a-b", "-"])
 @pytest.mark.parametrize("same", [True, pytest.param(False, marks=pytest.mark.long)])
-async def test_an_etag_that_says_nothing_leaves_it_to_the_bytes(
+async def test_object_with_an_opaque_etag_is_compared_by_content(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -236,7 +236,7 @@ async def test_an_etag_that_says_nothing_leaves_it_to_the_bytes(
 
 
 @pytest.mark.anyio
-async def test_an_empty_file_with_an_opaque_etag_is_the_same(
+async def test_empty_file_with_an_opaque_etag_is_the_same(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     tmp_path.joinpath("f").touch()
@@ -252,7 +252,7 @@ async def test_an_empty_file_with_an_opaque_etag_is_the_same(
 @pytest.mark.anyio
 @pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("status", [403, 404, 500])
-async def test_a_head_that_flaps_is_asked_again(
+async def test_flapping_head_is_repeated(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -271,7 +271,7 @@ async def test_a_head_that_flaps_is_asked_again(
 
 
 @pytest.mark.anyio
-async def test_a_head_refused_each_time_is_no_comparison(
+async def test_head_refused_each_time_is_a_failed_comparison(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, data: bytes
 ) -> None:
     put(bucket, prefix, data)
@@ -283,7 +283,7 @@ async def test_a_head_refused_each_time_is_no_comparison(
 @pytest.mark.anyio
 @pytest.mark.parametrize("lane", BOTH_LANES)
 @pytest.mark.parametrize("times", [1, None])
-async def test_an_object_whose_reading_breaks_off_is_read_again(
+async def test_object_is_read_again_after_a_broken_response(
     server: LocalS3Server,
     bucket: Bucket,
     tmp_path: Path,
@@ -307,7 +307,7 @@ async def test_an_object_whose_reading_breaks_off_is_read_again(
 
 
 @pytest.mark.anyio
-async def test_an_object_removed_between_head_and_get_is_not_called_different(
+async def test_object_removed_between_head_and_get_is_not_different(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, data: bytes
 ) -> None:
     put(bucket, prefix, data)
@@ -319,7 +319,7 @@ async def test_an_object_removed_between_head_and_get_is_not_called_different(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("change", [-1, 1])
-async def test_an_object_that_ends_elsewhere_than_head_said_is_not_the_same(
+async def test_object_of_another_length_than_head_said_is_not_the_same(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, change: int, data: bytes
 ) -> None:
     put(bucket, prefix, data)
@@ -335,7 +335,7 @@ async def test_an_object_that_ends_elsewhere_than_head_said_is_not_the_same(
 
 
 @pytest.mark.anyio
-async def test_a_file_that_changes_while_it_is_compared_is_no_verdict(
+async def test_file_that_changes_during_the_comparison_has_no_verdict(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, data: bytes
 ) -> None:
     put(bucket, prefix, data)
@@ -346,7 +346,7 @@ async def test_a_file_that_changes_while_it_is_compared_is_no_verdict(
 
 
 @pytest.mark.anyio
-async def test_a_source_that_cannot_be_read_says_so(
+async def test_unreadable_source_is_reported(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     tmp_path.joinpath("dangling").symlink_to("nowhere")
@@ -365,7 +365,7 @@ async def test_a_source_that_cannot_be_read_says_so(
 
 
 @pytest.mark.anyio
-async def test_a_key_that_cannot_be_is_refused(
+async def test_invalid_key_is_refused(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, data: bytes
 ) -> None:
     del data
@@ -375,7 +375,7 @@ async def test_a_key_that_cannot_be_is_refused(
 
 
 @pytest.mark.anyio
-async def test_a_closed_uploader_verifies_nothing(
+async def test_closed_uploader_verifies_nothing(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path
 ) -> None:
     async with behind_proxy(server, bucket) as rig:
@@ -417,7 +417,7 @@ _FOUND = {
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("lane", BOTH_LANES)
-async def test_a_directory_is_compared_file_by_file(
+async def test_directory_is_compared_file_by_file(
     server: LocalS3Server, bucket: Bucket, tree: Path, prefix: str, lane: str
 ) -> None:
     async with behind_proxy(server, bucket, lane=lane) as rig:
@@ -432,7 +432,7 @@ async def test_a_directory_is_compared_file_by_file(
 
 
 @pytest.mark.anyio
-async def test_a_directory_that_flaps_is_compared_all_the_same(
+async def test_directory_is_compared_despite_flapping_heads(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     content = make_tree(tmp_path / "t", {f"{number}": 100 + number for number in range(30)})
@@ -446,7 +446,7 @@ async def test_a_directory_that_flaps_is_compared_all_the_same(
 
 
 @pytest.mark.anyio
-async def test_an_error_that_every_file_would_meet_stops_a_verification(
+async def test_error_that_every_file_would_meet_stops_the_verification(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     """A wrong secret, or a key that may only write: HEAD has no body that tells them apart."""
@@ -462,7 +462,7 @@ async def test_an_error_that_every_file_would_meet_stops_a_verification(
 
 
 @pytest.mark.anyio
-async def test_a_verification_tells_its_totals_and_what_it_skips(
+async def test_verification_reports_totals_and_skipped_entries(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
     root = tmp_path / "t"
@@ -480,7 +480,7 @@ async def test_a_verification_tells_its_totals_and_what_it_skips(
 
 
 @pytest.mark.anyio
-async def test_a_prefix_that_cannot_be_is_one_error(
+async def test_invalid_prefix_is_one_error(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path
 ) -> None:
     make_tree(tmp_path / "t", {"a": 10, "b": 20})
@@ -492,7 +492,7 @@ async def test_a_prefix_that_cannot_be_is_one_error(
 
 
 @pytest.mark.anyio
-async def test_a_directory_that_is_none_is_an_error(
+async def test_missing_directory_is_an_error(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path
 ) -> None:
     tmp_path.joinpath("file").touch()
@@ -506,7 +506,7 @@ async def test_a_directory_that_is_none_is_an_error(
     assert report.total == 0
 
 
-def test_the_sync_functions_say_the_same(
+def test_sync_functions_return_the_same(
     configured: LocalS3Server,
     bucket: Bucket,
     tree: Path,
@@ -535,16 +535,14 @@ def test_the_sync_functions_say_the_same(
     assert counts["same"] == 1
 
 
-def test_the_sync_functions_without_a_profile_compare_nothing(tmp_path: Path) -> None:
+def test_sync_functions_without_a_profile_compare_nothing(tmp_path: Path) -> None:
     make_tree(tmp_path / "t", {"a": 1, "b": 2})
     assert verify_file(tmp_path / "t" / "a", verbose=False) is False
     counts = verify_directory(tmp_path / "t", verbose=False)
     assert counts == {"total": 2, "same": 0, "different": 0, "missing": 0, "failed": 2}
 
 
-def test_the_composite_etag_of_the_server_is_what_the_tests_take_it_for(
-    bucket: Bucket, prefix: str
-) -> None:
+def test_composite_etag_of_the_server_is_as_the_tests_assume(bucket: Bucket, prefix: str) -> None:
     pieces = [os.urandom(5 * MIB), b"tail"]
     digests = b"".join(hashlib.md5(piece, usedforsecurity=False).digest() for piece in pieces)
     whole = hashlib.md5(digests, usedforsecurity=False).hexdigest()

@@ -97,7 +97,7 @@ class _Streamed:
 
 @pytest.mark.parametrize("data", [b"", b"some bytes"])
 @pytest.mark.parametrize("streamed", [True, False])
-async def test_a_body_is_sent_plainly(*, data: bytes, streamed: bool) -> None:
+async def test_body_is_sent_plainly(*, data: bytes, streamed: bool) -> None:
     """No Expect, which stalls; no checksums or chunk framing, which stores take for content."""
     body = _Streamed(data) if streamed else BytesBody(data)
     recorder = Recorder()
@@ -114,7 +114,7 @@ async def test_a_body_is_sent_plainly(*, data: bytes, streamed: bool) -> None:
     assert recorder.headers[0]["x-amz-meta-n"] == "v"
 
 
-async def test_the_bucket_is_in_the_path() -> None:
+async def test_bucket_is_in_the_path() -> None:
     recorder = Recorder()
     async with _recording(recorder) as store:
         body = BytesBody(b"")
@@ -141,7 +141,7 @@ async def test_one_call_is_one_attempt(status: int) -> None:
     assert (caught.value.status, caught.value.retryable) == (status, True)
 
 
-async def test_an_error_in_a_200_answer_to_complete_is_an_error() -> None:
+async def test_error_in_a_200_response_to_complete_is_an_error() -> None:
     body = "<?xml version='1.0'?><Error><Code>InternalError</Code><Message>m</Message></Error>"
     answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}"
     async with _recording(Recorder(answer)) as store:
@@ -150,7 +150,7 @@ async def test_an_error_in_a_200_answer_to_complete_is_an_error() -> None:
     assert caught.value.retryable
 
 
-async def test_a_connection_that_breaks_is_a_reset_to_try_again() -> None:
+async def test_broken_connection_is_a_retryable_reset() -> None:
     recorder = Recorder(hang_up=True)
     async with _recording(recorder) as store:
         with pytest.raises(StoreError) as caught:
@@ -160,7 +160,7 @@ async def test_a_connection_that_breaks_is_a_reset_to_try_again() -> None:
 
 
 @pytest.mark.parametrize("streamed", [True, False])
-async def test_an_answer_that_never_comes_is_a_timeout_to_try_again(*, streamed: bool) -> None:
+async def test_missing_response_is_a_retryable_timeout(*, streamed: bool) -> None:
     body = _Streamed(b"x") if streamed else BytesBody(b"x")
     config = UploadConfig(response_timeout=0.2, stall_timeout=0.2)
     async with _recording(Recorder(answer=""), config) as store:
@@ -170,7 +170,7 @@ async def test_an_answer_that_never_comes_is_a_timeout_to_try_again(*, streamed:
     assert "PutObject" in str(caught.value)
 
 
-async def test_a_server_that_stops_reading_is_a_stall() -> None:
+async def test_server_that_stops_reading_is_a_stall() -> None:
     """The response timeout does not run while the body is sent; the stall timeout does."""
     accepted = asyncio.Event()
     release = asyncio.Event()

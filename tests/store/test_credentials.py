@@ -48,7 +48,7 @@ def _lone(profile: Profile) -> list[str]:
         ),
     ],
 )
-def test_a_token_goes_with_the_pair_of_its_own_place(
+def test_token_belongs_to_the_key_pair_of_the_same_source(
     home: Path,
     file: dict[str, str],
     environment: dict[str, str],
@@ -64,7 +64,7 @@ def test_a_token_goes_with_the_pair_of_its_own_place(
 
 
 @pytest.mark.parametrize("half", _ENVIRONMENT)
-def test_a_pair_with_a_half_from_each_place_has_no_token(home: Path, half: str) -> None:
+def test_key_pair_from_two_sources_has_no_token(home: Path, half: str) -> None:
     _write(home, _FILE | _FILE_TOKEN)
     profile = load_profile(environ={half: _ENVIRONMENT[half]} | _ENVIRONMENT_TOKEN)
     assert profile.session_token == ""
@@ -73,13 +73,13 @@ def test_a_pair_with_a_half_from_each_place_has_no_token(home: Path, half: str) 
     assert places[1].startswith("aws_session_token ([runpods3] of ")
 
 
-def test_a_blank_token_is_none(home: Path) -> None:
+def test_blank_token_is_none(home: Path) -> None:
     _write(home, _FILE | {"aws_session_token": " "})
     profile = load_profile(environ={"RUNPOD_S3_SESSION_TOKEN": " "})
     assert (profile.session_token, profile.warnings) == ("", ())
 
 
-def test_an_aws_profile_takes_a_token_only_with_the_pair_of_the_environment(home: Path) -> None:
+def test_aws_profile_takes_a_token_only_with_the_pair_of_the_environment(home: Path) -> None:
     (home / ".aws").mkdir()
     (home / ".aws" / "credentials").write_text("[corporate]\naws_access_key_id = AKIA1\n")
     environ = {"RUNPOD_VOLUME_ID": "b"} | _ENVIRONMENT_TOKEN
@@ -106,7 +106,7 @@ def test_half_a_pair_given_in_code_is_refused(changes: dict[str, str], missing: 
     assert "5ecret" not in str(caught.value)
 
 
-def test_a_token_is_shown_nowhere(home: Path) -> None:
+def test_token_is_shown_nowhere(home: Path) -> None:
     _write(home, _FILE | {"aws_session_token": "5ecret-token"})
     profile = load_profile(environ={})
     assert profile.session_token == "5ecret-token"
@@ -138,7 +138,7 @@ async def test_requests_carry_the_profiles_own_token_or_none(
 @pytest.mark.anyio
 @pytest.mark.parametrize("lane", ["auto", "boto"])
 @pytest.mark.parametrize("place", ["profile", "variable"])
-async def test_an_aws_endpoint_with_a_password_is_refused_and_not_shown(
+async def test_aws_endpoint_with_a_password_is_refused_and_not_shown(
     place: str,
     lane: LaneChoice,
     home: Path,

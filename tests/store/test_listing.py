@@ -44,7 +44,7 @@ async def _keys(store: ObjectStore, prefix: str, **where: str) -> list[str]:
 
 
 @pytest.mark.parametrize("lane", BOTH)
-async def test_each_page_is_asked_for_with_the_token_of_the_last(lane: str) -> None:
+async def test_each_page_is_requested_with_the_token_of_the_last(lane: str) -> None:
     """A token is the store's own and goes back as it came; start-after begins the first page."""
     pages = iter([_page(["p/a", "p/b"], "a b+%2F"), _page(["p/c"], "2="), _page(["p/d"])])
     async with scripted_server(_listing(pages)) as server, open_lane_to(server, lane) as store:
@@ -63,7 +63,7 @@ async def test_each_page_is_asked_for_with_the_token_of_the_last(lane: str) -> N
 
 
 @pytest.mark.parametrize("lane", BOTH)
-async def test_a_page_is_asked_for_when_the_last_was_taken(lane: str) -> None:
+async def test_page_is_requested_once_the_last_was_consumed(lane: str) -> None:
     """So a listing of any length is held a page at a time."""
     pages = (_page([f"p/{number}"], str(number)) for number in itertools.count(1))
     async with scripted_server(_listing(pages)) as server, open_lane_to(server, lane) as store:
@@ -96,7 +96,7 @@ _ENDLESS: dict[str, Callable[[], Iterator[bytes]]] = {
 
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("name", list(_ENDLESS))
-async def test_a_listing_without_end_is_an_error(lane: str, name: str) -> None:
+async def test_endless_listing_is_an_error(lane: str, name: str) -> None:
     async with (
         scripted_server(_listing(_ENDLESS[name]())) as server,
         open_lane_to(server, lane) as store,
@@ -107,7 +107,7 @@ async def test_a_listing_without_end_is_an_error(lane: str, name: str) -> None:
     assert len(server.requests) < 40
 
 
-async def test_a_listing_may_be_longer_than_any_bound() -> None:
+async def test_listing_may_be_longer_than_any_bound() -> None:
     """More pages, and more objects, than any other listing may have."""
     pages, size = 250_000, 0
 

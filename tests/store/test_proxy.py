@@ -71,7 +71,7 @@ async def _upload(endpoint: str, folder: Path) -> FileOutcome:
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("spelling", [str.lower, str.upper])
 @pytest.mark.parametrize("prefix", ["http://", "", "//", "https://"])
-async def test_a_proxy_that_refuses_connections_is_named(
+async def test_proxy_that_refuses_connections_is_named(
     scheme: str,
     spelling: type[str],
     prefix: str,
@@ -87,7 +87,7 @@ async def test_a_proxy_that_refuses_connections_is_named(
         assert words in outcome.message()
 
 
-async def test_a_proxy_whose_host_is_unknown_is_named(
+async def test_proxy_whose_host_is_unknown_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And not the endpoint's, which only the proxy looks up."""
@@ -98,7 +98,7 @@ async def test_a_proxy_whose_host_is_unknown_is_named(
 
 
 @pytest.mark.parametrize("port", [3128, 443])
-async def test_an_untrusted_certificate_is_the_proxys_or_the_endpoints(
+async def test_untrusted_certificate_is_that_of_the_proxy_or_of_the_endpoint(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Told apart by the address that aiohttp was shaking hands with."""
@@ -113,7 +113,7 @@ async def test_an_untrusted_certificate_is_the_proxys_or_the_endpoints(
 
 
 @pytest.mark.parametrize("status", [403, 407, 502])
-async def test_a_proxy_that_opens_no_tunnel_is_named(
+async def test_proxy_that_opens_no_tunnel_is_named(
     status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with plain_server(status) as proxy:
@@ -127,7 +127,7 @@ async def test_a_proxy_that_opens_no_tunnel_is_named(
         assert words in outcome.message()
 
 
-async def test_a_proxy_that_demands_a_password_is_named(
+async def test_proxy_that_demands_a_password_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with plain_server(407) as proxy:
@@ -138,7 +138,7 @@ async def test_a_proxy_that_demands_a_password_is_named(
     assert "407 Proxy Authentication Required" in outcome.message()
 
 
-async def test_a_tunnel_that_leads_to_no_tls_is_the_endpoints_fault(
+async def test_tunnel_without_tls_is_an_error_of_the_endpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with plain_server() as proxy:
@@ -149,7 +149,7 @@ async def test_a_tunnel_that_leads_to_no_tls_is_the_endpoints_fault(
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h", "SOCKS4", "ftp"])
 @pytest.mark.parametrize("lane", ["auto", "boto"])
-async def test_a_proxy_of_another_protocol_is_refused_at_once(
+async def test_proxy_of_another_protocol_is_refused_at_once(
     lane: LaneChoice, scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://user:5ecret@proxy.example:1080")
@@ -162,7 +162,7 @@ async def test_a_proxy_of_another_protocol_is_refused_at_once(
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://user:5ecret@host:port", "http://", "h:x"])
-async def test_a_proxy_that_is_no_url_is_refused_at_once(
+async def test_invalid_proxy_url_is_refused_at_once(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", url)
@@ -172,7 +172,7 @@ async def test_a_proxy_that_is_no_url_is_refused_at_once(
 
 
 @pytest.mark.parametrize("excepted", ["127.0.0.1", "*", "example.com,127.0.0.1", "{authority}"])
-async def test_an_excepted_host_is_reached_without_the_proxy(
+async def test_excepted_host_is_reached_without_the_proxy(
     excepted: str,
     server: LocalS3Server,
     bucket: Bucket,
@@ -194,7 +194,7 @@ async def test_an_excepted_host_is_reached_without_the_proxy(
         assert bucket.get(f"{prefix}/{lane}") == b"content"
 
 
-async def test_an_aws_profiles_endpoint_is_reached_through_its_own_proxy(
+async def test_endpoint_of_an_aws_profile_is_reached_through_its_own_proxy(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The endpoint is known only once aioboto3 has read the profile; Amazon's has no proxy here."""
@@ -223,7 +223,7 @@ async def test_an_aws_profiles_endpoint_is_reached_through_its_own_proxy(
         ("http://h:1/", "http://h:1/"),
     ],
 )
-async def test_a_proxys_password_is_cut_off(
+async def test_password_of_a_proxy_is_removed(
     url: str, shown: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", url)
@@ -232,7 +232,7 @@ async def test_a_proxys_password_is_cut_off(
     assert (proxy.url, proxy.variable) == (shown, "HTTP_PROXY")
 
 
-async def test_the_variable_in_lower_case_is_the_one_that_counts(
+async def test_lower_case_variable_wins(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://upper")

@@ -78,7 +78,7 @@ _FALSE_HEADS: dict[str, tuple[dict[str, int], bytes]] = {
 
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("name", list(_FALSE_HEADS))
-async def test_a_success_that_brings_something_else_is_none(lane: str, name: str) -> None:
+async def test_success_with_other_content_is_an_error(lane: str, name: str) -> None:
     wanted, answer = _FALSE_HEADS[name]
 
     async def once(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
@@ -107,7 +107,7 @@ _TRUE_HEADS: dict[str, tuple[dict[str, int], bytes]] = {
 
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("name", list(_TRUE_HEADS))
-async def test_a_range_is_accepted_however_it_is_said(lane: str, name: str) -> None:
+async def test_range_is_accepted_however_it_is_announced(lane: str, name: str) -> None:
     wanted, answer = _TRUE_HEADS[name]
     async with (
         scripted_server(always_respond(answer)) as server,
@@ -121,7 +121,7 @@ async def test_a_range_is_accepted_however_it_is_said(lane: str, name: str) -> N
 
 
 @pytest.mark.parametrize("lane", BOTH)
-async def test_a_whole_object_is_asked_for_without_a_range(lane: str) -> None:
+async def test_whole_object_is_requested_without_a_range(lane: str) -> None:
     async with (
         scripted_server(always_respond(response(_TEN))) as server,
         open_lane_to(server, lane) as store,
@@ -131,13 +131,13 @@ async def test_a_whole_object_is_asked_for_without_a_range(lane: str) -> None:
 
 
 @pytest.mark.parametrize(("offset", "size"), [(0, 0), (0, -1), (-1, None)])
-def test_a_range_that_no_object_has_is_a_bug(offset: int, size: int | None) -> None:
+def test_impossible_range_is_a_bug(offset: int, size: int | None) -> None:
     with pytest.raises(ValueError, match="no range"):
         Range(offset, size)
 
 
 @pytest.mark.parametrize("lane", BOTH)
-async def test_a_store_that_ignores_the_version_is_noticed(lane: str) -> None:
+async def test_store_that_ignores_the_version_is_noticed(lane: str) -> None:
     async with (
         scripted_server(always_respond(response(_TEN))) as server,
         open_lane_to(server, lane) as store,
@@ -154,7 +154,7 @@ async def test_a_store_that_ignores_the_version_is_noticed(lane: str) -> None:
 
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("sent", [0, 1, 3 * MIB])
-async def test_a_body_that_breaks_off_is_an_error_to_try_again(lane: str, sent: int) -> None:
+async def test_truncated_body_is_a_retryable_error(lane: str, sent: int) -> None:
     async def cut(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(response(bytes(4 * MIB))[: -4 * MIB or None] + bytes(sent))
         await writer.drain()
@@ -184,7 +184,7 @@ async def test_chunks_of_another_length_than_the_range_are_an_error(
 
 
 @pytest.mark.parametrize("behind", [b"more", response(b"another"), b"HTTP/1.1 200 OK\r\n\r\n"])
-async def test_bytes_behind_the_body_are_an_error(behind: bytes) -> None:
+async def test_bytes_after_the_body_are_an_error(behind: bytes) -> None:
     handle = always_respond(response(_TEN) + behind)
     async with scripted_server(handle) as server, open_lane_to(server, "wire") as store:
         with pytest.raises(StoreError) as caught:
@@ -193,7 +193,7 @@ async def test_bytes_behind_the_body_are_an_error(behind: bytes) -> None:
 
 
 @pytest.mark.parametrize("lane", BOTH)
-async def test_a_broken_frame_is_an_error_to_try_again(lane: str) -> None:
+async def test_broken_chunk_is_a_retryable_error(lane: str) -> None:
     answer = (_CHUNKED % b"").replace(b"206", b"200") + b"4\r\n2345\r\nxyz\r\n"
     async with (
         scripted_server(always_respond(answer)) as server,
@@ -235,7 +235,7 @@ _LOOPS = [
 
 @pytest.mark.parametrize("anyio_backend", _LOOPS)
 @pytest.mark.parametrize("lane", BOTH)
-async def test_a_reader_that_lags_holds_the_store_back(lane: str) -> None:
+async def test_slow_reader_holds_the_store_back(lane: str) -> None:
     """What has come and is not read stays small, and all of it comes in the end."""
     pouring = _Pouring(64 * MIB)
     async with (
@@ -256,7 +256,7 @@ async def test_a_reader_that_lags_holds_the_store_back(lane: str) -> None:
 
 @pytest.mark.parametrize("anyio_backend", _LOOPS)
 @pytest.mark.parametrize("lane", ["wire-http", "wire-https"])
-async def test_a_reader_that_lags_gets_every_byte_of_a_real_store(
+async def test_slow_reader_gets_every_byte_of_a_real_store(
     lane: str, server: LocalS3Server, prefix: str
 ) -> None:
     data = os.urandom(12 * MIB)
@@ -287,7 +287,7 @@ _MISSING = response(b"<Error><Code>NoSuchKey</Code></Error>", "404 Not Found", e
 
 
 @pytest.mark.parametrize("lane", BOTH)
-async def test_a_connection_serves_again_once_a_body_is_read(lane: str) -> None:
+async def test_connection_is_reused_once_the_body_is_read(lane: str) -> None:
     bodies = [b"", b"x", bytes(MIB), bytes(3 * MIB + 1)]
     chunked = (_CHUNKED % b"").replace(b"206", b"200") + b"2\r\nab\r\n0\r\n\r\n"
     answers = _Connections(*map(response, bodies), chunked, _MISSING, response(b"last"))
@@ -302,7 +302,7 @@ async def test_a_connection_serves_again_once_a_body_is_read(lane: str) -> None:
 
 
 @pytest.mark.parametrize("lane", BOTH)
-async def test_a_connection_is_closed_where_a_body_is_not_read(lane: str) -> None:
+async def test_connection_is_closed_where_a_body_is_not_read(lane: str) -> None:
     pouring = _Pouring(64 * MIB)
     peers = []
 
@@ -324,7 +324,7 @@ async def test_a_connection_is_closed_where_a_body_is_not_read(lane: str) -> Non
 
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("sent", [0, 1000])
-async def test_a_connection_is_closed_where_a_reader_is_cancelled(lane: str, sent: int) -> None:
+async def test_connection_is_closed_where_a_reader_is_cancelled(lane: str, sent: int) -> None:
     """Cancelled while it waits for a response, or for a block, that does not come."""
     reached = asyncio.Event()
     peers = []
@@ -347,7 +347,7 @@ async def test_a_connection_is_closed_where_a_reader_is_cancelled(lane: str, sen
     assert len(set(peers)) == 2
 
 
-async def test_a_connection_closed_while_idle_is_replaced_without_a_retry() -> None:
+async def test_connection_closed_while_idle_is_replaced_without_a_retry() -> None:
     async def once(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(response(_TEN))
         writer.close()
@@ -357,7 +357,7 @@ async def test_a_connection_closed_while_idle_is_replaced_without_a_retry() -> N
             assert await _read(store) == _TEN
 
 
-async def test_a_redirect_is_followed_and_its_range_asked_for_there() -> None:
+async def test_redirect_is_followed_with_the_range() -> None:
     handle = always_respond(_part(_TEN[2:7], "bytes 2-6/10"))
 
     async def redirect(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
@@ -379,7 +379,7 @@ async def test_a_redirect_is_followed_and_its_range_asked_for_there() -> None:
 
 
 @pytest.mark.usefixtures("boto")
-async def test_a_region_that_the_store_corrects_is_read_from_by_the_boto_lane() -> None:
+async def test_region_corrected_by_the_store_is_read_from_by_the_boto_lane() -> None:
     async def handle(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         moved = b"<Error><Code>AuthorizationHeaderMalformed</Code></Error>"
         wire = request.headers["user-agent"].startswith("s3up/")
@@ -424,7 +424,7 @@ def _fallback(first: ObjectStore, second: ObjectStore) -> FallbackStore:
     return FallbackStore(first, open_second)
 
 
-async def test_what_a_fallback_iterates_is_closed_with_it() -> None:
+async def test_iterator_of_a_fallback_is_closed_with_it() -> None:
     """Not by the garbage collector: this test holds on to the inner one."""
     page = ListedPage([], ["a/"])
     for first, second in (
@@ -438,7 +438,7 @@ async def test_what_a_fallback_iterates_is_closed_with_it() -> None:
         assert first.open + second.open == 0
 
 
-async def test_a_fallback_does_not_list_twice_what_it_has_listed() -> None:
+async def test_fallback_does_not_list_twice_what_it_has_listed() -> None:
     page = ListedPage([], ["a/"])
     store = _fallback(_Given(page, fails=True), _Given(page))
     found: list[ListedPage] = []

@@ -56,7 +56,7 @@ def _follow(endpoint: str, location: str, *, trusted: bool = False) -> Target:
         ("https://s3.eu-1.amazonaws.com", "https://s3.us-1.amazonaws.com/bucket/k", None),
     ],
 )
-def test_a_host_of_the_same_provider_is_followed(
+def test_redirect_to_a_host_of_the_same_provider_is_followed(
     endpoint: str, location: str, target: str | None
 ) -> None:
     found = _follow(endpoint, location)
@@ -89,7 +89,9 @@ def test_a_host_of_the_same_provider_is_followed(
         ("http://s3.example.com", "https://s3.example.com/bucket/k", "store.moved"),
     ],
 )
-def test_any_other_is_refused_and_named(endpoint: str, location: str, code: str) -> None:
+def test_redirect_to_any_other_host_is_refused_and_named(
+    endpoint: str, location: str, code: str
+) -> None:
     with pytest.raises(StoreError) as caught:
         _follow(endpoint, location)
     error = caught.value
@@ -149,7 +151,7 @@ async def test_nothing_goes_to_another_host(status: int, lane: str) -> None:
 
 
 @pytest.mark.parametrize("status", list(_STATUSES))
-async def test_the_same_host_is_followed_and_signed_for_anew(status: int) -> None:
+async def test_redirect_to_the_same_host_is_followed_with_a_new_signature(status: int) -> None:
     async with (
         scripted_server(_accept) as other,
         scripted_server(_redirecting(status, other)) as server,
@@ -166,7 +168,7 @@ async def test_the_same_host_is_followed_and_signed_for_anew(status: int) -> Non
 
 
 @pytest.mark.usefixtures("boto")
-async def test_the_boto_lane_names_the_endpoint_to_set() -> None:
+async def test_boto_lane_names_the_endpoint_to_set() -> None:
     async with (
         scripted_server(_accept) as other,
         scripted_server(_redirecting(307, other)) as server,
@@ -178,7 +180,7 @@ async def test_the_boto_lane_names_the_endpoint_to_set() -> None:
     assert f"endpoint_url to http://127.0.0.1:{other.port}/" in str(caught.value)
 
 
-async def test_redirects_in_a_ring_end() -> None:
+async def test_redirect_loop_ends() -> None:
     async with scripted_server(_accept) as first:
         seen: list[int] = []
 

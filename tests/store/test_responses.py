@@ -93,7 +93,7 @@ def _cases() -> Iterator[object]:
 
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize(("operation", "answer"), list(_cases()))
-async def test_a_200_without_what_s3_promises_is_no_success(
+async def test_200_without_what_s3_promises_is_no_success(
     lane: str, operation: str, answer: bytes
 ) -> None:
     if operation == "HeadObject":
@@ -110,7 +110,7 @@ async def test_a_200_without_what_s3_promises_is_no_success(
 
 
 @pytest.mark.parametrize("lane", BOTH)
-async def test_documents_are_read_by_their_names_whatever_the_namespace(lane: str) -> None:
+async def test_documents_are_read_whatever_their_namespace(lane: str) -> None:
     documents = {
         "CreateMultipartUpload": (
             "<ns2:InitiateMultipartUploadResult xmlns:ns2='u'><ns2:UploadId>a&amp;b</ns2:UploadId>"
@@ -137,7 +137,7 @@ async def test_documents_are_read_by_their_names_whatever_the_namespace(lane: st
 
 
 @pytest.mark.parametrize("lane", BOTH)
-async def test_what_a_head_does_not_say_is_unknown(lane: str) -> None:
+async def test_fields_missing_from_head_are_unknown(lane: str) -> None:
     silent = b'HTTP/1.1 200 OK\r\nETag: W/"00"\r\nConnection: close\r\n\r\n'
     async with (
         scripted_server(always_respond(silent)) as server,
@@ -153,7 +153,7 @@ _A_PART = "<Part><PartNumber>{}</PartNumber><ETag>e</ETag><Size>{}</Size></Part>
 
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("initiated", ["", "yesterday", "2026-13-45T99:99:99Z", "0001-01-01"])
-async def test_a_date_that_is_none_is_unknown(lane: str, initiated: str) -> None:
+async def test_invalid_date_is_unknown(lane: str, initiated: str) -> None:
     body = (
         f"<ListMultipartUploadsResult>{_AN_UPLOAD.format(initiated)}</ListMultipartUploadsResult>"
     )
@@ -166,7 +166,7 @@ async def test_a_date_that_is_none_is_unknown(lane: str, initiated: str) -> None
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("number", ["", "-1", "1e3", "0x1", "9" * 5000, "\u0663"])
 @pytest.mark.parametrize("field", [0, 1])
-async def test_a_number_that_is_none_is_an_error(lane: str, number: str, field: int) -> None:
+async def test_invalid_number_is_an_error(lane: str, number: str, field: int) -> None:
     values = ["1", "1"]
     values[field] = number
     body = f"<ListPartsResult>{_A_PART.format(*values)}</ListPartsResult>"
@@ -204,7 +204,7 @@ def _ring() -> Iterator[str]:
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("operation", ["ListParts", "ListMultipartUploads"])
 @pytest.mark.parametrize("markers", ["ring", "fresh"])
-async def test_a_listing_without_end_is_an_error(lane: str, operation: str, markers: str) -> None:
+async def test_endless_listing_is_an_error(lane: str, operation: str, markers: str) -> None:
     handle = _endless(_ring() if markers == "ring" else map(str, range(1, 10**9)))
     async with scripted_server(handle) as server, open_lane_to(server, lane) as store:
         with pytest.raises(StoreError) as caught:
@@ -239,7 +239,7 @@ _DRIPS = {
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("drip", list(_DRIPS))
 @pytest.mark.parametrize("body", ["small", "large"])
-async def test_a_response_that_drips_is_given_up(
+async def test_dripping_response_is_given_up(
     lane: str, drip: str, body: str, tmp_path: Path
 ) -> None:
     """Each byte would start a timeout between two reads anew."""
@@ -281,7 +281,7 @@ _FLOODS = {
 
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("flood", list(_FLOODS))
-async def test_a_response_without_end_is_not_held(lane: str, flood: str) -> None:
+async def test_endless_response_is_not_held(lane: str, flood: str) -> None:
     async with (
         scripted_server(_pouring(*_FLOODS[flood])) as server,
         open_lane_to(server, lane) as store,
@@ -299,7 +299,7 @@ async def _read_all(store: ObjectStore) -> None:
 
 
 @pytest.mark.parametrize("lane", BOTH)
-async def test_an_object_that_drips_is_given_up(lane: str) -> None:
+async def test_dripping_object_is_given_up(lane: str) -> None:
     head = b'HTTP/1.1 200 OK\r\nETag: "00"\r\nContent-Length: 1000000\r\n\r\n'
     async with scripted_server(_dripping(head)) as server, open_lane_to(server, lane) as store:
         with pytest.raises(StoreError) as caught:
@@ -327,7 +327,7 @@ async def _signature_error(server: ScriptedServer, lane: str, *, first: bool) ->
 
 
 @pytest.mark.parametrize("lane", BOTH)
-async def test_a_signature_refused_after_a_success_is_that_keys_own(lane: str) -> None:
+async def test_signature_refused_after_a_success_fails_that_key_alone(lane: str) -> None:
     async def handle(request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(_refusing_odd(request))
 
@@ -341,7 +341,7 @@ async def test_a_signature_refused_after_a_success_is_that_keys_own(lane: str) -
 
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("code", ["NoSuchKey", "NoSuchBucket", ""])
-async def test_a_delete_of_what_is_gone_is_no_error_if_the_store_says_so(
+async def test_delete_of_a_missing_object_is_no_error_if_the_store_says_so(
     lane: str, code: str
 ) -> None:
     """Google's store answers it with 404; a web server does that to anything."""
@@ -357,7 +357,7 @@ async def test_a_delete_of_what_is_gone_is_no_error_if_the_store_says_so(
 
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("known", [False, True])
-async def test_an_abort_answered_by_another_success_is_checked(lane: str, *, known: bool) -> None:
+async def test_abort_with_another_success_status_is_checked(lane: str, *, known: bool) -> None:
     """S3 says 204; a 200 may be a proxy's, or of a store that does as it says."""
     parts = response(b"<ListPartsResult/>", etag="")
     gone = response(b"<Error><Code>NoSuchUpload</Code></Error>", "404 Not Found", etag="")
@@ -378,7 +378,9 @@ async def test_an_abort_answered_by_another_success_is_checked(lane: str, *, kno
 
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("size", [10, 300_000, 6 * MIB])
-async def test_what_is_no_store_is_given_up_soon(lane: str, size: int, tmp_path: Path) -> None:
+async def test_server_that_is_no_store_is_given_up_soon(
+    lane: str, size: int, tmp_path: Path
+) -> None:
     """A web server that answers everything with a page: not for each of many files."""
     make_tree(tmp_path / "t", {f"{number}": size for number in range(40 if size < MIB else 10)})
     config = replace(

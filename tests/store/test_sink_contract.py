@@ -31,19 +31,19 @@ pytestmark = [
 ]
 
 NOT_HERE = {
-    "test_a_missing_bucket_is_fatal_and_named": "every bucket exists",
-    "test_wrong_credentials_are_fatal_and_told_apart": "it checks no signature",
-    "test_an_untrusted_certificate_is_fatal_and_names_the_way_out": "it has no TLS",
-    "test_a_range_of_an_object_is_read": "it keeps no bytes",
-    "test_a_range_that_an_object_has_not_is_an_error": "it keeps no bytes",
-    "test_a_reader_may_stop_early": "it keeps no bytes",
-    "test_another_version_than_is_wanted_is_not_read": "it keeps no bytes",
-    "test_a_copy_is_the_object_at_another_key": "it copies nothing",
-    "test_a_copy_of_another_version_than_is_wanted_is_refused": "it copies nothing",
-    "test_a_copy_of_what_is_not_there_names_the_source": "it copies nothing",
+    "test_missing_bucket_is_fatal_and_named": "every bucket exists",
+    "test_wrong_credentials_are_fatal_and_distinguished": "it checks no signature",
+    "test_untrusted_certificate_is_fatal_and_names_the_way_out": "it has no TLS",
+    "test_range_of_an_object_is_read": "it keeps no bytes",
+    "test_range_outside_the_object_is_an_error": "it keeps no bytes",
+    "test_reader_may_stop_early": "it keeps no bytes",
+    "test_another_version_is_not_read": "it keeps no bytes",
+    "test_copy_is_the_object_at_another_key": "it copies nothing",
+    "test_copy_of_another_version_is_refused": "it copies nothing",
+    "test_copy_of_a_missing_object_names_the_source": "it copies nothing",
     "test_objects_are_listed_as_they_are": "it lists no objects",
-    "test_a_listing_begins_behind_a_key": "it lists no objects",
-    "test_a_delimiter_rolls_keys_up": "it lists no objects",
+    "test_listing_starts_after_a_key": "it lists no objects",
+    "test_delimiter_rolls_keys_up": "it lists no objects",
 }
 """What the suite asks for and the sink leaves out, each with its reason."""
 
@@ -116,7 +116,7 @@ globals().update(
 )
 
 
-def test_what_is_left_out_is_in_the_suite() -> None:
+def test_tests_left_out_are_in_the_suite() -> None:
     assert set(NOT_HERE) <= set(vars(contract))
 
 
@@ -133,16 +133,14 @@ async def _put_in_parts(store: ObjectStore, key: str, metadata: dict[str, str]) 
     await store.complete_multipart_upload(key, upload_id, [CompletedPart(1, part.etag)])
 
 
-async def test_an_object_has_the_time_of_its_last_change(store: ObjectStore, prefix: str) -> None:
+async def test_object_has_the_time_of_its_last_change(store: ObjectStore, prefix: str) -> None:
     await _put(store, f"{prefix}/k", {})
     age = (await store.head_object(f"{prefix}/k")).age
     assert age is not None
     assert 0 <= age < 120
 
 
-async def test_an_object_has_nothing_of_the_one_it_replaces(
-    store: ObjectStore, prefix: str
-) -> None:
+async def test_object_has_nothing_of_the_one_it_replaces(store: ObjectStore, prefix: str) -> None:
     key = f"{prefix}/k"
     for put in (_put, _put_in_parts, _put_in_parts, _put, _put):
         for metadata in ({"a": "1", "b": "2"}, {}, {"b": "3"}):
@@ -150,7 +148,7 @@ async def test_an_object_has_nothing_of_the_one_it_replaces(
             assert (await store.head_object(key)).metadata == metadata
 
 
-async def test_a_complete_that_does_not_fit_the_parts_is_refused(
+async def test_complete_that_does_not_fit_the_parts_is_refused(
     store: ObjectStore, prefix: str
 ) -> None:
     key = f"{prefix}/k"
@@ -180,7 +178,7 @@ async def test_more_metadata_than_s3_takes_is_refused(store: ObjectStore, prefix
         assert (caught.value.status, caught.value.s3_code) == (400, "MetadataTooLarge")
 
 
-async def test_an_opaque_etag_stands_for_one_object_and_is_no_md5(prefix: str) -> None:
+async def test_opaque_etag_stands_for_one_object_and_is_no_md5(prefix: str) -> None:
     """And no library is needed for it."""
     with Sink("opaque", libcrypto="/dev/null") as sink:
         async with open_lane("wire-sink", _server(sink)) as store:
@@ -199,7 +197,7 @@ def test_md5_without_libcrypto_is_one_clear_error() -> None:
     assert "--etag opaque" in str(caught.value)
 
 
-def test_what_arrives_is_counted_until_it_is_reset() -> None:
+def test_bytes_are_counted_until_the_reset() -> None:
     with Sink() as sink:
         for path, body, content_md5, status in (
             ("/b/1", b"four", "", 200),
@@ -219,7 +217,7 @@ def test_what_arrives_is_counted_until_it_is_reset() -> None:
 
 
 @pytest.mark.parametrize("trailer", [b"", b"x-amz-checksum-crc32:AAAAAA==\r\n"])
-def test_a_framed_body_is_an_object_of_its_decoded_bytes(sink: Sink, trailer: bytes) -> None:
+def test_framed_body_is_an_object_of_its_decoded_bytes(sink: Sink, trailer: bytes) -> None:
     data = b"four" + b"0\n2\r4\n6789" * 2
     framed = b"4;chunk-signature=00\r\nfour\r\n14\r\n%b\r\n0\r\n%b\r\n" % (data[4:], trailer)
     headers = {
@@ -232,7 +230,7 @@ def test_a_framed_body_is_an_object_of_its_decoded_bytes(sink: Sink, trailer: by
     assert _send(sink, "PUT", "/b/framed", framed, headers) == 400
 
 
-def test_the_next_request_begins_after_the_trailers_of_a_chunked_body(sink: Sink) -> None:
+def test_next_request_begins_after_the_trailers_of_a_chunked_body(sink: Sink) -> None:
     address = urlsplit(sink.url)
     with socket.create_connection((address.hostname, address.port), timeout=30) as line:
         line.sendall(
@@ -248,7 +246,7 @@ def test_the_next_request_begins_after_the_trailers_of_a_chunked_body(sink: Sink
     assert text.endswith(b"Content-Length: 1\r\n\r\n")
 
 
-def test_a_slow_line_still_carries_every_byte() -> None:
+def test_slow_line_still_carries_every_byte() -> None:
     with Sink("md5", Line(rtt_ms=1, per_connection_mbps=50, total_mbps=50)) as sink:
         assert _send(sink, "PUT", "/b/k", bytes(1_000_000)) == 200
         assert sink.stats().object_bytes == 1_000_000

@@ -113,7 +113,7 @@ async def _open_keys(store: ObjectStore, prefix: str) -> list[str]:
 # --------------------------------------------------------------------------------------- objects
 
 
-async def test_an_object_is_put_described_read_and_deleted(store: ObjectStore, prefix: str) -> None:
+async def test_object_is_put_described_read_and_deleted(store: ObjectStore, prefix: str) -> None:
     data = os.urandom(100_000)
     etag = await _put(store, f"{prefix}/a", _body(data))
     assert etag == _md5(data)
@@ -127,12 +127,12 @@ async def test_an_object_is_put_described_read_and_deleted(store: ObjectStore, p
 
 
 @pytest.mark.parametrize("body", [_body(b""), BytesBody(b""), StreamBody()])
-async def test_an_empty_body_is_an_object(store: ObjectStore, prefix: str, body: Body) -> None:
+async def test_empty_body_is_an_object(store: ObjectStore, prefix: str, body: Body) -> None:
     assert await _put(store, f"{prefix}/empty", body) == _md5(b"")
     assert await _read(store, f"{prefix}/empty") == b""
 
 
-async def test_a_streamed_body_of_several_chunks_arrives_whole(
+async def test_streamed_body_of_several_chunks_arrives_whole(
     store: ObjectStore, prefix: str
 ) -> None:
     pieces = [os.urandom(size) for size in (1, MIB, 70_000)]
@@ -141,14 +141,14 @@ async def test_a_streamed_body_of_several_chunks_arrives_whole(
     assert await _read(store, f"{prefix}/stream") == b"".join(pieces)
 
 
-async def test_a_second_put_replaces_the_object(store: ObjectStore, prefix: str) -> None:
+async def test_second_put_replaces_the_object(store: ObjectStore, prefix: str) -> None:
     await _put(store, f"{prefix}/a", _body(b"old and longer"))
     await _put(store, f"{prefix}/a", _body(b"new"))
     assert await _read(store, f"{prefix}/a") == b"new"
 
 
 @pytest.mark.parametrize("name", _ODD)
-async def test_a_key_arrives_as_it_is_spelled(store: ObjectStore, prefix: str, name: str) -> None:
+async def test_key_arrives_as_it_is_spelled(store: ObjectStore, prefix: str, name: str) -> None:
     key = f"{prefix}/{name}"
     await _put(store, key, _body(name.encode()))
     assert (await store.head_object(key)).key == key
@@ -172,7 +172,7 @@ async def test_metadata_is_kept(store: ObjectStore, prefix: str) -> None:
     assert (await store.head_object(f"{prefix}/n")).metadata == metadata
 
 
-async def test_what_does_not_exist_is_not_found_and_deleting_it_is_no_error(
+async def test_missing_object_is_not_found_and_its_delete_is_no_error(
     store: ObjectStore, prefix: str
 ) -> None:
     for ask in (store.head_object(f"{prefix}/no"), _read(store, f"{prefix}/no")):
@@ -187,7 +187,7 @@ async def test_what_does_not_exist_is_not_found_and_deleting_it_is_no_error(
 # ---------------------------------------------------------------------------------------- ranges
 
 
-async def test_a_range_of_an_object_is_read(store: ObjectStore, prefix: str) -> None:
+async def test_range_of_an_object_is_read(store: ObjectStore, prefix: str) -> None:
     data = os.urandom(3 * MIB + 5)
     etag = await _put(store, f"{prefix}/a", _body(data))
     for offset, size in ((0, 1), (0, len(data)), (7, 2 * MIB), (MIB, None), (len(data) - 1, 1)):
@@ -197,7 +197,7 @@ async def test_a_range_of_an_object_is_read(store: ObjectStore, prefix: str) -> 
 
 
 @pytest.mark.parametrize(("offset", "size"), [(0, 11), (5, 6), (10, None), (10, 1), (99, 1)])
-async def test_a_range_that_an_object_has_not_is_an_error(
+async def test_range_outside_the_object_is_an_error(
     store: ObjectStore, prefix: str, offset: int, size: int | None
 ) -> None:
     await _put(store, f"{prefix}/a", _body(b"0123456789"))
@@ -207,7 +207,7 @@ async def test_a_range_that_an_object_has_not_is_an_error(
     assert await _read(store, f"{prefix}/a") == b"0123456789"
 
 
-async def test_another_version_than_is_wanted_is_not_read(store: ObjectStore, prefix: str) -> None:
+async def test_another_version_is_not_read(store: ObjectStore, prefix: str) -> None:
     etag = await _put(store, f"{prefix}/a", _body(b"old"))
     assert await _read(store, f"{prefix}/a", etag=etag) == b"old"
     await _put(store, f"{prefix}/a", _body(b"new"))
@@ -217,7 +217,7 @@ async def test_another_version_than_is_wanted_is_not_read(store: ObjectStore, pr
         assert (caught.value.code, caught.value.retryable) == ("store.precondition", False)
 
 
-async def test_a_reader_may_stop_early(store: ObjectStore, prefix: str) -> None:
+async def test_reader_may_stop_early(store: ObjectStore, prefix: str) -> None:
     data = os.urandom(8 * MIB)
     await _put(store, f"{prefix}/a", _body(data))
     for _ in range(3):
@@ -232,7 +232,7 @@ async def test_a_reader_may_stop_early(store: ObjectStore, prefix: str) -> None:
 
 
 @pytest.mark.parametrize("name", _ODD)
-async def test_a_copy_is_the_object_at_another_key(
+async def test_copy_is_the_object_at_another_key(
     store: ObjectStore, prefix: str, name: str
 ) -> None:
     source, key = f"{prefix}/{name}", f"{prefix}/copy of {name}"
@@ -249,15 +249,13 @@ async def test_a_copy_is_the_object_at_another_key(
     assert [page.objects async for page in store.list_objects(f"{prefix}/")] == [[]]
 
 
-async def test_a_copy_of_what_is_not_there_names_the_source(
-    store: ObjectStore, prefix: str
-) -> None:
+async def test_copy_of_a_missing_object_names_the_source(store: ObjectStore, prefix: str) -> None:
     with pytest.raises(StoreError) as caught:
         await store.copy_object(f"{prefix}/no", f"{prefix}/copy")
     assert (caught.value.code, caught.value.params["key"]) == ("store.not_found", f"{prefix}/no")
 
 
-async def test_a_copy_of_another_version_than_is_wanted_is_refused(
+async def test_copy_of_another_version_is_refused(
     store: ObjectStore, lane: str, prefix: str
 ) -> None:
     etag = await _put(store, f"{prefix}/a", _body(b"old"))
@@ -289,7 +287,7 @@ async def test_objects_are_listed_as_they_are(store: ObjectStore, prefix: str) -
         assert abs(listed[key].modified - before) < 60
 
 
-async def test_a_listing_begins_behind_a_key(store: ObjectStore, prefix: str) -> None:
+async def test_listing_starts_after_a_key(store: ObjectStore, prefix: str) -> None:
     for name in "abcd":
         await _put(store, f"{prefix}/{name}", _body(b"x"))
     pages = store.list_objects(f"{prefix}/", start_after=f"{prefix}/b")
@@ -297,7 +295,7 @@ async def test_a_listing_begins_behind_a_key(store: ObjectStore, prefix: str) ->
     assert keys == [f"{prefix}/c", f"{prefix}/d"]
 
 
-async def test_a_delimiter_rolls_keys_up(store: ObjectStore, prefix: str) -> None:
+async def test_delimiter_rolls_keys_up(store: ObjectStore, prefix: str) -> None:
     for name in ("a b/1", "a b/2/3", "c+d/4", "file"):
         await _put(store, f"{prefix}/{name}", _body(b"x"))
     pages = [page async for page in store.list_objects(f"{prefix}/", delimiter="/")]
@@ -309,7 +307,7 @@ async def test_a_delimiter_rolls_keys_up(store: ObjectStore, prefix: str) -> Non
     assert [found for page in below for found in page.prefixes] == [f"{prefix}/a b/2/"]
 
 
-async def test_a_prefix_without_objects_lists_none(store: ObjectStore, prefix: str) -> None:
+async def test_prefix_without_objects_lists_none(store: ObjectStore, prefix: str) -> None:
     assert [page.objects async for page in store.list_objects(f"{prefix}/none")] == [[]]
 
 
@@ -343,7 +341,7 @@ async def test_parts_make_an_object_in_order_of_their_numbers(
     assert await _open_keys(store, prefix) == []
 
 
-async def test_a_part_sent_again_replaces_the_first(
+async def test_part_sent_again_replaces_the_first(
     store: ObjectStore, lane: str, prefix: str
 ) -> None:
     key = f"{prefix}/again"
@@ -388,7 +386,7 @@ async def test_open_uploads_are_listed_by_prefix(store: ObjectStore, prefix: str
     assert await _open_keys(store, prefix) == []
 
 
-async def test_an_abort_may_be_repeated(store: ObjectStore, prefix: str) -> None:
+async def test_abort_may_be_repeated(store: ObjectStore, prefix: str) -> None:
     upload_id = await _create(store, f"{prefix}/x")
     await store.upload_part(f"{prefix}/x", upload_id, 1, _body(b"part"))
     await store.abort_multipart_upload(f"{prefix}/x", upload_id)
@@ -396,7 +394,7 @@ async def test_an_abort_may_be_repeated(store: ObjectStore, prefix: str) -> None
     assert await _open_keys(store, prefix) == []
 
 
-async def test_an_upload_that_is_gone_is_no_such_upload(store: ObjectStore, prefix: str) -> None:
+async def test_aborted_upload_is_no_such_upload(store: ObjectStore, prefix: str) -> None:
     key = f"{prefix}/gone"
     upload_id = await _create(store, key)
     await store.abort_multipart_upload(key, upload_id)
@@ -412,7 +410,7 @@ async def test_an_upload_that_is_gone_is_no_such_upload(store: ObjectStore, pref
         assert caught.value.status == 404
 
 
-async def test_a_part_that_was_never_sent_cannot_be_completed(
+async def test_part_that_was_never_sent_cannot_be_completed(
     store: ObjectStore, prefix: str
 ) -> None:
     key = f"{prefix}/missing-part"
@@ -430,7 +428,7 @@ async def test_a_part_that_was_never_sent_cannot_be_completed(
 # ---------------------------------------------------------------------------------------- bodies
 
 
-async def test_what_a_body_raises_passes_through_unchanged(store: ObjectStore, prefix: str) -> None:
+async def test_error_of_a_body_passes_through_unchanged(store: ObjectStore, prefix: str) -> None:
     """And neither an object nor a part comes of it; the store goes on serving."""
     upload_id = await _create(store, f"{prefix}/part")
     error = SourceError("source.changed", path="/p", detail="it shrank")
@@ -449,7 +447,7 @@ async def test_what_a_body_raises_passes_through_unchanged(store: ObjectStore, p
     assert await _read(store, f"{prefix}/after") == b"still here"
 
 
-async def test_a_body_can_be_sent_again(store: ObjectStore, prefix: str) -> None:
+async def test_body_can_be_sent_again(store: ObjectStore, prefix: str) -> None:
     body = StreamBody(b"same ", b"bytes")
     first = await _put(store, f"{prefix}/1", body)
     again = await _put(store, f"{prefix}/2", body)
@@ -458,7 +456,7 @@ async def test_a_body_can_be_sent_again(store: ObjectStore, prefix: str) -> None
     assert await _read(store, f"{prefix}/2") == b"same bytes"
 
 
-async def test_a_range_of_a_file_is_sent_again_after_an_error_midway(
+async def test_range_of_a_file_is_sent_again_after_an_error_midway(
     store: ObjectStore, prefix: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     data = os.urandom(3 * MIB)
@@ -484,7 +482,7 @@ async def _error_of_put(store: ObjectStore, body: Body, key: str = "k") -> Store
 
 @pytest.mark.parametrize("lane", SERVER_LANES)
 @pytest.mark.parametrize("body", [_body(b"x"), StreamBody(b"x" * 100_000)])
-async def test_a_missing_bucket_is_fatal_and_named(
+async def test_missing_bucket_is_fatal_and_named(
     lane: str, lane_server: Server, body: Body
 ) -> None:
     profile = replace(lane_profile(lane, lane_server), bucket="no-such-volume")
@@ -506,7 +504,7 @@ async def test_a_missing_bucket_is_fatal_and_named(
         ({"access_key": "nobody"}, "store.unknown_access_key"),
     ],
 )
-async def test_wrong_credentials_are_fatal_and_told_apart(
+async def test_wrong_credentials_are_fatal_and_distinguished(
     lane: str, lane_server: Server, changed: dict[str, str], code: str
 ) -> None:
     profile = lane_profile(lane, lane_server)
@@ -524,7 +522,7 @@ async def test_wrong_credentials_are_fatal_and_told_apart(
 
 
 @pytest.mark.parametrize("lane", SERVER_LANES)
-async def test_a_wrong_md5_is_refused_before_it_replaces_an_object(
+async def test_wrong_md5_is_refused_before_it_replaces_an_object(
     lane: str, lane_server: Server, prefix: str
 ) -> None:
     """A small body carries Content-MD5, and the error is one to try again."""
@@ -536,7 +534,7 @@ async def test_a_wrong_md5_is_refused_before_it_replaces_an_object(
 
 
 @pytest.mark.parametrize("lane", ["boto-https", "wire-https"])
-async def test_an_untrusted_certificate_is_fatal_and_names_the_way_out(
+async def test_untrusted_certificate_is_fatal_and_names_the_way_out(
     lane: str, server: LocalS3Server
 ) -> None:
     async with open_lane(lane, server, config=UploadConfig()) as store:
@@ -546,7 +544,7 @@ async def test_an_untrusted_certificate_is_fatal_and_names_the_way_out(
     assert server.https_url in str(error)
 
 
-async def test_a_store_says_where_it_is(lane: str, lane_server: Server) -> None:
+async def test_store_says_where_it_is(lane: str, lane_server: Server) -> None:
     async with open_lane(lane, lane_server) as store:
         assert store.lane == lane.split("-", maxsplit=1)[0]
         expected = "memory" if lane == "memory" else lane_server.bucket

@@ -62,7 +62,7 @@ async def _accept(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> No
 
 @pytest.mark.parametrize("lane", ["wire", "boto"])
 @pytest.mark.parametrize("call", list(_CALLS))
-async def test_a_certificate_for_another_name_is_refused(
+async def test_certificate_for_another_name_is_refused(
     authority: Authority, lane: str, call: str
 ) -> None:
     tls = authority.server(_FOREIGN)
@@ -81,7 +81,7 @@ async def test_a_certificate_for_another_name_is_refused(
 
 
 @pytest.mark.parametrize("lane", ["wire", "boto"])
-async def test_a_certificate_of_an_unknown_authority_is_refused(
+async def test_certificate_of_an_unknown_authority_is_refused(
     authority: Authority, lane: str
 ) -> None:
     config: UploadConfig = replace(authority.config, ca_bundle=None)
@@ -94,7 +94,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(
 
 
 @pytest.mark.parametrize("lane", ["wire", "boto"])
-async def test_a_certificate_for_the_name_is_accepted(authority: Authority, lane: str) -> None:
+async def test_certificate_for_the_name_is_accepted(authority: Authority, lane: str) -> None:
     tls = authority.server(_OURS)
     async with (
         scripted_server(_accept, tls) as server,
@@ -105,7 +105,7 @@ async def test_a_certificate_for_the_name_is_accepted(authority: Authority, lane
 
 @pytest.mark.parametrize("lane", ["wire", "boto"])
 @pytest.mark.usefixtures("boto")
-async def test_the_bundle_of_an_aws_profile_is_trusted_for_it(
+async def test_bundle_of_an_aws_profile_is_trusted_for_it(
     authority: Authority, home: Path, lane: str
 ) -> None:
     async with scripted_server(_accept, authority.server(_OURS)) as server:
@@ -155,7 +155,7 @@ async def _proxy() -> AsyncGenerator[str]:
 
 @pytest.mark.parametrize(("name", "accepted"), [(_FOREIGN, False), (_OURS, True)])
 @pytest.mark.usefixtures("boto")
-async def test_the_name_is_verified_through_a_proxy(
+async def test_name_is_verified_through_a_proxy(
     authority: Authority, monkeypatch: pytest.MonkeyPatch, name: str, *, accepted: bool
 ) -> None:
     async with _proxy() as proxy, scripted_server(_accept, authority.server(name)) as server:

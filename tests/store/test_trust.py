@@ -66,27 +66,27 @@ def _named_by(variable: str, path: Path | str, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("variable", _VARIABLES)
-def test_a_named_authority_is_trusted_for_the_name_of_its_certificate(
+def test_named_authority_is_trusted_for_the_name_of_its_certificate(
     variable: str, bundle: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _handshake(tls_context(_named_by(variable, bundle, monkeypatch)), port, "localhost")
 
 
-def test_the_bundle_of_an_aws_profile_is_trusted(bundle: Path, port: int) -> None:
+def test_bundle_of_an_aws_profile_is_trusted(bundle: Path, port: int) -> None:
     _handshake(tls_context(UploadConfig(), aws_config=str(bundle)), port, "localhost")
 
 
-def test_another_name_than_the_certificates_is_refused(bundle: Path, port: int) -> None:
+def test_name_not_in_the_certificate_is_refused(bundle: Path, port: int) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="not valid for"):
         _handshake(tls_context(UploadConfig(ca_bundle=str(bundle))), port, "example.com")
 
 
-def test_an_authority_nobody_named_is_refused(port: int) -> None:
+def test_unnamed_authority_is_refused(port: int) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="verify failed"):
         _handshake(tls_context(UploadConfig()), port, "localhost")
 
 
-def test_the_setting_beats_the_aws_variable_and_that_the_aws_profile(
+def test_setting_beats_the_aws_variable_and_that_the_aws_profile(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tls_context(_named_by("AWS_CA_BUNDLE", bundle, monkeypatch), aws_config="/no/such/file")
@@ -96,7 +96,7 @@ def test_the_setting_beats_the_aws_variable_and_that_the_aws_profile(
 
 @pytest.mark.parametrize("content", ["", "no certificate", "key", "cut"])
 @pytest.mark.parametrize("variable", _VARIABLES)
-def test_a_bundle_without_usable_certificates_is_named(
+def test_bundle_without_usable_certificates_is_named(
     variable: str,
     content: str,
     authority: trustme.CA,
@@ -118,7 +118,7 @@ def test_a_bundle_without_usable_certificates_is_named(
 
 
 @pytest.mark.parametrize("place", ["missing", "directory", "fifo"])
-def test_a_bundle_that_is_no_file_is_named(
+def test_bundle_that_is_no_file_is_named(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "directory").mkdir()
@@ -131,13 +131,13 @@ def test_a_bundle_that_is_no_file_is_named(
     assert str(tmp_path / place) in str(caught.value)
 
 
-def test_a_bundle_named_in_code_is_called_by_the_setting(tmp_path: Path) -> None:
+def test_bundle_named_in_code_is_called_by_the_setting(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("x")
     with pytest.raises(ConfigError, match="set by ca_bundle"):
         tls_context(UploadConfig(ca_bundle=str(tmp_path / "x")))
 
 
-def test_packages_without_a_bundle_leave_the_systems_authorities(
+def test_system_authorities_hold_where_packages_have_no_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Debian ships certifi and botocore."""

@@ -96,7 +96,7 @@ def body_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[int], B
     return make
 
 
-async def test_a_connection_is_used_again(body_of: Callable[[int], Body]) -> None:
+async def test_connection_is_reused(body_of: Callable[[int], Body]) -> None:
     connections = 0
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -112,7 +112,7 @@ async def test_a_connection_is_used_again(body_of: Callable[[int], Body]) -> Non
     assert connections == 1
 
 
-async def test_a_connection_closed_while_idle_is_replaced_without_a_retry(
+async def test_connection_closed_while_idle_is_replaced_without_a_retry(
     body_of: Callable[[int], Body],
 ) -> None:
     """Each connection serves one request and is closed by a server that had said keep-alive."""
@@ -130,7 +130,7 @@ async def test_a_connection_closed_while_idle_is_replaced_without_a_retry(
     assert connections == 5
 
 
-async def test_a_post_whose_answer_is_lost_is_not_sent_again_unseen() -> None:
+async def test_post_whose_response_is_lost_is_not_sent_again_without_a_retry() -> None:
     """A Complete may have taken effect: its caller decides, and its events tell."""
     seen = []
 
@@ -148,7 +148,7 @@ async def test_a_post_whose_answer_is_lost_is_not_sent_again_unseen() -> None:
     assert seen == ["POST"]
 
 
-async def test_a_kept_connection_that_breaks_in_the_middle_of_a_body_is_a_failure(
+async def test_kept_connection_that_breaks_within_a_body_is_a_failure(
     tmp_path: Path,
 ) -> None:
     """It had taken bytes, so it was not stale: the retry policy decides, and its events tell."""
@@ -172,7 +172,7 @@ async def test_a_kept_connection_that_breaks_in_the_middle_of_a_body_is_a_failur
 
 
 @pytest.mark.parametrize("status", [b"403 Forbidden", b"413 Too Large", b"503 Slow Down"])
-async def test_an_answer_before_the_body_is_sent_is_noticed(
+async def test_response_before_the_body_is_sent_is_noticed(
     status: bytes, body_of: Callable[[int], Body]
 ) -> None:
     """The server reads the head, answers, and never reads the body."""
@@ -190,7 +190,7 @@ async def test_an_answer_before_the_body_is_sent_is_noticed(
     assert caught.value.status == int(status[:3])
 
 
-async def test_a_server_that_stops_reading_is_a_timeout(body_of: Callable[[int], Body]) -> None:
+async def test_server_that_stops_reading_is_a_timeout(body_of: Callable[[int], Body]) -> None:
     release = asyncio.Event()
 
     async def handler(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -204,7 +204,7 @@ async def test_a_server_that_stops_reading_is_a_timeout(body_of: Callable[[int],
     assert caught.value.code == "store.timeout"
 
 
-async def test_a_server_that_never_answers_is_a_timeout(body_of: Callable[[int], Body]) -> None:
+async def test_server_that_never_responds_is_a_timeout(body_of: Callable[[int], Body]) -> None:
     release = asyncio.Event()
 
     async def handler(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -219,7 +219,7 @@ async def test_a_server_that_never_answers_is_a_timeout(body_of: Callable[[int],
     assert caught.value.code == "store.timeout"
 
 
-async def test_a_slow_server_that_goes_on_reading_is_no_timeout(
+async def test_slow_server_that_keeps_reading_is_no_timeout(
     body_of: Callable[[int], Body],
 ) -> None:
     """The stall timeout counts from the last byte that moved, not from the first."""
@@ -271,7 +271,7 @@ class _Cancelling(ssl.SSLContext):
         return wrapped
 
 
-def test_a_cancellation_while_tls_begins_does_not_wait_for_the_server() -> None:
+def test_cancellation_while_tls_begins_does_not_wait_for_the_server() -> None:
     context = _Cancelling(ssl.PROTOCOL_TLS_CLIENT)
     # It accepts, and says nothing.
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -349,7 +349,7 @@ async def test_upload_cancelled_in_a_handshake_sends_nothing(
     ],
 )
 @pytest.mark.usefixtures("boto")
-async def test_a_region_that_the_store_corrects_is_followed_by_the_boto_lane(answer: bytes) -> None:
+async def test_region_corrected_by_the_store_is_followed_by_the_boto_lane(answer: bytes) -> None:
     """The request goes again through aioboto3, and so does every later body."""
     agents = []
 
@@ -371,7 +371,7 @@ async def test_a_region_that_the_store_corrects_is_followed_by_the_boto_lane(ans
 
 
 @pytest.mark.usefixtures("boto")
-async def test_it_steps_aside_for_a_proxy(
+async def test_wire_lane_falls_back_for_a_proxy(
     server: LocalS3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     profile = replace(server.profile(), endpoint_url=server.http_url)
@@ -391,7 +391,7 @@ async def test_it_steps_aside_for_a_proxy(
         b'HTTP/1.0 200 OK\r\nETag: "00"\r\n\r\nended by closing',
     ],
 )
-async def test_every_way_to_frame_an_answer_is_read(
+async def test_every_framing_of_a_response_is_read(
     answer: bytes, body_of: Callable[[int], Body]
 ) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -403,7 +403,7 @@ async def test_every_way_to_frame_an_answer_is_read(
 
 
 @pytest.mark.parametrize("answer", [b"SSH-2.0-x\r\n\r\n", b"", b"HTTP/1.1 200 OK\r\nContent-Le"])
-async def test_no_answer_or_nonsense_is_a_reset_to_try_again(
+async def test_missing_or_malformed_response_is_a_retryable_reset(
     answer: bytes, body_of: Callable[[int], Body]
 ) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -416,7 +416,7 @@ async def test_no_answer_or_nonsense_is_a_reset_to_try_again(
     assert (caught.value.code, caught.value.retryable) == ("store.reset", True)
 
 
-async def test_a_complete_that_fails_after_200_is_a_failure() -> None:
+async def test_complete_that_fails_after_200_is_a_failure() -> None:
     body = b"<?xml version='1.0'?>\n<Error><Code>InternalError</Code><Message>m</Message></Error>"
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -429,7 +429,7 @@ async def test_a_complete_that_fails_after_200_is_a_failure() -> None:
     assert (caught.value.s3_code, caught.value.retryable) == ("InternalError", True)
 
 
-async def test_a_file_that_shrinks_while_it_is_sent_is_told(tmp_path: Path) -> None:
+async def test_file_that_shrinks_while_it_is_sent_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(bytes(32 * 1024 * 1024))
     body = FileRange(str(path), open_source(str(path)), size=32 * 1024 * 1024, digests=Digests())
@@ -446,14 +446,14 @@ async def test_a_file_that_shrinks_while_it_is_sent_is_told(tmp_path: Path) -> N
     assert caught.value.code == "source.changed"
 
 
-async def test_an_untrusted_certificate_is_never_talked_around(server: LocalS3Server) -> None:
+async def test_untrusted_certificate_is_never_accepted(server: LocalS3Server) -> None:
     async with open_store(server.profile(), UploadConfig()) as store:
         with pytest.raises(StoreError) as caught:
             await put(store, BytesBody(b"x"))
     assert (caught.value.code, caught.value.retryable) == ("store.tls", False)
 
 
-async def test_a_header_cannot_be_smuggled_in(server: LocalS3Server, tmp_path: Path) -> None:
+async def test_header_cannot_be_smuggled_in(server: LocalS3Server, tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"x")
     async with Uploader(server.profile(), config=UploadConfig(ca_bundle=server.ca_bundle)) as up:
         with pytest.raises(ConfigError, match="content_type"):
@@ -478,9 +478,7 @@ async def test_events_say_which_lane_a_file_took(
     assert not any(isinstance(event, RequestRetried) for event in events)
 
 
-def test_an_upload_on_the_wire_lane_imports_no_aioboto3(
-    server: LocalS3Server, tmp_path: Path
-) -> None:
+def test_upload_on_the_wire_lane_imports_no_aioboto3(server: LocalS3Server, tmp_path: Path) -> None:
     """Small files and a multipart upload: neither needs it, and it takes longest to import."""
     (tmp_path / "small").write_bytes(b"x")
     (tmp_path / "large").write_bytes(bytes(17 * 1024 * 1024))
@@ -514,7 +512,7 @@ class _Idle:
         self.closed = True
 
 
-def test_a_pool_gives_the_last_used_and_drops_what_is_old_or_dead() -> None:
+def test_pool_returns_the_last_used_and_drops_old_or_dead_connections() -> None:
     now = time.monotonic()
     pool: Pool[_Idle] = Pool()
     fresh, last, dead = _Idle(born=now), _Idle(born=now), _Idle(born=now, usable=False)
@@ -561,7 +559,7 @@ print(on_loop)
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_nothing_that_waits_for_a_disk_or_a_name_runs_on_the_event_loop(
+def test_no_wait_for_a_disk_or_a_name_is_on_the_event_loop(
     server: LocalS3Server, tmp_path: Path, prefix: str, loop: str
 ) -> None:
     """The audit events of a whole upload, from the profile to the last object, by thread."""
@@ -622,7 +620,7 @@ async def test_refused_sendfile_is_replaced_for_the_rest_of_the_process(
 
 
 @pytest.mark.usefixtures("kernel")
-async def test_a_disk_that_fails_under_sendfile_is_the_sources_failure(
+async def test_disk_error_under_sendfile_is_a_source_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_args: object) -> int:

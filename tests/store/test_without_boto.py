@@ -32,7 +32,7 @@ def _run(server: LocalS3Server, *arguments: str, **environ: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_all_that_the_wire_lane_serves_needs_no_aioboto3(
+def test_calls_of_the_wire_lane_need_no_aioboto3(
     server: LocalS3Server, tmp_path: Path, prefix: str
 ) -> None:
     large = os.urandom(10 * MIB + 99)
@@ -63,7 +63,7 @@ def test_all_that_the_wire_lane_serves_needs_no_aioboto3(
         ("region", "x-amz-bucket-region = eu-1"),
     ],
 )
-def test_what_only_aioboto3_can_serve_is_one_error_that_names_both(
+def test_call_that_needs_aioboto3_is_one_error_that_names_both(
     server: LocalS3Server, case: str, why: str
 ) -> None:
     found = _run(server, "refuse", case)
@@ -79,7 +79,7 @@ def test_what_only_aioboto3_can_serve_is_one_error_that_names_both(
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_the_sync_functions_say_it_once(
+def test_sync_functions_report_it_once(
     server: LocalS3Server, tmp_path: Path, language: str
 ) -> None:
     (tmp_path / "f").write_bytes(b"x")

@@ -8,4 +8,4 @@ from every_make import at_other_stores
 pytestmark = [pytest.mark.anyio, pytest.mark.stores]
 
 globals().update(at_other_stores(test_store_contract))
-del globals()["test_an_untrusted_certificate_is_fatal_and_names_the_way_out"]  # of TLS
+del globals()["test_untrusted_certificate_is_fatal_and_names_the_way_out"]  # of TLS

@@ -11,9 +11,9 @@ pytest_plugins = ["s3_uploader.testing.pytest_plugin"]
 globals().update(
     at_other_stores(
         test_resume,
-        "test_whatever_the_listing_shows_the_object_is_whole",
-        "test_a_part_of_other_bytes_at_a_real_store_is_not_used",
-        "test_a_changed_file_aborts_what_was_open",
-        "test_with_the_journal_lost_a_real_store_tells",
+        "test_object_is_whole_whatever_the_listing_shows",
+        "test_part_with_different_bytes_at_a_real_store_is_not_used",
+        "test_changed_file_is_not_resumed",
+        "test_upload_is_adopted_from_a_real_store_if_the_journal_is_lost",
     )
 )

@@ -144,32 +144,37 @@ def _ceph() -> AbstractContextManager[Server]:
 _CEPH = ("ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "radosgw", "radosgw-admin")
 
 _ANY_KEYS = {"takes any keys": ("wrong_credentials_are_fatal",)}
-_ANY_DIGEST = {"does not look at Content-MD5": ("a_wrong_md5_is_refused",)}
-_ANY_SOURCE = {"does not compare the version of what it copies": ("a_copy_of_another_version",)}
+_ANY_DIGEST = {"does not look at Content-MD5": ("wrong_md5_is_refused",)}
+_ANY_SOURCE = {"does not compare the version of what it copies": ("copy_of_another_version",)}
 _KEEPS_PIECES = {
-    "stores what came of a PUT that broke off": ("what_a_body_raises_passes_through",),
+    "stores what came of a PUT that broke off": ("error_of_a_body_passes_through",),
 }
 _ETAG_OF_THE_WHOLE = (
-    "parts_of_another_tool_are_told_by_the_etag",
-    "parts_of_odd_sizes_are_compared_by_their_bytes.*-True",
-    "the_composite_etag_of_the_server",
+    "object_of_another_tool_is_compared_by_etag",
+    "object_with_odd_part_sizes_is_compared_by_content.*-True",
+    "composite_etag_of_the_server",
 )
 _LISTS_NOTHING = {
     "lists neither uploads nor parts": (
-        *("a_key_arrives", "parts_make_an_object", "a_part_sent_again", "open_uploads_are_listed"),
-        *("an_abort_may_be_repeated", "a_kept_upload_is_listed_and_gone_on_with"),
-        *("a_cancelled_upload_is_pending.*-keep", "an_upload_that_could_not_be_aborted"),
-        *("others_uploads", "the_newest_of_others", "without_a_journal", "with_the_journal_lost"),
-        "whatever_the_listing_shows.*-auto-ListParts:(short|missing)-part",
-        "a_part_of_other_bytes_at_a_real_store_is_not_used.*-1-",
+        *("key_arrives", "parts_make_an_object", "part_sent_again", "open_uploads_are_listed"),
+        *("abort_may_be_repeated", "kept_upload_is_listed_and_resumed"),
+        *("cancelled_upload_is_pending.*-keep", "upload_that_could_not_be_aborted"),
+        *(
+            "uploads_of_others",
+            "newest_upload_of_others",
+            "without_a_journal",
+            "upload_is_adopted_from_a_real_store",
+        ),
+        "object_is_whole_whatever_the_listing_shows.*-auto-ListParts:(short|missing)-part",
+        "part_with_different_bytes_at_a_real_store_is_not_used.*-1-",
     ),
 }
 _NO_ABORT = {
     "has no Abort": (
-        *("nothing_is_visible", "an_upload_that_is_gone", "a_kept_upload_is_aborted"),
-        *("a_kept_upload_is_listed_by_the_next_process", "an_abort_the_store_does_not_take"),
-        *("one_that_is_gone_at_the_store", "a_changed_file_aborts_what_was_open"),
-        "a_cancelled_upload_is_pending.*-abort",
+        *("nothing_is_visible", "aborted_upload_is_no_such_upload", "kept_upload_is_aborted"),
+        *("kept_upload_is_listed_by_the_next_process", "refused_abort_leaves"),
+        *("upload_gone_from_the_store", "changed_file_is_not_resumed"),
+        "cancelled_upload_is_pending.*-abort",
     ),
 }
 
@@ -179,10 +184,12 @@ MAKES: dict[str, Make] = {
         rclone_server,
         {
             "shows the MD5 of the whole in HEAD": (
-                "parts_of_another_tool_are_told_by_the_etag.*-7340131-7340032-",
-                "parts_of_odd_sizes_are_compared_by_their_bytes.*-True",
+                "object_of_another_tool_is_compared_by_etag.*-7340131-7340032-",
+                "object_with_odd_part_sizes_is_compared_by_content.*-True",
             ),
-            "takes no other content for a part it has": ("a_part_of_other_bytes_at_a_real_store",),
+            "takes no other content for a part it has": (
+                "part_with_different_bytes_at_a_real_store",
+            ),
         },
     ),
     "moto": Make(
@@ -191,8 +198,10 @@ MAKES: dict[str, Make] = {
             **_ANY_KEYS,
             **_ANY_DIGEST,
             **_ANY_SOURCE,
-            "answers 500 to a part of an upload that is gone": ("an_upload_that_is_gone",),
-            "says of each upload that it began in 2010": ("the_newest_of_others",),
+            "answers 500 to a part of an upload that is gone": (
+                "aborted_upload_is_no_such_upload",
+            ),
+            "says of each upload that it began in 2010": ("newest_upload_of_others",),
         },
     ),
     "ministack": Make(_ministack, _ANY_KEYS),
@@ -204,9 +213,9 @@ MAKES: dict[str, Make] = {
             **_KEEPS_PIECES,
             **_LISTS_NOTHING,
             "gives an object in parts the MD5 of the whole as its ETag": _ETAG_OF_THE_WHOLE,
-            "keeps no metadata": ("metadata_is_kept", "a_copy_is_the_object"),
+            "keeps no metadata": ("metadata_is_kept", "copy_is_the_object"),
             "answers HEAD of a bucket that is not there as of a key": (
-                "a_missing_bucket_is_not_taken_for_missing_objects",
+                "missing_bucket_is_not_reported_as_missing_objects",
             ),
         },
         lists_uploads=False,
@@ -220,10 +229,10 @@ MAKES: dict[str, Make] = {
             **_LISTS_NOTHING,
             **_NO_ABORT,
             **_ANY_SOURCE,
-            "sends all where the first byte is asked for": ("a_range_of_an_object_is_read",),
-            "finds no source of a copy by some names": (r"a_copy_is_the_object.*-(a\+b|~)",),
+            "sends all where the first byte is asked for": ("range_of_an_object_is_read",),
+            "finds no source of a copy by some names": (r"copy_is_the_object.*-(a\+b|~)",),
             "gives an object in parts the MD5 of the whole as its ETag": _ETAG_OF_THE_WHOLE,
-            "dies of a Complete with a part that was not sent": ("a_part_that_was_never_sent",),
+            "dies of a Complete with a part that was not sent": ("part_that_was_never_sent",),
         },
         lists_uploads=False,
     ),
@@ -231,10 +240,12 @@ MAKES: dict[str, Make] = {
         _ceph,
         {
             "answers a Complete with an empty ETag": (
-                *("parts_make_an_object", "the_composite_etag_of_the_server"),
-                "parts_of_another_tool_are_told_by_the_etag",
+                *("parts_make_an_object", "composite_etag_of_the_server"),
+                "object_of_another_tool_is_compared_by_etag",
             ),
-            "answers 500 to a Complete of an upload that is gone": ("an_upload_that_is_gone",),
+            "answers 500 to a Complete of an upload that is gone": (
+                "aborted_upload_is_no_such_upload",
+            ),
             **_ANY_SOURCE,
         },
     ),

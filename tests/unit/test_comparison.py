@@ -46,7 +46,7 @@ def test_both_values_are_exported() -> None:
     assert {"FileComparison", "VerifyReport", "VerifyFailedError"} <= set(s3_uploader.__all__)
 
 
-def test_a_comparison_has_what_was_found() -> None:
+def test_comparison_holds_what_was_found() -> None:
     found = FileComparison.of(_verified("same"))
     assert (found.name, found.key, found.size) == ("a", "p/a", 3)
     assert (found.result, found.verified_by, found.code) == ("same", "etag-md5", "")
@@ -64,7 +64,7 @@ def test_a_comparison_has_what_was_found() -> None:
         ("failed", "source.missing", "zh", "“/a”不存在"),
     ],
 )
-def test_a_comparison_is_a_sentence(
+def test_comparison_is_a_sentence(
     result: VerifyResult, code: str, language: Language, words: str
 ) -> None:
     found = FileComparison.of(_verified(result, code=code))
@@ -75,7 +75,7 @@ def test_a_comparison_is_a_sentence(
             found.raise_for_difference()
 
 
-def test_a_report_counts_and_names_the_first_that_is_not_the_same() -> None:
+def test_report_counts_and_names_the_first_that_is_not_the_same() -> None:
     report = _report(_verified("same"), _verified("missing", "b"), _verified("different", "c"))
     assert (report.same, report.different, report.missing, report.failed) == (1, 1, 1, 0)
     assert (report.total, report.seconds, report.ok) == (3, 1.5, False)
@@ -87,7 +87,7 @@ def test_a_report_counts_and_names_the_first_that_is_not_the_same() -> None:
         report.raise_for_failures()
 
 
-def test_a_report_of_files_that_are_all_the_same_raises_nothing() -> None:
+def test_report_of_files_that_are_all_the_same_raises_nothing() -> None:
     report = _report(_verified("same"), _verified("same", "b"))
     assert report.ok
     report.raise_for_failures()
@@ -127,7 +127,7 @@ def test_records_name_what_is_not_the_same(caplog: pytest.LogCaptureFixture) -> 
 
 
 @pytest.mark.anyio
-async def test_an_uploader_returns_these_values(tmp_path: Path) -> None:
+async def test_uploader_returns_these_values(tmp_path: Path) -> None:
     make_tree(tmp_path, {"a": 1, "b": 1})
     async with Uploader(store=MemoryStore()) as uploader:
         await uploader.upload_file(tmp_path / "a", "p/a")

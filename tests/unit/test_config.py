@@ -80,20 +80,20 @@ def test_every_field_is_in_these_tables() -> None:
 
 
 @pytest.mark.parametrize("field", _GOOD)
-def test_a_field_comes_from_the_environment(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_field_comes_from_the_environment(field: str, monkeypatch: pytest.MonkeyPatch) -> None:
     raw, value = _GOOD[field]
     monkeypatch.setenv(f"S3_UPLOADER_{field.upper()}", raw)
     assert getattr(UploadConfig.load(), field) == value
 
 
 @pytest.mark.parametrize("field", _GOOD)
-def test_a_field_comes_from_the_profiles_section(field: str) -> None:
+def test_field_comes_from_the_profiles_section(field: str) -> None:
     raw, value = _GOOD[field]
     config = UploadConfig.load(_profile({field: raw}), environ={})
     assert getattr(config, field) == value
 
 
-def test_a_ca_bundle_comes_from_either(tmp_path: Path) -> None:
+def test_ca_bundle_comes_from_either(tmp_path: Path) -> None:
     pem = tmp_path / "ca.pem"
     pem.write_text("x")
     from_environment = UploadConfig.load(environ={"S3_UPLOADER_CA_BUNDLE": str(pem)})
@@ -102,7 +102,7 @@ def test_a_ca_bundle_comes_from_either(tmp_path: Path) -> None:
     assert from_file.ca_bundle == str(pem)
 
 
-def test_the_environment_beats_the_section_and_blank_is_absent() -> None:
+def test_environment_beats_the_section_and_blank_is_absent() -> None:
     profile = _profile({"max_requests": "3", "max_attempts": " "})
     config = UploadConfig.load(profile, environ={"S3_UPLOADER_MAX_REQUESTS": "5"})
     assert (config.max_requests, config.max_attempts) == (5, 10)
@@ -111,7 +111,7 @@ def test_the_environment_beats_the_section_and_blank_is_absent() -> None:
 
 
 @pytest.mark.parametrize(("field", "raw"), [(name, raw) for name in _BAD for raw in _BAD[name]])
-def test_a_bad_value_names_field_value_origin_and_what_is_allowed(field: str, raw: str) -> None:
+def test_bad_value_names_field_value_origin_and_what_is_allowed(field: str, raw: str) -> None:
     variable = f"S3_UPLOADER_{field.upper()}"
     with pytest.raises(ConfigError) as caught:
         UploadConfig.load(environ={variable: raw})
@@ -135,19 +135,19 @@ def test_words_for_no_are_false_and_switch_the_journal_off(word: str) -> None:
     assert (config.adopt, config.journal) == (False, "off")
 
 
-def test_a_bad_flag_is_told_every_word_that_is_allowed() -> None:
+def test_invalid_flag_lists_every_allowed_word() -> None:
     with pytest.raises(ConfigError, match="true, yes, on or 1; false, no, off or 0"):
         UploadConfig.load(environ={"S3_UPLOADER_ADOPT": "maybe"})
 
 
 @pytest.mark.parametrize("field", ["ca_bundle", "journal"])
-def test_a_path_may_begin_with_the_home_directory(field: str, home: Path) -> None:
+def test_path_may_begin_with_the_home_directory(field: str, home: Path) -> None:
     (home / "file").touch()
     config = UploadConfig.load(environ={f"S3_UPLOADER_{field.upper()}": "~/file"})
     assert getattr(config, field) == str(home / "file")
 
 
-def test_a_choice_lists_the_choices() -> None:
+def test_choice_lists_the_choices() -> None:
     with pytest.raises(ConfigError, match="auto, md5, crc64nvme, off"):
         UploadConfig.load(environ={"S3_UPLOADER_INTEGRITY": "maybe"})
 
@@ -156,7 +156,7 @@ def test_a_choice_lists_the_choices() -> None:
     "values",
     [{"max_requests": 0}, {"lang": "fr"}, {"backoff_base": "x"}, {"integrity": None, "lang": ""}],
 )
-def test_a_value_given_in_code_is_checked_too(values: dict[str, Any]) -> None:
+def test_value_given_in_code_is_checked_too(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="from UploadConfig"):
         UploadConfig(**values)
 
@@ -179,7 +179,7 @@ def test_sizes_are_binary_in_every_spelling(raw: str, size: int) -> None:
     assert UploadConfig.load(environ=environ).multipart_threshold == size
 
 
-def test_the_config_is_frozen() -> None:
+def test_config_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         UploadConfig().max_attempts = 2  # type: ignore[misc]
 
@@ -190,12 +190,12 @@ def test_the_config_is_frozen() -> None:
 _ELSEWHERE = "http://127.0.0.1:1"
 
 
-def test_without_settings_the_providers_own_values_hold() -> None:
+def test_values_of_the_provider_hold_without_settings() -> None:
     assert UploadConfig().provider_at(_RUNPOD_URL) == RUNPOD
     assert UploadConfig().provider_at(_ELSEWHERE) == GENERIC
 
 
-def test_settings_replace_the_providers_values() -> None:
+def test_settings_replace_values_of_the_provider() -> None:
     config = UploadConfig(
         max_requests=2, part_size=6 * MIB, multipart_threshold=7 * MIB, max_parts=9
     )
@@ -206,12 +206,12 @@ def test_settings_replace_the_providers_values() -> None:
     )
 
 
-def test_a_part_size_above_the_threshold_raises_the_threshold() -> None:
+def test_part_size_above_the_threshold_raises_the_threshold() -> None:
     tuning = UploadConfig(part_size=32 * MIB).provider_at(_ELSEWHERE).tuning
     assert tuning.multipart_threshold == 32 * MIB
 
 
-def test_a_threshold_above_the_largest_put_is_cut_to_it() -> None:
+def test_threshold_above_the_largest_put_is_cut_to_it() -> None:
     tuning = UploadConfig(multipart_threshold=GIB).provider_at(_RUNPOD_URL).tuning
     assert tuning.multipart_threshold == 95 * MIB
 
@@ -222,7 +222,7 @@ def test_max_part_size_bounds_single_puts_and_parts() -> None:
     assert provider.tuning.part_size == provider.tuning.multipart_threshold == 6 * MIB
 
 
-def test_a_provider_that_is_named_beats_the_host() -> None:
+def test_named_provider_beats_the_host() -> None:
     assert UploadConfig(provider="runpod").provider_at(_ELSEWHERE) == RUNPOD
     assert UploadConfig(provider="generic").provider_at(_RUNPOD_URL) == GENERIC
     named = UploadConfig(provider="scaleway", max_requests=3).provider_at(_ELSEWHERE)
@@ -240,9 +240,7 @@ def test_a_provider_that_is_named_beats_the_host() -> None:
         ({"max_part_size": 6 * GIB}, 10_000 * 6 * GIB),
     ],
 )
-def test_raising_what_parts_may_be_raises_the_largest_object(
-    settings: dict[str, Any], limit: int
-) -> None:
+def test_larger_parts_allow_larger_objects(settings: dict[str, Any], limit: int) -> None:
     """The message of a file that is too large says to raise them, and that has to help."""
     config = UploadConfig(provider="gcs", **settings)
     assert config.provider_at(_ELSEWHERE).limits.max_object == limit
@@ -262,7 +260,7 @@ def test_auto_is_the_checksum_where_the_provider_verifies_it(url: str) -> None:
         (UploadConfig(part_size=96 * MIB), _RUNPOD_URL, "RunPod"),
     ],
 )
-def test_a_part_size_the_store_does_not_take_names_the_store_and_its_range(
+def test_part_size_outside_the_limits_names_the_store_and_its_range(
     config: UploadConfig, url: str, store: str
 ) -> None:
     with pytest.raises(ConfigError, match=f"part_size.*{store} accepts"):

@@ -47,7 +47,7 @@ def _line(rtt: float, per_connection: float, total: float, size: int) -> Callabl
     return lambda in_flight: rtt + size / min(per_connection, total / in_flight)
 
 
-def test_a_capped_connection_makes_the_limit_grow_until_the_line_is_full() -> None:
+def test_capped_connection_makes_the_limit_grow_until_the_line_is_full() -> None:
     """12.5 MB/s each, 250 MB/s in all: 20 requests fill it, and most of it is used."""
     controller = Controller(4, 256)
     line = _line(0.06, 12.5 * MB, 250 * MB, 8 * MB)
@@ -56,13 +56,13 @@ def test_a_capped_connection_makes_the_limit_grow_until_the_line_is_full() -> No
     assert goodput >= 0.75 * 250 * MB
 
 
-def test_silence_after_small_bodies_brings_the_first_growth_before_an_answer() -> None:
+def test_limit_grows_before_the_first_response_to_small_bodies() -> None:
     controller = Controller(16, 256)
     controller.no_response_yet()
     assert controller.limit == 256
 
 
-def test_what_was_measured_is_not_overruled_by_silence_or_a_quick_create() -> None:
+def test_measurement_is_not_overruled_by_silence_or_a_quick_create() -> None:
     controller = Controller(16, 256)
     controller.overload(1.0)
     controller.no_response_yet()
@@ -75,13 +75,13 @@ def test_what_was_measured_is_not_overruled_by_silence_or_a_quick_create() -> No
     assert measured.limit == 16
 
 
-def test_large_bodies_for_a_near_store_begin_with_few() -> None:
+def test_large_bodies_to_a_near_store_begin_with_few_requests() -> None:
     controller = Controller(16, 256)
     controller.low_latency()
     assert controller.limit == 8
 
 
-def test_small_files_far_away_use_the_whole_ceiling_soon() -> None:
+def test_small_files_to_a_far_store_use_the_whole_ceiling_soon() -> None:
     controller = Controller(16, 256)
     limits, _ = simulate(controller, lambda _n: 0.06, size=4096, seconds=1)
     assert limits.index(256) < 100
@@ -89,7 +89,7 @@ def test_small_files_far_away_use_the_whole_ceiling_soon() -> None:
     assert sum(limits[-2000:]) / 2000 >= 200
 
 
-def test_a_processor_that_is_busy_gets_no_more_requests() -> None:
+def test_limit_does_not_grow_on_a_busy_processor() -> None:
     """Twice as many take twice as long each: nothing is gained, and the start is kept."""
     controller = Controller(16, 256)
     limits, _ = simulate(controller, lambda n: 0.0001 * n, size=4096, seconds=20)
@@ -97,7 +97,7 @@ def test_a_processor_that_is_busy_gets_no_more_requests() -> None:
     assert sum(tail) / len(tail) <= 32
 
 
-def test_a_server_that_collapses_is_not_driven_into_the_collapse() -> None:
+def test_server_is_not_driven_into_a_collapse() -> None:
     """Above 32 in flight every request takes far longer."""
 
     def latency(in_flight: int) -> float:
@@ -108,7 +108,7 @@ def test_a_server_that_collapses_is_not_driven_into_the_collapse() -> None:
     assert 16 <= sum(tail) / len(tail) <= 40
 
 
-def test_a_start_above_what_the_server_bears_comes_down() -> None:
+def test_start_above_the_capacity_of_the_server_comes_down() -> None:
     def latency(in_flight: int) -> float:
         return 0.05 if in_flight <= 8 else 0.05 * (in_flight / 8) ** 2
 
@@ -116,7 +116,7 @@ def test_a_start_above_what_the_server_bears_comes_down() -> None:
     assert limits[-1] <= 16
 
 
-def test_a_burst_of_slow_down_is_one_cut() -> None:
+def test_burst_of_slow_down_is_one_cut() -> None:
     controller = Controller(64, 256)
     for index in range(200):
         controller.overload(10 + index / 1000)
@@ -145,7 +145,7 @@ def test_after_a_burst_the_limit_recovers() -> None:
         max_size=200,
     ),
 )
-def test_the_limit_stays_between_one_and_the_ceiling(
+def test_limit_stays_between_one_and_the_ceiling(
     start: int, ceiling: int, steps: list[tuple[bool, float, int, int]]
 ) -> None:
     controller = Controller(start, ceiling)
@@ -160,5 +160,5 @@ def test_the_limit_stays_between_one_and_the_ceiling(
 
 
 @pytest.mark.parametrize("ceiling", [1, 4, 8])
-def test_a_ceiling_below_the_start_holds(ceiling: int) -> None:
+def test_ceiling_below_the_start_holds(ceiling: int) -> None:
     assert Controller(16, ceiling).limit == ceiling

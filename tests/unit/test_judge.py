@@ -52,7 +52,7 @@ def check(table: str, domains: list[dict[str, Any]], judge: Callable[..., str]) 
     return len(combinations)
 
 
-def test_what_became_of_a_put() -> None:
+def test_outcome_of_a_put() -> None:
     # unlikely possible in_flight seen last -> step
     table = """
         no   *  *    *                           *    failed
@@ -71,7 +71,7 @@ def test_what_became_of_a_put() -> None:
     assert check(table, domains, judge) == 112
 
 
-def test_what_became_of_an_upload_whose_complete_failed() -> None:
+def test_outcome_of_a_failed_complete() -> None:
     # possible retries upload seen listed time -> step
     table = """
         *    *    *            damaged                   *    *    damaged
@@ -99,7 +99,7 @@ def test_what_became_of_an_upload_whose_complete_failed() -> None:
     assert check(table, domains, judge) == 288
 
 
-def test_what_a_complete_that_names_another_etag_means() -> None:
+def test_outcome_of_a_complete_with_another_etag() -> None:
     # seen settled time -> step
     table = """
         ours|same             *    *    committed
@@ -118,7 +118,7 @@ def test_what_a_complete_that_names_another_etag_means() -> None:
 
 
 @pytest.mark.parametrize("s3_code", ["", "NoSuchUpload", "InvalidPart", "AccessDenied"])
-def test_what_to_do_after_a_failed_complete(s3_code: str) -> None:
+def test_next_step_after_a_failed_complete(s3_code: str) -> None:
     # retryable possible retries -> step
     consumed = s3_code in {"NoSuchUpload", "InvalidPart"}
     table = "* * * list" if consumed else "no no * failed\nno yes yes look\nno yes no list\n"
@@ -159,7 +159,7 @@ _ERRORS = [
 @pytest.mark.parametrize(
     ("error", "expected"), _ERRORS, ids=[f"{error.code}-{error.status}" for error, _ in _ERRORS]
 )
-def test_what_a_failed_attempt_leaves_open(
+def test_possibilities_after_a_failed_attempt(
     error: StoreError, expected: tuple[bool, bool, bool]
 ) -> None:
     attempts = Attempts()
@@ -168,7 +168,7 @@ def test_what_a_failed_attempt_leaves_open(
     assert may_have_committed(error) is expected[1]
 
 
-def test_what_an_attempt_leaves_open_no_later_one_closes() -> None:
+def test_later_attempts_never_exclude_a_possibility() -> None:
     attempts = Attempts()
     for error, _ in _ERRORS:
         before = (attempts.unlikely, attempts.possible, attempts.in_flight)

@@ -92,7 +92,7 @@ def _reused(part: int, at: float) -> PartReused:
     return PartReused(call=1, at=at, file=0, part=part, size=MIB)
 
 
-def test_parts_that_were_at_the_store_make_no_speed() -> None:
+def test_reused_parts_do_not_count_for_the_speed() -> None:
     lines = _fold(
         _started("upload_file"),
         _FILE,
@@ -106,7 +106,7 @@ def test_parts_that_were_at_the_store_make_no_speed() -> None:
     assert any("75.0% (3.00 MB / 4.00 MB) - 1.00 MB/s" in line for line in lines)
 
 
-def test_a_part_the_store_has_lost_counts_again_when_it_is_sent() -> None:
+def test_part_the_store_has_lost_counts_again_when_it_is_sent() -> None:
     """The speed would else be made of what is still missing."""
     lines = _fold(
         _started("upload_file"),
@@ -120,13 +120,13 @@ def test_a_part_the_store_has_lost_counts_again_when_it_is_sent() -> None:
     assert any("75.0% (3.00 MB / 4.00 MB) - 1.00 MB/s" in line for line in lines)
 
 
-def test_a_file_that_was_there_whole_has_no_speed() -> None:
+def test_file_reused_whole_has_no_speed() -> None:
     lines = _fold(_started("upload_file"), _FILE, _uploaded(4 * MIB, 4 * MIB, 0.01))
     assert [line for line in lines if line.endswith("- 0 B/s")]
     assert [line for line in lines if line.endswith("speed: 0 B/s")]
 
 
-def test_a_report_tells_what_was_sent_from_what_was_there() -> None:
+def test_report_distinguishes_sent_and_reused_bytes() -> None:
     builder = ReportBuilder()
     for event in (_uploaded(4 * MIB, MIB, 1.0), _uploaded(MIB, MIB, 1.0, 1), _unknown()):
         builder(event)
@@ -134,7 +134,7 @@ def test_a_report_tells_what_was_sent_from_what_was_there() -> None:
     assert (report.size, report.reused) == (5 * MIB, 2 * MIB)
 
 
-def test_a_summary_says_how_many_of_the_failed_are_unknown() -> None:
+def test_summary_says_how_many_of_the_failed_are_unknown() -> None:
     scan = ScanFinished(call=1, at=0.0, files=2, size=2)
     end = CallFinished(call=1, at=1.0, seconds=1)
     lines = _fold(_started("upload_directory"), scan, _uploaded(1, 0, 1.0), _unknown(), end)
@@ -143,9 +143,7 @@ def test_a_summary_says_how_many_of_the_failed_are_unknown() -> None:
 
 
 @pytest.mark.parametrize(("unknown", "words"), [(True, "not known whether"), (False, "failed")])
-def test_an_outcome_that_is_unknown_is_not_raised_as_a_failure(
-    *, unknown: bool, words: str
-) -> None:
+def test_unknown_outcome_is_not_raised_as_a_failure(*, unknown: bool, words: str) -> None:
     outcome = FileOutcome(
         name="f", key="k", size=1, seconds=0.1, error="upload.closed", unknown=unknown
     )
@@ -154,7 +152,7 @@ def test_an_outcome_that_is_unknown_is_not_raised_as_a_failure(
 
 
 @pytest.mark.parametrize("verify", [verify_file, verify_directory])
-def test_a_verification_that_cannot_begin_is_not_called_an_upload(
+def test_verification_that_cannot_begin_is_not_called_an_upload(
     verify: Callable[[Path], object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert not getattr(verify(tmp_path), "get", lambda _: False)("same")

@@ -79,13 +79,13 @@ def _files(language: Language) -> dict[str, dict[str, str]]:
     }
 
 
-def test_every_package_of_sentences_is_a_language_to_choose() -> None:
+def test_every_package_of_messages_is_a_language_to_choose() -> None:
     packages = {module.name for module in iter_modules(messages.__path__) if module.ispkg}
     assert packages == set(LANGUAGES)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_languages_have_the_same_codes_in_the_same_files(language: Language) -> None:
+def test_languages_have_the_same_codes_in_the_same_files(language: Language) -> None:
     files = _files(language)
     assert {name: texts.keys() for name, texts in files.items()} == {
         name: texts.keys() for name, texts in _files("en").items()
@@ -95,7 +95,7 @@ def test_the_languages_have_the_same_codes_in_the_same_files(language: Language)
 
 
 @pytest.mark.parametrize("subject", sorted(_SUBJECTS))
-def test_the_codes_of_one_subject_stand_in_one_file(subject: str) -> None:
+def test_codes_of_one_subject_stand_in_one_file(subject: str) -> None:
     """So that the first word of a code is enough to find its sentence."""
     files = _files("en").items()
     assert (
@@ -104,7 +104,7 @@ def test_the_codes_of_one_subject_stand_in_one_file(subject: str) -> None:
 
 
 @pytest.mark.parametrize("code", _CODES)
-def test_the_languages_fill_in_the_same_things(code: str) -> None:
+def test_languages_have_the_same_placeholders(code: str) -> None:
     for texts in _TEXTS.values():
         assert _placeholders(texts[code]) == _placeholders(_TEXTS["en"][code])
 
@@ -119,7 +119,7 @@ def test_every_sentence_is_said() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_name_that_is_not_utf8_is_shown_escaped(language: Language) -> None:
+def test_name_that_is_not_utf8_is_shown_escaped(language: Language) -> None:
     shown = text(language, "source.missing", {"path": "a\udcff"})
     assert "\\udcff" in shown
     shown.encode()
@@ -135,7 +135,7 @@ _HIDDEN = [
 
 @pytest.mark.parametrize("char", _HIDDEN, ids=ascii)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_character_that_hides_or_acts_is_shown_escaped(language: Language, char: str) -> None:
+def test_invisible_or_control_character_is_shown_escaped(language: Language, char: str) -> None:
     """In what a store says as in a name: it would clear a terminal, or turn the text around."""
     shown = text(language, "source.missing", {"path": f"a{char}b"})
     assert f"a{char.encode('unicode_escape').decode()}b" in shown
@@ -161,7 +161,7 @@ def test_a_character_that_hides_or_acts_is_shown_escaped(language: Language, cha
         "C:\\models\\x",
     ],
 )
-def test_a_name_as_people_write_it_is_shown_as_it_is(name: str) -> None:
+def test_ordinary_name_is_shown_unchanged(name: str) -> None:
     assert printable(name) == name
     assert f"'{name}'" in text("en", "source.missing", {"path": name})
 
@@ -170,12 +170,12 @@ def test_a_name_as_people_write_it_is_shown_as_it_is(name: str) -> None:
     "name",
     ["\u200d💻", "👩\u200d", "模\u200d型", "a\u200c", "🏴\U000e0067", "x\U000e0067\U000e007f"],
 )
-def test_a_joiner_that_joins_nothing_is_shown_escaped(name: str) -> None:
+def test_joiner_that_joins_nothing_is_shown_escaped(name: str) -> None:
     assert "\\u200" in printable(name) or "\\U000e" in printable(name)
 
 
 @given(strategies.text())
-def test_what_is_shown_can_be_shown_again(value: str) -> None:
+def test_escaping_is_idempotent(value: str) -> None:
     """A reason is a sentence already when it is filled into another."""
     shown = printable(value)
     assert printable(shown) == shown
@@ -221,7 +221,7 @@ def test_numbers_are_filled_in_as_numbers() -> None:
     )
 
 
-def test_an_error_speaks_both_languages_and_english_by_default() -> None:
+def test_error_speaks_both_languages_and_english_by_default() -> None:
     error = StoreError("store.full", status=507)
     assert str(error) == error.message("en")
     assert "507" in error.message("zh")
@@ -233,7 +233,7 @@ _UNKNOWN = {"key": "k\u202e", "reason": _FULL.sentence}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_sentence_in_another_is_shown_in_the_same_language(language: Language) -> None:
+def test_nested_sentence_is_in_the_same_language(language: Language) -> None:
     """At any depth: a report names the file, its outcome the cause."""
     outcome = FileOutcome(
         name="f",
@@ -255,7 +255,7 @@ def test_a_sentence_in_another_is_shown_in_the_same_language(language: Language)
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("code", ["", "store.full"])
-def test_a_difference_is_raised_in_one_language(language: Language, code: str) -> None:
+def test_difference_is_raised_in_one_language(language: Language, code: str) -> None:
     file = FileComparison(
         name="f",
         key="k",
@@ -270,7 +270,7 @@ def test_a_difference_is_raised_in_one_language(language: Language, code: str) -
         assert (file.message(other) in raised.value.message(language)) == (other == language)
 
 
-def test_a_sentence_is_an_english_string_that_survives_every_copy() -> None:
+def test_sentence_is_an_english_string_that_survives_every_copy() -> None:
     sentence = Sentence("outcome.unknown", _UNKNOWN)
     assert sentence == text("en", "outcome.unknown", _UNKNOWN)
     assert json.loads(json.dumps(sentence)) == sentence

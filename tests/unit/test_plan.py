@@ -69,7 +69,7 @@ def test_parts_are_equal_contiguous_and_only_the_last_is_shorter(
 
 
 @given(planned())
-def test_the_part_size_grows_only_if_the_part_count_demands_it(
+def test_part_size_grows_only_if_the_part_count_demands_it(
     case: tuple[int, int, Limits],
 ) -> None:
     size, part_size, limits = case
@@ -81,9 +81,7 @@ def test_the_part_size_grows_only_if_the_part_count_demands_it(
 
 
 @given(limits_strategy, st.integers(1, 10**6))
-def test_a_file_over_the_store_limit_is_refused_with_both_numbers(
-    limits: Limits, over: int
-) -> None:
+def test_file_over_the_store_limit_is_refused_with_both_numbers(limits: Limits, over: int) -> None:
     with pytest.raises(SourceError) as caught:
         plan_parts(limits.max_object + over, 1, limits)
     assert caught.value.code == "plan.too_large"
@@ -91,7 +89,7 @@ def test_a_file_over_the_store_limit_is_refused_with_both_numbers(
     assert str(limits.max_object) in str(caught.value)
 
 
-def test_a_file_aioboto3_fails_on_gets_at_most_ten_thousand_parts() -> None:
+def test_file_too_large_for_aioboto3_gets_at_most_ten_thousand_parts() -> None:
     """aioboto3 keeps 8 MiB parts, and fails at the end of any file over 78 GiB."""
     plan = plan_parts(79 * GIB, 8 * MIB, Limits())
     assert plan.count <= 10_000
@@ -119,12 +117,12 @@ def test_slashes_between_and_before_pieces_do_not_count(
 
 
 @given(st.lists(st.text("ab/", max_size=5), max_size=5))
-def test_a_joined_key_never_begins_with_a_slash(pieces: list[str]) -> None:
+def test_joined_key_never_begins_with_a_slash(pieces: list[str]) -> None:
     assert not join_key(*pieces).startswith("/")
 
 
 @given(st.lists(segments, min_size=1, max_size=6))
-def test_a_good_key_passes_unchanged_up_to_its_length(names: list[str]) -> None:
+def test_good_key_passes_unchanged_up_to_its_length(names: list[str]) -> None:
     key = "/".join(names)
     if len(key.encode()) <= MAX_KEY_BYTES:
         assert check_key(key) == key
@@ -164,12 +162,12 @@ def test_each_bad_key_has_its_own_code(key: str, code: str) -> None:
     assert caught.value.code == code
 
 
-def test_the_longest_key_is_measured_in_bytes() -> None:
+def test_longest_key_is_measured_in_bytes() -> None:
     assert check_key("é" * 512)
     assert check_key("a" * 1024)
 
 
-def test_a_store_may_limit_the_names_between_slashes() -> None:
+def test_store_may_limit_the_names_between_slashes() -> None:
     rules = KeyRules(max_segment_bytes=4)
     for key in ("abcd", "éé/éé/a", "a/b/c/d/e"):
         assert check_key(key, rules) == key

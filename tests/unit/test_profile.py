@@ -40,7 +40,7 @@ def _environ(values: dict[str, str]) -> dict[str, str]:
     return {_VARIABLES[name]: value for name, value in values.items()}
 
 
-def test_the_file_gives_a_runpod_profile(home: Path) -> None:
+def test_file_gives_a_runpod_profile(home: Path) -> None:
     """Endpoint and region follow from the datacenter, and '%' in a secret is just a character."""
     _write(home, _FULL)
     profile = load_profile()
@@ -56,12 +56,12 @@ def test_another_section_is_another_profile(home: Path) -> None:
     assert load_profile("staging").bucket == "other"
 
 
-def test_the_environment_alone_is_enough() -> None:
+def test_environment_alone_is_enough() -> None:
     profile = load_profile(environ=_environ(_FULL))
     assert (profile.bucket, profile.secret_key) == ("vol1", _SECRET)
 
 
-def test_the_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in _environ(_FULL).items():
         monkeypatch.setenv(name, value)
     assert load_profile().access_key == "user_1"
@@ -88,7 +88,7 @@ def test_each_variable_beats_the_file(home: Path, field: str) -> None:
     )
 
 
-def test_an_endpoint_replaces_the_datacenter(home: Path) -> None:
+def test_endpoint_replaces_the_datacenter(home: Path) -> None:
     values = {name: value for name, value in _FULL.items() if name != "datacenter"}
     _write(home, values | {"endpoint_url": "http://127.0.0.1:9000", "region": "here"})
     profile = load_profile()
@@ -97,18 +97,18 @@ def test_an_endpoint_replaces_the_datacenter(home: Path) -> None:
     assert replaced.endpoint_url == "https://other/"
 
 
-def test_a_complete_environment_needs_no_valid_file(home: Path) -> None:
+def test_complete_environment_needs_no_valid_file(home: Path) -> None:
     (home / ".runpod_s3_config").write_text("not an ini file")
     assert load_profile(environ=_environ(_FULL)).bucket == "vol1"
 
 
-def test_a_byte_order_mark_is_no_mistake(home: Path) -> None:
+def test_byte_order_mark_is_accepted(home: Path) -> None:
     file = _write(home, _FULL)
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
     assert load_profile().bucket == "vol1"
 
 
-def test_an_unknown_datacenter_is_a_hint_and_no_error(home: Path) -> None:
+def test_unknown_datacenter_is_a_hint_and_no_error(home: Path) -> None:
     _write(home, _FULL | {"datacenter": "XX-NEW-1"})
     profile = load_profile()
     assert profile.endpoint_url == "https://s3api-xx-new-1.runpod.io/"
@@ -116,7 +116,7 @@ def test_an_unknown_datacenter_is_a_hint_and_no_error(home: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
-def test_a_file_others_can_read_gets_a_warning(home: Path, mode: int) -> None:
+def test_file_others_can_read_gets_a_warning(home: Path, mode: int) -> None:
     file = _write(home, _FULL)
     file.chmod(mode)
     assert load_profile().warnings == (("config.readable_by_others", {"path": str(file)}),)
@@ -125,7 +125,7 @@ def test_a_file_others_can_read_gets_a_warning(home: Path, mode: int) -> None:
 # -------------------------------------------------------------------------------------- mistakes
 
 
-def test_no_file_says_what_to_write_and_what_to_set(home: Path) -> None:
+def test_missing_file_says_what_to_write_and_what_to_set(home: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_profile()
     assert caught.value.code == "config.no_profile_file"
@@ -133,7 +133,7 @@ def test_no_file_says_what_to_write_and_what_to_set(home: Path) -> None:
         assert words in str(caught.value)
 
 
-def test_an_unknown_profile_lists_those_there_are(home: Path) -> None:
+def test_unknown_profile_error_lists_the_known_ones(home: Path) -> None:
     file = _write(home, _FULL)
     with pytest.raises(ConfigError, match="runpods3") as caught:
         load_profile("typo")
@@ -144,7 +144,7 @@ def test_an_unknown_profile_lists_those_there_are(home: Path) -> None:
 
 @pytest.mark.parametrize("field", _FULL)
 @pytest.mark.parametrize("blank", [True, False])
-def test_a_missing_or_blank_key_is_named_with_its_variable(
+def test_missing_or_blank_key_is_named_with_its_variable(
     home: Path, field: str, *, blank: bool
 ) -> None:
     values = _FULL | {field: "  "}
@@ -170,7 +170,7 @@ _MALFORMED = [
 
 
 @pytest.mark.parametrize(("content", "line"), _MALFORMED)
-def test_a_malformed_file_is_named_without_a_word_of_its_content(
+def test_malformed_file_is_named_without_a_word_of_its_content(
     home: Path, content: bytes, line: int
 ) -> None:
     file = home / ".runpod_s3_config"
@@ -184,13 +184,13 @@ def test_a_malformed_file_is_named_without_a_word_of_its_content(
     assert caught.value.__suppress_context__
 
 
-def test_a_file_that_is_not_text_is_malformed(home: Path) -> None:
+def test_file_that_is_not_text_is_malformed(home: Path) -> None:
     (home / ".runpod_s3_config").write_bytes(b"[runpods3]\nx = \xff\xfe\n")
     with pytest.raises(ConfigError, match="not a valid INI file"):
         load_profile()
 
 
-def test_a_directory_in_the_files_place_is_unreadable(home: Path) -> None:
+def test_directory_in_place_of_the_file_is_unreadable(home: Path) -> None:
     (home / ".runpod_s3_config").mkdir()
     with pytest.raises(ConfigError) as caught:
         load_profile()
@@ -198,7 +198,7 @@ def test_a_directory_in_the_files_place_is_unreadable(home: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:9000", "ftp://h/", "http://", "http://h:port/", "x"])
-def test_a_bad_endpoint_names_its_value_and_where_it_came_from(home: Path, url: str) -> None:
+def test_bad_endpoint_names_its_value_and_where_it_came_from(home: Path, url: str) -> None:
     file = _write(home, _FULL | {"endpoint_url": url})
     with pytest.raises(ConfigError) as caught:
         load_profile()
@@ -220,7 +220,7 @@ _USERINFO = [
 
 
 @pytest.mark.parametrize("url", _USERINFO)
-def test_an_endpoint_with_a_password_is_refused_and_not_shown(home: Path, url: str) -> None:
+def test_endpoint_with_a_password_is_refused_and_not_shown(home: Path, url: str) -> None:
     _write(home, _FULL | {"endpoint_url": url})
     in_environment = _environ(_FULL) | {"RUNPOD_S3_ENDPOINT_URL": url}
     with pytest.raises(ConfigError) as of_file:
@@ -237,9 +237,7 @@ def test_an_endpoint_with_a_password_is_refused_and_not_shown(home: Path, url: s
 
 
 @pytest.mark.parametrize("field", ["aws_access_key_id", "aws_secret_access_key", "datacenter"])
-def test_a_value_no_header_takes_is_said_to_come_from_where_it_stands(
-    home: Path, field: str
-) -> None:
+def test_value_invalid_in_a_header_is_refused_with_its_origin(home: Path, field: str) -> None:
     file = _write(home, _FULL)
     with pytest.raises(ConfigError, match=f"{field}.*{_VARIABLES[field]}") as caught:
         load_profile(environ={_VARIABLES[field]: "5ecret wörd"})
@@ -250,7 +248,7 @@ def test_a_value_no_header_takes_is_said_to_come_from_where_it_stands(
 
 
 @pytest.mark.parametrize("url", ["http://h/?x=1", "http://h/#x", "http://hö/", "h", "ftp://h/"])
-def test_what_is_no_endpoint_is_refused_in_code_too(url: str) -> None:
+def test_invalid_endpoint_is_refused_in_code_too(url: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Profile(name="by-hand", endpoint_url=url, region="r", bucket="b")
     assert caught.value.code == "config.bad_endpoint"
@@ -266,7 +264,7 @@ def _write_aws(home: Path, name: str) -> None:
     (home / ".aws" / "credentials").write_text(credentials)
 
 
-def test_a_profile_not_in_the_file_is_looked_up_among_awss(home: Path) -> None:
+def test_profile_not_in_the_file_is_looked_up_in_the_aws_files(home: Path) -> None:
     _write(home, _FULL)
     _write_aws(home, "corporate")
     profile = load_profile("corporate", environ={"RUNPOD_VOLUME_ID": "bucket"})
@@ -274,14 +272,14 @@ def test_a_profile_not_in_the_file_is_looked_up_among_awss(home: Path) -> None:
     assert (profile.secret_key, profile.endpoint_url) == ("", "")
 
 
-def test_an_aws_profile_may_stand_in_the_config_file_of_awss_variables(tmp_path: Path) -> None:
+def test_aws_profile_is_found_in_the_file_that_the_aws_variable_names(tmp_path: Path) -> None:
     config = tmp_path / "config"
     config.write_text("[profile sso]\nregion = eu-west-1\n")
     environ = {"AWS_CONFIG_FILE": str(config), "RUNPOD_VOLUME_ID": "b"}
     assert load_profile("sso", environ=environ).aws_profile == "sso"
 
 
-def test_an_aws_profile_needs_a_bucket_from_the_environment(home: Path) -> None:
+def test_aws_profile_needs_a_bucket_from_the_environment(home: Path) -> None:
     _write_aws(home, "corporate")
     with pytest.raises(ConfigError, match="S3_UPLOADER_BUCKET") as caught:
         load_profile("corporate")
@@ -290,7 +288,7 @@ def test_an_aws_profile_needs_a_bucket_from_the_environment(home: Path) -> None:
 
 @pytest.mark.parametrize("variable", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
 @pytest.mark.parametrize(("content", "line"), _MALFORMED)
-def test_a_malformed_aws_file_is_named_with_the_line(
+def test_malformed_aws_file_is_named_with_the_line(
     tmp_path: Path, variable: str, content: bytes, line: int
 ) -> None:
     file = tmp_path / "of-aws"
@@ -303,7 +301,7 @@ def test_a_malformed_aws_file_is_named_with_the_line(
     assert caught.value.__suppress_context__
 
 
-def test_aws_files_nobody_asks_for_may_be_malformed(home: Path) -> None:
+def test_unused_aws_files_may_be_malformed(home: Path) -> None:
     _write(home, _FULL)
     (home / ".aws").mkdir()
     (home / ".aws" / "config").write_text("nonsense")
@@ -313,7 +311,7 @@ def test_aws_files_nobody_asks_for_may_be_malformed(home: Path) -> None:
 # --------------------------------------------------------------------------------------- secrets
 
 
-def test_a_profile_shows_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+def test_profile_shows_no_secret(caplog: pytest.LogCaptureFixture) -> None:
     profile = load_profile(environ=_environ(_FULL))
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("s3_uploader").debug("%s %r", profile, profile)
@@ -323,7 +321,7 @@ def test_a_profile_shows_no_secret(caplog: pytest.LogCaptureFixture) -> None:
     assert "user_1" not in shown
 
 
-def test_the_errors_survive_a_process_boundary(home: Path) -> None:
+def test_errors_survive_a_process_boundary(home: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_profile()
     again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301  (our own bytes)
@@ -331,7 +329,7 @@ def test_the_errors_survive_a_process_boundary(home: Path) -> None:
     assert str(home) in str(again)
 
 
-def test_a_written_profile_is_read_back_and_private(tmp_path: Path) -> None:
+def test_written_profile_is_read_back_and_private(tmp_path: Path) -> None:
     server = LocalS3Server()
     server.http_url = "http://127.0.0.1:9"
     file = tmp_path / "profile"
@@ -348,7 +346,7 @@ def test_a_written_profile_is_read_back_and_private(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("field", ["access_key", "secret_key", "session_token", "region"])
 @pytest.mark.parametrize("value", ["schlüssel", "a\u2011b", "two words", "line\r\nx: y"])
-def test_what_cannot_stand_in_a_header_is_refused_and_not_shown(field: str, value: str) -> None:
+def test_value_invalid_in_a_header_is_refused_and_not_shown(field: str, value: str) -> None:
     profile = Profile(name="p", endpoint_url="http://h", region="r", bucket="b")
     changes: dict[str, Any] = {field: value}
     with pytest.raises(ConfigError, match=field) as caught:

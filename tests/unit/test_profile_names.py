@@ -58,7 +58,7 @@ def _contradictions(profile: Profile) -> list[tuple[str, str]]:
 # ------------------------------------------------------------------------------------ what is meant
 
 
-def test_a_bucket_and_a_region_are_amazon_s3s() -> None:
+def test_bucket_and_region_alone_are_amazon_s3() -> None:
     profile = load_profile(environ=_OWN)
     assert _where(profile) == ("https://s3.eu-west-1.amazonaws.com/", "eu-west-1", "own-bucket")
     assert (profile.access_key, profile.secret_key) == ("own-key", "own-5ecret")
@@ -74,16 +74,14 @@ def test_a_bucket_and_a_region_are_amazon_s3s() -> None:
         ("gcs", "", "https://storage.googleapis.com/"),
     ],
 )
-def test_a_provider_that_is_named_gives_the_endpoint_of_the_region(
-    name: str, region: str, url: str
-) -> None:
+def test_named_provider_gives_the_endpoint_of_the_region(name: str, region: str, url: str) -> None:
     environ = _OWN | {"S3_UPLOADER_PROVIDER": name, "S3_UPLOADER_REGION": region}
     profile = load_profile(environ=environ)
     assert _where(profile) == (url, region or "us-east-1", "own-bucket")
     assert UploadConfig.load(profile, environ).provider_at(profile.endpoint_url) == BY_NAME[name]
 
 
-def test_an_endpoint_needs_no_region() -> None:
+def test_endpoint_needs_no_region() -> None:
     environ = _OWN | {"S3_UPLOADER_REGION": "", "S3_UPLOADER_ENDPOINT_URL": "http://127.0.0.1:9000"}
     assert _where(load_profile(environ=environ)) == (
         "http://127.0.0.1:9000",
@@ -92,14 +90,14 @@ def test_an_endpoint_needs_no_region() -> None:
     )
 
 
-def test_the_section_may_speak_of_another_store(home: Path) -> None:
+def test_section_may_be_of_another_store(home: Path) -> None:
     _write(home, _SECTION | {"provider": "ceph"})
     profile = load_profile(environ={})
     assert _where(profile) == ("https://s3.fr-par.scw.cloud/", "fr-par", "file-bucket")
     assert UploadConfig.load(profile, {}).provider == "ceph"
 
 
-def test_the_section_may_leave_the_endpoint_to_its_provider(home: Path) -> None:
+def test_section_may_leave_the_endpoint_to_its_provider(home: Path) -> None:
     values = {name: value for name, value in _SECTION.items() if name != "endpoint_url"}
     _write(home, values | {"provider": "scaleway"})
     assert load_profile(environ={}).endpoint_url == "https://s3.fr-par.scw.cloud/"
@@ -107,12 +105,12 @@ def test_the_section_may_leave_the_endpoint_to_its_provider(home: Path) -> None:
     assert load_profile(environ={}).endpoint_url == "https://s3.eu-west-1.amazonaws.com/"
 
 
-def test_a_region_is_written_as_the_store_spells_it(home: Path) -> None:
+def test_region_is_written_as_the_store_spells_it(home: Path) -> None:
     _write(home, _SECTION | {"region": "RegionOne"})
     assert load_profile(environ={}).region == "RegionOne"
 
 
-def test_an_aws_profile_takes_the_bucket_the_region_and_the_endpoint(home: Path) -> None:
+def test_aws_profile_takes_the_bucket_the_region_and_the_endpoint(home: Path) -> None:
     (home / ".aws").mkdir()
     (home / ".aws" / "credentials").write_text("[corporate]\naws_access_key_id = AKIA1\n")
     environ = {"S3_UPLOADER_BUCKET": "b", "S3_UPLOADER_REGION": "eu-west-1"}
@@ -123,7 +121,7 @@ def test_an_aws_profile_takes_the_bucket_the_region_and_the_endpoint(home: Path)
         load_profile("corporate", environ=environ | {"S3_UPLOADER_SECRET_KEY": "5ecret"})
 
 
-def test_an_unknown_provider_is_told_which_there_are(home: Path) -> None:
+def test_unknown_provider_error_lists_the_known_ones(home: Path) -> None:
     with pytest.raises(ConfigError, match=r"(?s)S3_UPLOADER_PROVIDER.*auto.*minio") as caught:
         load_profile(environ=_OWN | {"S3_UPLOADER_PROVIDER": "aws-s3"})
     assert caught.value.code == "config.bad_value"
@@ -135,7 +133,7 @@ def test_an_unknown_provider_is_told_which_there_are(home: Path) -> None:
 # ---------------------------------------------------------------------------------------- who wins
 
 
-def test_the_tools_own_names_win_and_the_others_are_warned_of_once() -> None:
+def test_own_variable_names_win_with_one_warning_about_the_others() -> None:
     environ = _RUNPODS | _OWN | {"S3_UPLOADER_ENDPOINT_URL": "https://s3.example.org/"}
     profile = load_profile(environ=environ | {"RUNPOD_S3_ENDPOINT_URL": _RUNPOD_URL})
     assert _where(profile) == ("https://s3.example.org/", "eu-west-1", "own-bucket")
@@ -149,7 +147,7 @@ def test_the_tools_own_names_win_and_the_others_are_warned_of_once() -> None:
         assert used in shown
 
 
-def test_inside_a_pod_an_upload_may_go_to_another_store(home: Path) -> None:
+def test_upload_from_a_pod_may_go_to_another_store(home: Path) -> None:
     """RunPod sets RUNPOD_VOLUME_ID in each pod with a volume, whatever its user means."""
     of_the_pod = {"RUNPOD_VOLUME_ID": "of-the-pod"}
     profile = load_profile(environ=_OWN | of_the_pod)
@@ -167,7 +165,7 @@ def test_another_volume_of_the_same_runpod_is_named_by_either() -> None:
 
 
 @pytest.mark.parametrize("variable", ["S3_UPLOADER_BUCKET", "RUNPOD_VOLUME_ID"])
-def test_a_variable_that_replaces_the_files_value_is_no_contradiction(
+def test_variable_that_replaces_a_value_of_the_file_is_no_contradiction(
     home: Path, variable: str
 ) -> None:
     _write(home, _RUNPOD_SECTION)
@@ -176,7 +174,7 @@ def test_a_variable_that_replaces_the_files_value_is_no_contradiction(
     assert profile.warnings == ()
 
 
-def test_saying_the_same_twice_is_no_contradiction(home: Path) -> None:
+def test_same_value_twice_is_no_contradiction(home: Path) -> None:
     environ = _RUNPODS | {
         "S3_UPLOADER_ACCESS_KEY": "user_1",
         "S3_UPLOADER_BUCKET": "vol1",
@@ -205,7 +203,7 @@ def test_saying_the_same_twice_is_no_contradiction(home: Path) -> None:
         ),
     ],
 )
-def test_a_token_goes_with_the_pair_of_its_own_names(
+def test_token_belongs_to_the_key_pair_of_the_same_names(
     environ: dict[str, str], token: str, lone: list[str]
 ) -> None:
     profile = load_profile(environ=environ)
@@ -234,7 +232,7 @@ def test_a_token_goes_with_the_pair_of_its_own_names(
         ),
     ],
 )
-def test_without_a_file_it_says_what_to_set_for_the_store_that_is_meant(
+def test_missing_file_says_what_to_set_for_the_intended_store(
     home: Path, environ: dict[str, str], words: list[str], others: list[str]
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -253,7 +251,7 @@ def test_without_a_file_it_says_what_to_set_for_the_store_that_is_meant(
         ("aws_secret_access_key", "aws_secret_access_key", "S3_UPLOADER_SECRET_KEY"),
     ],
 )
-def test_a_section_of_another_store_is_told_its_own_names(
+def test_section_of_another_store_is_reported_with_its_own_names(
     home: Path, missing: str, field: str, variable: str
 ) -> None:
     _write(home, _SECTION | {missing: " "})
@@ -273,7 +271,7 @@ def test_a_section_of_another_store_is_told_its_own_names(
         ({"volume_id": "vol1", "bucket": "", "region": "us-east-1"}, "datacenter", "RUNPOD_DATA"),
     ],
 )
-def test_where_the_store_is_is_asked_for_as_its_provider_has_it(
+def test_missing_place_is_asked_for_as_the_provider_names_it(
     home: Path, values: dict[str, str], field: str, variable: str
 ) -> None:
     _write(home, _SECTION | {"endpoint_url": "", "region": ""} | values)
@@ -284,14 +282,14 @@ def test_where_the_store_is_is_asked_for_as_its_provider_has_it(
 
 
 @pytest.mark.parametrize("variable", ["S3_UPLOADER_ENDPOINT_URL", "RUNPOD_S3_ENDPOINT_URL"])
-def test_a_bad_endpoint_names_the_variable_it_stands_in(variable: str) -> None:
+def test_invalid_endpoint_names_its_variable(variable: str) -> None:
     for environ in (_OWN, _RUNPODS, _OWN | {"S3_UPLOADER_PROVIDER": "minio"}):
         with pytest.raises(ConfigError, match=variable):
             load_profile(environ=environ | {variable: "http://["})
 
 
 @pytest.mark.parametrize("name", ["S3_UPLOADER_ACCESS_KEY", "S3_UPLOADER_REGION"])
-def test_a_value_no_header_takes_names_the_variable_it_stands_in(name: str) -> None:
+def test_value_invalid_in_a_header_names_its_variable(name: str) -> None:
     with pytest.raises(ConfigError, match=name) as caught:
         load_profile(environ=_OWN | {name: "5ecret wörd"})
     assert "5ecret" not in str(caught.value)
@@ -300,7 +298,9 @@ def test_a_value_no_header_takes_names_the_variable_it_stands_in(name: str) -> N
 # ----------------------------------------------------------------------------------- a test server
 
 
-def test_a_test_servers_environment_lets_no_other_store_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_of_a_test_server_excludes_every_other_store(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Else a test would upload to the store that its user has configured."""
     server = LocalS3Server()
     server.http_url = "http://127.0.0.1:9"

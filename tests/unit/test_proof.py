@@ -46,7 +46,7 @@ _CRC = Checksum("crc64nvme", "AAAAAAAAAAA=")
         ("", "", False, "auto", "size"),
     ],
 )
-def test_what_an_etag_proves(
+def test_evidence_of_an_etag(
     etag: str, expected: str, *, opaque: bool, integrity: Integrity, proof: str
 ) -> None:
     receipt = Receipt(etag, opaque)
@@ -73,7 +73,7 @@ def test_what_an_etag_proves(
         ((), "off", "none"),
     ],
 )
-def test_what_a_checksum_proves(
+def test_evidence_of_a_checksum(
     returned: tuple[Checksum, ...], integrity: Integrity, proof: str
 ) -> None:
     """An ETag that contradicts does not matter, nor does one that is equal help."""
@@ -92,7 +92,7 @@ def test_what_a_checksum_proves(
         assert raised.value.params == (named | both if proof.endswith(".checksum") else named)
 
 
-def test_the_composite_etag_is_the_md5_of_the_md5s_and_their_number() -> None:
+def test_composite_etag_is_the_md5_of_the_md5s_and_their_number() -> None:
     parts = [b"one", b"two", b"three"]
     digests = b"".join(hashlib.md5(part, usedforsecurity=False).digest() for part in parts)
     whole = hashlib.md5(digests, usedforsecurity=False).hexdigest()
@@ -118,11 +118,11 @@ def test_the_composite_etag_is_the_md5_of_the_md5s_and_their_number() -> None:
         ("", False, False),
     ],
 )
-def test_the_form_of_an_etag(etag: str, *, whole: bool, any_form: bool) -> None:
+def test_form_of_an_etag(etag: str, *, whole: bool, any_form: bool) -> None:
     assert (is_md5(etag), may_be_md5(etag)) == (whole, any_form)
 
 
-def test_the_checksum_of_a_whole_is_that_of_its_pieces_if_each_has_one() -> None:
+def test_checksum_of_a_whole_is_that_of_its_pieces_if_each_has_one() -> None:
     pieces = [(CRC64NVME.of(b"one"), 3), (CRC64NVME.of(b""), 0), (CRC64NVME.of(b"three"), 5)]
     assert CRC64NVME.combined(pieces) == CRC64NVME.of(b"onethree")
     assert CRC64NVME.combined([*pieces, (None, 1)]) is None
@@ -135,7 +135,7 @@ def test_content_md5_is_base64_of_the_digest() -> None:
     assert content_md5(md5_of(b"")) == "1B2M2Y8AsgTpgAmY7PhCfg=="
 
 
-def test_the_weakest_evidence_counts() -> None:
+def test_weakest_evidence_counts() -> None:
     ranked = ["none", "size", "crc64nvme", "etag-md5"]
     for stronger in range(1, 4):
         for weaker in range(stronger):

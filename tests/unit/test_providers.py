@@ -147,7 +147,7 @@ def test_no_limit_is_lower_than_documented_without_a_reason(name: str) -> None:
 
 
 @pytest.mark.parametrize("provider", BY_NAME.values(), ids=BY_NAME)
-def test_the_values_of_a_provider_fit_each_other(provider: Provider) -> None:
+def test_values_of_a_provider_fit_each_other(provider: Provider) -> None:
     limits, tuning = provider.limits, provider.tuning
     assert limits.min_part <= tuning.part_size <= min(limits.max_part, tuning.multipart_threshold)
     assert tuning.multipart_threshold <= limits.max_put
@@ -157,14 +157,14 @@ def test_the_values_of_a_provider_fit_each_other(provider: Provider) -> None:
     assert provider.quirks.mismatch_pauses
 
 
-def test_what_is_not_known_is_as_with_any_store() -> None:
+def test_unknown_values_are_those_of_any_store() -> None:
     defaults = (Limits(), Tuning(), Capabilities(), Quirks(), KeyRules())
     generic = (GENERIC.limits, GENERIC.tuning, GENERIC.capabilities, GENERIC.quirks, GENERIC.keys)
     assert generic == defaults
     assert {getattr(GENERIC.capabilities, item.name) for item in fields(Capabilities)} == {None}
 
 
-def test_what_is_known_of_each_store() -> None:
+def test_known_values_of_each_store() -> None:
     """One line for each capability that is more than a guess; the sources stand in the files."""
     known = {
         name: {of for of in _OF if getattr(provider.capabilities, of) is True}
@@ -216,7 +216,7 @@ _OF = ("crc64nvme", "if_none_match", "copy_object", "unequal_parts", "keeps_meta
         ("", "generic"),
     ],
 )
-def test_a_provider_is_told_by_the_host(url: str, name: str) -> None:
+def test_provider_is_found_by_the_host(url: str, name: str) -> None:
     assert provider_at(url) is BY_NAME[name]
 
 
@@ -225,13 +225,13 @@ def test_a_provider_is_told_by_the_host(url: str, name: str) -> None:
     "host",
     ["evil{domain}", "{domain}.evil.com", "x.{domain}.evil.com", "s3.evil{domain}", "{domain}x"],
 )
-def test_a_host_that_only_looks_like_a_providers_is_none_of_it(domain: str, host: str) -> None:
+def test_host_that_only_resembles_a_provider_is_generic(domain: str, host: str) -> None:
     url = f"https://{host.format(domain=domain)}/"
     assert provider_at(url) is GENERIC
     assert provider_at(f"https://evil.com/{domain}?{domain}#.{domain}") is GENERIC
 
 
-def test_a_name_that_nobody_knows_is_any_store() -> None:
+def test_unknown_provider_name_is_generic() -> None:
     assert provider_named("tiny") is GENERIC
     assert [provider_named(name).name for name in BY_NAME] == list(BY_NAME)
 
@@ -253,7 +253,7 @@ def test_a_name_that_nobody_knows_is_any_store() -> None:
         *((name, "auto", "") for name in ("r2", "minio", "ceph", "seaweedfs", "generic")),
     ],
 )
-def test_the_endpoint_of_a_region_is_one_of_the_providers(name: str, region: str, url: str) -> None:
+def test_endpoint_of_a_region_is_one_of_the_provider(name: str, region: str, url: str) -> None:
     assert BY_NAME[name].endpoint(region) == url
     assert not url or provider_at(url) is BY_NAME[name]
 
@@ -268,12 +268,12 @@ def test_only_runpod_has_a_list_of_its_regions() -> None:
 # --------------------------------------------------------------------------------- what is RunPod's
 
 
-def test_a_pod_sees_the_volumes_root_as_its_workspace() -> None:
+def test_pod_sees_the_volumes_root_as_its_workspace() -> None:
     assert RUNPOD.where_seen("workspace/models/m") == "/workspace/workspace/models/m"
     assert {provider.where_seen("k") for provider in BY_NAME.values()} == {"", "/workspace/k"}
 
 
-def test_a_secret_of_another_api_is_known_at_every_store() -> None:
+def test_secret_of_another_api_is_recognised_at_every_store() -> None:
     assert is_foreign_secret("rpa_5ecret")
     assert not is_foreign_secret("rps_5ecret")
     assert not is_foreign_secret("")

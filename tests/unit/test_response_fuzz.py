@@ -38,7 +38,7 @@ _pieces = st.lists(
 @settings(max_examples=600)
 @given(_pieces)
 @example([b"HTTP/1.1 101 Switching\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", b"data"])
-def test_no_bytes_raise_anything_else(pieces: list[bytes]) -> None:
+def test_no_bytes_raise_any_other_error(pieces: list[bytes]) -> None:
     parser = ResponseParser()
     try:
         for piece in pieces:
@@ -50,7 +50,7 @@ def test_no_bytes_raise_anything_else(pieces: list[bytes]) -> None:
 
 
 @given(st.lists(st.integers(1, len(_WHOLE) - 1), max_size=12))
-def test_an_response_reads_the_same_however_it_is_cut(cuts: list[int]) -> None:
+def test_response_reads_the_same_however_it_is_cut(cuts: list[int]) -> None:
     parser = ResponseParser()
     edges = sorted({0, *cuts, len(_WHOLE)})
     responses = [parser.feed(_WHOLE[start:end]) for start, end in pairwise(edges)]
@@ -104,11 +104,11 @@ _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         pytest.param(_CHUNKED + b"5;a=", b"y" * 900, 100_000, id="a-chunk-extension"),
     ],
 )
-def test_what_has_no_end_is_refused(start: bytes, piece: bytes, most: int) -> None:
+def test_endless_responses_are_refused(start: bytes, piece: bytes, most: int) -> None:
     assert _fed_until_refused(start, piece, most + 70_000) > 0
 
 
-def test_a_body_in_chunks_of_a_byte_is_read() -> None:
+def test_body_in_chunks_of_a_byte_is_read() -> None:
     parser = ResponseParser()
     parser.feed(_CHUNKED)
     for _ in range(50_000):
@@ -118,7 +118,7 @@ def test_a_body_in_chunks_of_a_byte_is_read() -> None:
     assert response.body == b"x" * 50_000
 
 
-def test_the_response_to_a_head_has_no_body_whatever_it_says() -> None:
+def test_response_to_head_never_has_a_body() -> None:
     parser = ResponseParser()
     parser.expect(bodiless=True)
     response = parser.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")

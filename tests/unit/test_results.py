@@ -129,7 +129,7 @@ def _read_by_all(response: Response) -> None:
 
 
 @pytest.mark.parametrize("status", [0, 199, 304, 399, 600, 999])
-def test_a_status_that_s3_does_not_send_says_nothing(status: int) -> None:
+def test_unexpected_status_is_a_bad_response(status: int) -> None:
     error = results.error_of(_REQUEST, Response(status, {}))
     assert error is not None
     assert (error.code, error.retryable) == ("store.bad_response", True)
@@ -146,7 +146,7 @@ def test_a_status_that_s3_does_not_send_says_nothing(status: int) -> None:
         (b"<html>SlowDown</html>", ""),
     ],
 )
-def test_an_error_is_read_however_its_document_is_written(body: bytes, code: str) -> None:
+def test_error_is_read_however_its_document_is_written(body: bytes, code: str) -> None:
     error = results.error_of(_REQUEST, Response(400, {}, body))
     assert error is not None
     assert error.s3_code == code
@@ -173,7 +173,7 @@ def _page(contents: str, encoding: str = "url", prefix: str = "") -> ListedPage:
         (" a ", "", " a "),
     ],
 )
-def test_a_key_is_decoded_as_it_was_encoded(shown: str, encoding: str, key: str) -> None:
+def test_key_is_decoded_as_it_was_encoded(shown: str, encoding: str, key: str) -> None:
     contents = (
         f"<Contents><Key>{shown}</Key><Size>1</Size></Contents>"
         f"<CommonPrefixes><Prefix>{shown}/</Prefix></CommonPrefixes>"
@@ -182,7 +182,7 @@ def test_a_key_is_decoded_as_it_was_encoded(shown: str, encoding: str, key: str)
     assert page == ListedPage([ListedObject(key, 1)], [f"{key}/"])
 
 
-def test_what_a_listing_says_of_an_object_is_read() -> None:
+def test_entry_of_a_listing_is_read() -> None:
     contents = (
         "<Contents><Key>k</Key><Size> 12 </Size><ETag>W/&quot;a&quot;</ETag>"
         "<LastModified>1970-01-01T00:01:00.500Z</LastModified><Owner><ID>o</ID></Owner></Contents>"
@@ -207,7 +207,7 @@ def test_what_a_listing_says_of_an_object_is_read() -> None:
         "<IsTruncated>yes</IsTruncated>",
     ],
 )
-def test_a_listing_of_anything_else_is_an_error(contents: str) -> None:
+def test_listing_of_anything_else_is_an_error(contents: str) -> None:
     """A key that was not asked for might be taken for one to delete."""
     with pytest.raises(StoreError) as caught:
         _page(contents, prefix="p/")

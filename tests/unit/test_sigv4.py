@@ -36,7 +36,7 @@ _GUIDE = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAM
     ],
     ids=["get-vanilla", "post-vanilla", "get-vanilla-query-order-key-case"],
 )
-def test_the_suite_of_aws(method: str, query: str, signature: str) -> None:
+def test_aws_test_suite(method: str, query: str, signature: str) -> None:
     """AWS Signature Version 4 test suite, 2015-08-30."""
     stamp = "20150830T123600Z"
     value = Signer("us-east-1", "service").authorization(
@@ -54,7 +54,7 @@ def test_the_suite_of_aws(method: str, query: str, signature: str) -> None:
     )
 
 
-def test_the_put_of_the_s3_reference() -> None:
+def test_put_of_the_s3_reference() -> None:
     """S3 API reference, "Signature Calculations: Transferring Payload in a Single Chunk"."""
     stamp = "20130524T000000Z"
     payload = "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072"
@@ -84,7 +84,7 @@ _text = st.text(
     token=st.one_of(st.just(""), st.text("abc/+=", min_size=1)),
     when=st.datetimes(dt.datetime(2000, 1, 1), dt.datetime(2099, 1, 1)),  # noqa: DTZ001
 )
-def test_signs_as_botocore_does(
+def test_signature_is_that_of_botocore(
     key: str, upload_id: str, number: int, content_type: str, token: str, when: dt.datetime
 ) -> None:
     """For any key, query, token and day: same canonical form, same signature."""
@@ -122,7 +122,7 @@ def _sign(signer: Signer, credentials: Credentials, stamp: str) -> str:
     return signer.authorization(credentials, "PUT", "/k", "", {"host": "h"}, _EMPTY, stamp)
 
 
-def test_the_kept_key_follows_the_day_and_the_credentials() -> None:
+def test_kept_key_follows_the_day_and_the_credentials() -> None:
     """A signer that has signed before signs as a new one does."""
     kept = Signer("r")
     other = Credentials("AK", "another")
@@ -136,19 +136,19 @@ def test_the_kept_key_follows_the_day_and_the_credentials() -> None:
     assert _sign(kept, other, "20261124T000000Z") != _sign(kept, _SUITE, "20261124T000000Z")
 
 
-def test_the_stamp_is_utc_and_follows_the_clock() -> None:
+def test_stamp_is_utc_and_follows_the_clock() -> None:
     signer = Signer("r")
     assert signer.stamp(0.9) == "19700101T000000Z"
     assert signer.stamp(86_399.0) == "19700101T235959Z"
     assert signer.stamp(86_400.0) == "19700102T000000Z"
 
 
-def test_a_repr_shows_no_secret() -> None:
+def test_repr_shows_no_secret() -> None:
     assert "wJalr" not in repr(_SUITE)
 
 
 @given(st.text(max_size=40))
-def test_a_path_is_quoted_once_and_keeps_its_slashes(path: str) -> None:
+def test_path_is_quoted_once_and_keeps_its_slashes(path: str) -> None:
     try:
         path.encode()
     except UnicodeEncodeError:

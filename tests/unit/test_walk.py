@@ -59,7 +59,7 @@ def test_links_to_files_and_directories_are_followed(tmp_path: Path) -> None:
     }
 
 
-def test_a_directory_linked_twice_is_uploaded_twice(tmp_path: Path) -> None:
+def test_directory_linked_twice_is_uploaded_twice(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "f").touch()
     (tmp_path / "one").symlink_to("data")
@@ -67,7 +67,7 @@ def test_a_directory_linked_twice_is_uploaded_twice(tmp_path: Path) -> None:
     assert set(_walk(tmp_path)) == {"data/f", "one/f", "two/f"}
 
 
-def test_a_link_back_to_a_parent_is_skipped_and_reported(tmp_path: Path) -> None:
+def test_link_back_to_a_parent_is_skipped_and_reported(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "f").touch()
     (tmp_path / "a" / "self").symlink_to(".")
@@ -96,7 +96,7 @@ def test_two_directories_that_link_to_each_other_end(tmp_path: Path) -> None:
     assert codes["a/to/to"] == codes["b/to/to"] == "source.link_cycle"
 
 
-def test_what_holds_no_content_is_a_problem_of_its_kind(tmp_path: Path) -> None:
+def test_entry_without_content_is_a_problem_of_its_kind(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "null").symlink_to("/dev/null")
     (tmp_path / "broken").symlink_to("nowhere")
@@ -120,7 +120,7 @@ def test_what_holds_no_content_is_a_problem_of_its_kind(tmp_path: Path) -> None:
     assert isinstance(entries["good"], SourceFile)
 
 
-def test_an_unreadable_directory_is_a_problem_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_unreadable_directory_is_a_problem_and_the_walk_continues(tmp_path: Path) -> None:
     """A path too long for the system: the one directory that not even root can open by name."""
     (tmp_path / "good").touch()
     _nest(tmp_path, "d" * 250, depth=20)
@@ -148,7 +148,7 @@ def test_names_that_are_not_utf8_come_out_as_the_system_spells_them(tmp_path: Pa
     assert set(_walk(tmp_path)) == {"caf\udce9"}
 
 
-def test_a_tree_deeper_than_the_recursion_limit_is_walked(tmp_path: Path) -> None:
+def test_tree_deeper_than_the_recursion_limit_is_walked(tmp_path: Path) -> None:
     depth = _nest(tmp_path, "d", depth=sys.getrecursionlimit() + 100)
     assert set(_walk(tmp_path)) == {"d/" * depth + "leaf"}
     # pytest's own clean-up recurses, and could not.
@@ -165,7 +165,7 @@ def test_batches_are_full_but_for_the_last_and_come_before_the_walk_ends(tmp_pat
     assert [len(batch) for batch in batches] == [4, 2]
 
 
-def test_an_empty_directory_has_no_batches(tmp_path: Path) -> None:
+def test_empty_directory_has_no_batches(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert list(walk(str(tmp_path))) == []
 
@@ -188,7 +188,7 @@ def test_count_files_counts_files_and_problems_but_not_skips(tmp_path: Path) -> 
         ("loop", "source.unreadable"),
     ],
 )
-def test_a_root_that_cannot_be_walked_raises(tmp_path: Path, name: str, code: str) -> None:
+def test_root_that_cannot_be_walked_raises(tmp_path: Path, name: str, code: str) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(SourceError) as caught:

@@ -12,7 +12,7 @@ _REQUEST = Request("UploadPart", "the/key", "the-bucket", "http://the-endpoint",
 @pytest.mark.parametrize(
     "status", [408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527]
 )
-def test_trouble_on_the_way_is_worth_another_attempt(status: int) -> None:
+def test_transport_errors_are_retryable(status: int) -> None:
     error = error_from_response(_REQUEST, status, "", "")
     assert (error.code, error.retryable, error.fatal) == ("store.busy", True, False)
     assert str(status) in str(error)
@@ -20,7 +20,7 @@ def test_trouble_on_the_way_is_worth_another_attempt(status: int) -> None:
 
 @pytest.mark.parametrize("s3_code", ["SlowDown", "RequestTimeout", "InternalError", "BadDigest"])
 @pytest.mark.parametrize("status", [200, 400])
-def test_a_retryable_code_counts_whatever_its_status(s3_code: str, status: int) -> None:
+def test_retryable_code_counts_whatever_the_status(s3_code: str, status: int) -> None:
     assert error_from_response(_REQUEST, status, s3_code, "").retryable
 
 
@@ -43,7 +43,7 @@ def test_a_retryable_code_counts_whatever_its_status(s3_code: str, status: int) 
         (501, "NotImplemented", "store.rejected", False),
     ],
 )
-def test_what_would_happen_again_is_not_tried_again(
+def test_lasting_errors_are_not_retryable(
     status: int, s3_code: str, code: str, *, fatal: bool
 ) -> None:
     error = error_from_response(_REQUEST, status, s3_code, "why")
@@ -52,14 +52,14 @@ def test_what_would_happen_again_is_not_tried_again(
 
 
 @pytest.mark.parametrize("operation", ["PutObject", "CreateMultipartUpload"])
-def test_a_web_server_s_404_to_a_write_names_the_endpoint(operation: str) -> None:
+def test_404_of_a_web_server_to_a_write_names_the_endpoint(operation: str) -> None:
     error = error_from_response(_REQUEST._replace(operation=operation), 404, "", "")
     assert (error.code, error.fatal) == ("store.not_s3", True)
     assert _REQUEST.endpoint in str(error)
 
 
 @pytest.mark.parametrize("s3_code", ["SignatureDoesNotMatch", "InvalidAccessKeyId", ""])
-def test_a_rest_key_is_named_as_the_cause_of_any_403(s3_code: str) -> None:
+def test_rest_key_is_named_as_the_cause_of_any_403(s3_code: str) -> None:
     request = Request("PutObject", "k", "b", "http://e", 1, foreign_secret=True)
     error = error_from_response(request, 403, s3_code, "")
     assert error.code == "store.rest_key"
@@ -69,7 +69,7 @@ def test_a_rest_key_is_named_as_the_cause_of_any_403(s3_code: str) -> None:
 
 @pytest.mark.parametrize("status", [200, 400, 403, 404, 409, 412, 413, 429, 500, 507, 524])
 @pytest.mark.parametrize("s3_code", ["", "NoSuchBucket", "NoSuchKey", "Other", "SlowDown"])
-def test_every_answer_makes_a_sentence_in_both_languages(status: int, s3_code: str) -> None:
+def test_every_response_makes_a_sentence_in_both_languages(status: int, s3_code: str) -> None:
     error = error_from_response(_REQUEST, status, s3_code, "a {brace} in the detail")
     assert text("en", error.code, error.params)
     assert text("zh", error.code, error.params)
