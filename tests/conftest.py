@@ -155,8 +155,8 @@ class Bucket:
         self.open_uploads()
 
     def open_uploads(self, prefix: str = "") -> list[str]:
-        answer = self.client.list_multipart_uploads(Bucket=self.name, Prefix=prefix)
-        return [upload["Key"] for upload in answer.get("Uploads", [])]
+        listed = self.client.list_multipart_uploads(Bucket=self.name, Prefix=prefix)
+        return [upload["Key"] for upload in listed.get("Uploads", [])]
 
 
 @pytest.fixture(scope="session")

@@ -50,14 +50,14 @@ async def test_cancellation_at_every_step_leaves_nothing(
 
 
 async def test_create_in_progress_is_awaited_and_aborted(tmp_path: Path) -> None:
-    """Cancelled between the store's acceptance and its answer: the id is still learned."""
+    """Cancelled between the store's acceptance and its response: the id still arrives."""
     make_tree(tmp_path, {"f": 5_000})
-    accepted, answer = asyncio.Event(), asyncio.Event()
+    accepted, respond = asyncio.Event(), asyncio.Event()
 
     async def hook(moment: Moment) -> None:
         if (moment.when, moment.operation) == ("after", "CreateMultipartUpload"):
             accepted.set()
-            await answer.wait()
+            await respond.wait()
 
     store = HookedStore(hook=hook)
     async with Uploader(store=store, config=_NOW) as uploader:
@@ -67,7 +67,7 @@ async def test_create_in_progress_is_awaited_and_aborted(tmp_path: Path) -> None
             task.cancel()
             await anyio.lowlevel.checkpoint()
             assert len(store.memory.uploads) == 1
-            answer.set()
+            respond.set()
             await asyncio.wait([task])
     assert task.cancelled()
     assert store.memory.uploads == {}
@@ -75,7 +75,7 @@ async def test_create_in_progress_is_awaited_and_aborted(tmp_path: Path) -> None
 
 
 async def test_nothing_new_starts_after_a_cancellation(tmp_path: Path) -> None:
-    """aioboto3 goes on sending; here the requests made are those made before."""
+    """aioboto3 continues to send; here the requests made are those made before."""
     make_tree(tmp_path, {f"{number:03}": 100 for number in range(50)})
     store = HookedStore()
     at_cancel = -1
@@ -99,7 +99,7 @@ async def test_nothing_new_starts_after_a_cancellation(tmp_path: Path) -> None:
 
 async def test_second_cancellation_does_not_break_the_abort(tmp_path: Path) -> None:
     make_tree(tmp_path, {"f": 5_000})
-    aborting, answer = asyncio.Event(), asyncio.Event()
+    aborting, respond = asyncio.Event(), asyncio.Event()
     task: asyncio.Task[FileOutcome]
 
     async def hook(moment: Moment) -> None:
@@ -108,7 +108,7 @@ async def test_second_cancellation_does_not_break_the_abort(tmp_path: Path) -> N
             await anyio.lowlevel.checkpoint()
         if (moment.when, moment.operation) == ("before", "AbortMultipartUpload"):
             aborting.set()
-            await answer.wait()
+            await respond.wait()
 
     store = HookedStore(hook=hook)
     async with Uploader(store=store, config=_NOW) as uploader:
@@ -117,7 +117,7 @@ async def test_second_cancellation_does_not_break_the_abort(tmp_path: Path) -> N
             await aborting.wait()
             task.cancel()
             await anyio.lowlevel.checkpoint()
-            answer.set()
+            respond.set()
             await asyncio.wait([task])
     assert task.cancelled()
     assert store.memory.uploads == {}

@@ -83,7 +83,7 @@ def test_records_are_there_in_the_next_process(path: Path) -> None:
         database.add_part(row, _PART)
         database.add_part(row, _PART)
         database.record(_RUN, "models/x", _PRINT, CommittedFile("etag", 1, "etag-md5"))
-    told = in_another_process(
+    output = in_another_process(
         path,
         "(one,) = database.claim(place)\n"
         "print(one.key, one.upload_id, one.token, one.path, one.fingerprint == mark)\n"
@@ -91,7 +91,7 @@ def test_records_are_there_in_the_next_process(path: Path) -> None:
         "print(database.committed(RunKey('https://store', 'bucket', 'models', '/models'),"
         " 'models/x', mark))",
     )
-    assert told.splitlines() == [
+    assert output.splitlines() == [
         "a/b upload-id token /file True",
         f"10 { {1: _PART} }",
         str(CommittedFile("etag", 1, "etag-md5")),
@@ -264,7 +264,7 @@ def test_process_that_dies_frees_its_rows(path: Path) -> None:
 
 
 def test_forked_child_holds_none_of_the_rows_of_its_parent(path: Path) -> None:
-    told = in_another_process(
+    output = in_another_process(
         path,
         "import os\n"
         "row = database.insert_upload(place, '', '/file', mark, 10)\n"
@@ -285,7 +285,7 @@ def test_forked_child_holds_none_of_the_rows_of_its_parent(path: Path) -> None:
         "os.write(telling[1], b'.'); os.waitpid(child, 0)\n"
         "print('of the child', len(database.claim(place)))",
     )
-    assert told.splitlines() == [
+    assert output.splitlines() == [
         *("child 0", "its own True", "parent still True", "given up True", "of the child 2")
     ]
 

@@ -218,14 +218,14 @@ def test_locks_of_this_process_on_another_database_outlive_the_refusal(path: Pat
         own.execute("BEGIN EXCLUSIVE")
         with pytest.raises(NotAJournalError):
             Database(str(path))
-        told = subprocess.run(
+        asked = subprocess.run(
             [sys.executable, "-c", f"import sqlite3, sys\n{asking}", path],
             capture_output=True,
             text=True,
             check=True,
             timeout=60,
         )
-    assert told.stdout == "database is locked\n"
+    assert asked.stdout == "database is locked\n"
 
 
 def test_second_journal_of_the_process_leaves_the_first_its_locks(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A journal of an older version is brought up to date, and what it knows is resumed."""
+"""A journal of an older version is migrated, and its uploads are resumed."""
 
 import os
 import sqlite3

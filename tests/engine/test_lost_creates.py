@@ -61,7 +61,7 @@ class LostCreateScenario:
     async def upload(
         self, *, lost: int = 0, status: int = 504, path: Path | None = None, **settings: Any
     ) -> FileOutcome:
-        """Upload; the first `lost` Creates take effect and are answered `status`."""
+        """Upload; the first `lost` Creates take effect, with `status` as response."""
         left = lost
 
         async def hook(moment: Moment) -> None:
@@ -139,7 +139,7 @@ async def test_lost_creates_are_aborted_at_the_end_of_the_upload(
             assert len(scenario.store.memory.uploads) == lost + 1
             scenario.store.failing = False
 
-    # The hook of `upload` is in place once it has begun.
+    # The hook of `upload` is in place once that has started.
     async with anyio.create_task_group() as tasks:
         outcomes: list[FileOutcome] = []
 

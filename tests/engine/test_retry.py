@@ -82,7 +82,7 @@ def test_last_attempt_is_not_followed_by_another() -> None:
 def test_only_passing_failures_are_retried(
     error: S3UploaderError, *, reached: bool, again: bool
 ) -> None:
-    """A host that never answered is taken for a wrong address; one that did, for a restart."""
+    """A host that never responded counts as a wrong address; one that did, as restarting."""
     policy = RetryPolicy(max_attempts=3, base=1, cap=1)
     delay = policy.delay(error, 1, reached=reached, rng=random.Random())  # noqa: S311
     assert (delay is not None) == again

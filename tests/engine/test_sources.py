@@ -50,16 +50,16 @@ async def test_body_is_its_range_however_often_it_is_read(make: Make, size: int)
     assert source.size == size
     offset = size // 3
     wanted = data[offset : offset + size // 2]
-    told: list[int] = []
+    progress: list[int] = []
     digests = Digests(md5=True, checksum=CRC64NVME)
-    body = source.body(offset, len(wanted), digests, told.append)
+    body = source.body(offset, len(wanted), digests, progress.append)
     for _ in range(2):
         await body.prepare(md5=True)
         assert body.content_md5 == md5_of(wanted)
         assert body.checksum == CRC64NVME.of(wanted)
         assert b"".join([block async for block in body.chunks()]) == wanted
         assert body.md5 == md5_of(wanted)
-        assert told[-1:] == ([len(wanted)] if wanted else [])
+        assert progress[-1:] == ([len(wanted)] if wanted else [])
 
     def read() -> bytes:
         return b"".join(bytes(block) for block in body.blocks(memoryview(bytearray(4096))))
@@ -72,7 +72,7 @@ async def test_body_is_its_range_however_often_it_is_read(make: Make, size: int)
 
 @pytest.mark.parametrize("hashing", [False, True])
 async def test_file_is_sent_a_block_at_a_time(tmp_path: Path, *, hashing: bool) -> None:
-    """Read into the one buffer that a worker thread brings, or left to the kernel."""
+    """Read into the one buffer of a worker thread, or left to the kernel."""
     data, buffer = os.urandom(3 * MIB + 1), bytearray(64 * 1024)
     (tmp_path / "f").write_bytes(data)
     source = FileSource(str(tmp_path / "f"), SmallFileReader())

@@ -95,7 +95,7 @@ def test_only_a_regular_file_is_opened(
 
 
 def test_terminal_is_not_acquired(tmp_path: Path) -> None:
-    """The process leads a session of its own, which would take any terminal it opens."""
+    """The process leads its own session, which would acquire any terminal it opens."""
     code = (
         "import os, pty, sys\n"
         "from s3_uploader.source import open_regular\n"
@@ -236,7 +236,7 @@ async def test_file_swapped_after_the_walk_fails_alone(
 
 
 def _roomy() -> MemoryStore:
-    """A store whose limits tell the three kinds of upload apart."""
+    """A store whose limits distinguish the three kinds of upload."""
     provider = tiny(
         multipart_threshold=500_000, part_size=200_000, max_part=300_000, max_put=500_000
     )

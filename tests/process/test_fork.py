@@ -1,4 +1,4 @@
-"""Processes forked while an upload is under way: their signals are theirs, the upload goes on."""
+"""Processes forked during an upload: their signals do not reach it, and it continues."""
 
 import json
 import os
@@ -44,12 +44,12 @@ def test_forked_child_and_upload_do_not_disturb_each_other(
         proxy.wait_for("UploadPart", 2, timeout=_WAIT_SECONDS)
         process.stdin.write("fork\n")
         process.stdin.flush()
-        told = json.loads(process.stdout.readline() or "{}")
+        report = json.loads(process.stdout.readline() or "{}")
         proxy.release()
         out, err = process.communicate(timeout=_WAIT_SECONDS)
     assert (process.returncode, out, err) == (0, '{"uploaded": true}\n', "")
-    during = told["during"]
-    assert during.pop("signals") == told["before"]
+    during = report["during"]
+    assert during.pop("signals") == report["before"]
     assert during.pop("exit", 7) == 7
     # By KeyboardInterrupt.
     assert during.pop("SIGINT", 42) == 42

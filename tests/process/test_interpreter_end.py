@@ -124,7 +124,7 @@ def test_directory_is_uploaded_and_verified_while_the_interpreter_ends(
 def test_module_that_can_no_longer_be_loaded_is_a_failure_with_its_reason(
     function: str, when: str, server: LocalS3Server, tmp_path: Path, prefix: str
 ) -> None:
-    """The boto lane's libraries bring ThreadPoolExecutor, which Python refuses to load by then."""
+    """The boto lane's libraries import ThreadPoolExecutor, which Python refuses to load by then."""
     make_tree(tmp_path / "t", {"small": 1_000, "large": 6 * MIB})
     path = tmp_path / "t" if function == "upload_directory" else tmp_path / "t/large"
     _check_refused(

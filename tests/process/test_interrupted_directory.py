@@ -143,7 +143,7 @@ def _restore(scenario: DirectoryScenario, name: str) -> None:
 
 
 def _disguise(scenario: DirectoryScenario, name: str) -> None:
-    """Put other bytes there that nothing but their hash tells apart."""
+    """Put different bytes there that only their hash distinguishes."""
     scenario.content[name] = os.urandom(300_000)
     _put_there(scenario, name, scenario.content[name])
 

@@ -1,4 +1,4 @@
-"""Signals and cancellation: what was begun is undone or kept, also when the store is silent."""
+"""Signals and cancellation: uploads are aborted or kept, also when the store is silent."""
 
 import asyncio
 import contextlib
@@ -73,7 +73,7 @@ def test_signal_ends_an_upload_that_hangs_at_the_store(
 def test_second_signal_ends_the_process_at_once(
     server: LocalS3Server, tmp_path: Path, prefix: str
 ) -> None:
-    """The first one waits for the abort, which the store never answers; the second does not."""
+    """The first one waits for the abort, to which the store never responds; the second does not."""
     make_tree(tmp_path, {"f": 11 * MIB})
     path = tmp_path / "f"
     faults = ["UploadPart:stall:part=2:after=100000", "AbortMultipartUpload:stall:side=response"]

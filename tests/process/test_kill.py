@@ -73,7 +73,7 @@ def make_scenario(
 
 
 class ScenarioFactory:
-    """Makes scenarios, each with a key and a journal of its own."""
+    """Makes scenarios, each with its own key and journal."""
 
     def __init__(
         self,

@@ -95,8 +95,8 @@ async def test_right_bytes_are_proven(
         outcome = await uploader.upload_file(path, f"{prefix}/k")
     assert (outcome.ok, outcome.verified_by) == (True, "crc64nvme")
     assert bucket.get(f"{prefix}/k") == data
-    told = bucket.client.head_object(Bucket=bucket.name, Key=f"{prefix}/k", ChecksumMode="ENABLED")
-    assert told["ChecksumCRC64NVME"] == CRC64NVME.of(data).value
+    head = bucket.client.head_object(Bucket=bucket.name, Key=f"{prefix}/k", ChecksumMode="ENABLED")
+    assert head["ChecksumCRC64NVME"] == CRC64NVME.of(data).value
 
 
 @pytest.mark.parametrize("lane", REAL_LANES)
@@ -171,7 +171,7 @@ async def test_bytes_damaged_each_time_are_never_published(
 
 @dataclass(frozen=True)
 class SetChecksum(Effect):
-    """Answers another checksum than the store's; "" answers none."""
+    """Puts another checksum than the store's into responses; "" removes it."""
 
     value: str = ""
     operations = ("PutObject", "UploadPart", "CompleteMultipartUpload")
@@ -277,7 +277,7 @@ async def test_file_that_changes_before_or_after_its_checksum_is_an_error(tmp_pa
         await body.prepare()
 
 
-# -------------------------------------------------------------------------------- lost answers
+# ------------------------------------------------------------------------------ lost responses
 
 
 @pytest.mark.parametrize(

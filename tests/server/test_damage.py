@@ -198,7 +198,7 @@ async def test_file_that_changes_between_its_parts_publishes_nothing(
 async def test_file_that_changes_after_its_last_part_publishes_nothing(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, lane: str, change: str
 ) -> None:
-    """All of it is at the store by then: only the look before Complete can tell."""
+    """All of it is at the store by then: only the check before Complete can notice."""
     path = tmp_path / "f"
     path.write_bytes(os.urandom(2 * PART + 100_000))
     before = _put_older(bucket, prefix)
@@ -253,7 +253,7 @@ def _put_older(bucket: Bucket, key: str) -> bytes:
 async def test_file_that_changes_before_its_small_put_is_retried_arrives_whole(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, change: str
 ) -> None:
-    """A small file is read anew for each attempt: the object is what the file then is."""
+    """A small file is read again for each attempt: the object is what the file then is."""
     path = tmp_path / "f"
     path.write_bytes(os.urandom(100_000))
 

@@ -78,7 +78,7 @@ async def test_false_200_is_no_success(
     body: str,
     when: str,
 ) -> None:
-    """Answered so each time: nothing was published, or it was and HEAD finds it."""
+    """Each response is such a 200: nothing was published, or it was and HEAD finds it."""
     upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
     false = Respond(200, when="before" if when == "before" else "after", body=_BODIES[body])
     with deleted_after(bucket, prefix):
@@ -142,7 +142,7 @@ async def test_older_object_never_passes_by_its_size(
 async def test_object_is_looked_up_if_complete_returns_no_etag(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, when: str
 ) -> None:
-    """As Ceph 16 answers; what is at the key decides."""
+    """As Ceph 16 responds; what is at the key decides."""
     upload = Upload(tmp_path, bucket, prefix, IN_PARTS)
     body = "<CompleteMultipartUploadResult><ETag></ETag></CompleteMultipartUploadResult>"
     silent = Respond(200, when="before" if when == "before" else "after", body=body)
@@ -159,7 +159,7 @@ async def test_object_is_looked_up_if_complete_returns_no_etag(
 async def test_object_from_before_never_passes_by_its_etag(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str
 ) -> None:
-    """A store whose ETags are all the same: the object's age tells."""
+    """A store whose ETags are all the same: the age of the object decides."""
     upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
     faults = [
         Fault(_publishing(size), _with_etag(size, "same")),
@@ -177,7 +177,7 @@ async def test_object_from_before_never_passes_by_its_etag(
 async def test_object_written_just_before_never_passes_where_all_etags_are_the_same(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: str
 ) -> None:
-    """Ages are told to the second: until ETags have differed, an object is read back."""
+    """Ages are known to the second: until ETags have differed, an object is read back."""
     upload = Upload(tmp_path, bucket, prefix, _SIZES[size])
     faults = [
         Fault("PutObject", _with_etag(size, "same")),

@@ -249,7 +249,7 @@ def plain_server(serve: Callable[[socket.socket], object]) -> Iterator[str]:
 def test_response_before_the_body_is_passed_at_once(
     s3_fault_proxy: StartFaultProxy, client_of: Connect
 ) -> None:
-    """A server that answers at the head, and never reads the body."""
+    """A server that responds to the head, and never reads the body."""
     ended = threading.Event()
 
     def refuse(sock: socket.socket) -> None:
@@ -272,7 +272,7 @@ def test_response_before_the_body_is_passed_at_once(
 def test_connection_to_the_server_is_kept_and_replaced_once_closed(
     s3_fault_proxy: StartFaultProxy, client_of: Connect
 ) -> None:
-    """A server that answers two requests on each connection, then closes it without a word."""
+    """A server that serves two requests on each connection, then closes it without notice."""
     served: list[int] = []
     closed = threading.Semaphore(0)
 
@@ -445,10 +445,10 @@ def test_reset_response_ends_where_it_should(
             with pytest.raises(ConnectionResetError):
                 connection.getresponse()
         else:
-            answer = connection.getresponse()
-            assert answer.read(come) == bytes(come)
+            response = connection.getresponse()
+            assert response.read(come) == bytes(come)
             with pytest.raises(ConnectionResetError):
-                answer.read(1)
+                response.read(1)
     assert proxy.log[1].upstream_status == 200
 
 
@@ -569,7 +569,7 @@ def test_metadata_is_dropped_and_the_date_is_shifted(
     client = client_of(proxy)
     dropped, shifted = (client.s3.head_object(Bucket=bucket.name, Key=prefix) for _ in range(2))
     assert (dropped["Metadata"], shifted["Metadata"]) == ({}, {"a": "b"})
-    dates = [answer["ResponseMetadata"]["HTTPHeaders"]["date"] for answer in (dropped, shifted)]
+    dates = [found["ResponseMetadata"]["HTTPHeaders"]["date"] for found in (dropped, shifted)]
     hours = [time.mktime(time.strptime(date, "%a, %d %b %Y %H:%M:%S GMT")) for date in dates]
     assert 7200 <= hours[1] - hours[0] < 7210
 
@@ -641,7 +641,7 @@ def test_credentials_expire_for_one_access_key(
     proxy = s3_fault_proxy(server, "*:expire:after=2")
     client = client_of(proxy)
     got = [client.call("PutObject", b"abc", Key=prefix) for _ in range(4)]
-    assert [(answer.status, answer.code) for answer in got] == [
+    assert [(response.status, response.code) for response in got] == [
         (200, ""),
         (200, ""),
         (400, "ExpiredToken"),

@@ -1,4 +1,4 @@
-"""How an upload ends whose last answer was lost or false: the truth, or "unknown", never a lie."""
+"""How an upload ends whose last response was lost or false: the truth, or "unknown"."""
 
 import os
 import random

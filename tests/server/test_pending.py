@@ -1,4 +1,4 @@
-"""Multipart uploads that were left open: listed, gone on with, aborted, and nobody else's."""
+"""Interrupted multipart uploads: listed, resumed, aborted, and never those of others."""
 
 import os
 import re
@@ -43,8 +43,8 @@ def journal(tmp_path: Path) -> str:
 
 def begin(bucket: Bucket, key: str) -> str:
     """Begin an upload that is not ours."""
-    answer = bucket.client.create_multipart_upload(Bucket=bucket.name, Key=key)
-    return str(answer["UploadId"])
+    created = bucket.client.create_multipart_upload(Bucket=bucket.name, Key=key)
+    return str(created["UploadId"])
 
 
 @pytest.mark.parametrize("lane", BOTH_LANES)
@@ -101,7 +101,7 @@ async def test_kept_upload_is_aborted(
         assert await rig.uploader.abort_upload(kept.key, kept.upload_id) is True
         assert await rig.uploader.pending_uploads(prefix) == []
         assert bucket.open_uploads(prefix) == []
-        # Nothing is left to go on with.
+        # Nothing is left to resume.
         rig.proxy.clear()
         outcome = await rig.upload(path, prefix)
         assert (outcome.ok, outcome.reused) == (True, 0)
@@ -232,7 +232,7 @@ async def test_newest_upload_comes_first(
 
 @dataclass(frozen=True)
 class BegunOn(Effect):
-    """Lists uploads by key, as Amazon S3 does, each begun on the day that its key ends in."""
+    """Lists uploads by key, as Amazon S3 does, each initiated on the day that its key ends in."""
 
     operations = ("ListMultipartUploads",)
     bodies = ("ListMultipartUploads",)
@@ -244,15 +244,15 @@ class BegunOn(Effect):
         listed = b""
         for key in keys:
             (upload,) = (one for one in uploads if b"<Key>%b</Key>" % key in one)
-            begun = b"<Initiated>2026-01-0%bT00:00:00Z" % key[-1:]
-            listed += re.sub(rb"<Initiated>[^<]*", begun, upload)
+            initiated = b"<Initiated>2026-01-0%bT00:00:00Z" % key[-1:]
+            listed += re.sub(rb"<Initiated>[^<]*", initiated, upload)
         return re.sub(rb"<Upload>.*</Upload>", listed, body, flags=re.DOTALL)
 
 
 async def test_newest_upload_of_others_comes_first(
     server: LocalS3Server, bucket: Bucket, prefix: str
 ) -> None:
-    """In no order of their keys, nor in the one in which they were begun."""
+    """Neither in the order of their keys, nor in that of their creation."""
     names = ("a2", "b3", "c1")
     for name in names:
         begin(bucket, f"{prefix}/{name}")

@@ -172,7 +172,7 @@ async def test_complete_whose_response_is_lost_is_looked_up_before_it_is_repeate
 async def test_kept_connection_closed_without_a_response_is_replaced_once_without_a_retry(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str, size: int
 ) -> None:
-    """A store may close an idle connection at any time: one more PUT, which no event tells.
+    """A store may close an idle connection at any time: one more PUT, which no event reports.
 
     RFC 9112, section 9.3.1, allows it for what may be repeated; only the first attempt finds a
     kept connection, so it is one more in all.

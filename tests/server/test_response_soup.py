@@ -133,7 +133,7 @@ def _not_the_store_s(rng: Random) -> tuple[tuple[str, ...], Effect]:
     """Return a success, of the right request or of none, that is not the store's."""
     headers: list[dict[str, str]] = [{}, {}, {"ETag": '"' + "0" * 32 + '"'}, {"ETag": '"x"'}]
     effect = Respond(200, "", rng.choice(["before", "after"]), rng.choice(headers))
-    # Nobody could tell an Abort that did not happen from one that did.
+    # An Abort that did not happen cannot be distinguished from one that did.
     operations = (*CHANGING, *_LISTINGS)
     if rng.random() < 0.5:
         return (*operations, "HeadObject"), effect

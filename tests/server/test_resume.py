@@ -1,4 +1,4 @@
-"""An interrupted upload goes on with what the store holds, and only if it is the file's own."""
+"""An interrupted upload is resumed with the parts the store holds, if they are of this file."""
 
 import asyncio
 import hashlib
@@ -62,7 +62,7 @@ class ResumeScenario:
         self.events: list[Event] = []
 
     async def upload(self, hook: Hook = do_nothing, **settings: Any) -> FileOutcome:
-        """Upload with an Uploader of its own, which waits for nothing and repeats nothing."""
+        """Upload with a new Uploader, which does not wait and does not retry."""
         self.store.hook = hook
         self.store.calls.clear()
         self.events.clear()
@@ -139,7 +139,7 @@ async def test_cancelled_upload_kept_is_resumed(scenario: ResumeScenario) -> Non
 
 
 async def test_all_parts_are_recorded_before_complete(scenario: ResumeScenario) -> None:
-    """They tell the object from another's, should the process die before it is told."""
+    """They identify the object, should the process die before the response to Complete."""
     noted: list[int] = []
 
     async def hook(moment: Moment) -> None:
@@ -348,7 +348,7 @@ def _rewritten_under_the_old_time(path: Path) -> None:
 async def test_touched_file_fails_and_what_was_sent_is_kept(
     scenario: ResumeScenario, change: Callable[[Path], None]
 ) -> None:
-    """Which of these it was, the status change time does not tell; the parts' hashes do."""
+    """Which of these it was, the status change time does not show; the hashes of the parts do."""
 
     async def hook(moment: Moment) -> None:
         if moment == Moment("after", "UploadPart", "key", 2):
@@ -489,7 +489,7 @@ class Opaque(MemoryStore):
 async def test_md5_in_the_journal_decides_where_etags_are_opaque(
     tmp_path: Path, integrity: str, *, resumes: bool
 ) -> None:
-    """Without one, as integrity="off" leaves it, nothing tells: the part is sent again."""
+    """Without one, as with integrity="off", there is no evidence: the part is sent again."""
     scenario = ResumeScenario(tmp_path, HookedStore(Opaque(provider=TINY)), integrity=integrity)
     await scenario.interrupt()
     outcome = await scenario.upload()
@@ -575,7 +575,7 @@ async def test_uploads_of_other_keys_are_never_adopted(scenario: ResumeScenario)
 
 
 def _note_one_without_answer(scenario: ResumeScenario) -> None:
-    """Leave what a process leaves that dies before the answer to its Create."""
+    """Leave the row of a process that died before the response to its Create."""
     database = Database(str(scenario.journal))
     fingerprint = Fingerprint.of(scenario.path.stat())
     database.insert_upload(
@@ -633,7 +633,7 @@ async def test_upload_just_created_by_another_process_is_not_resumed(
 
     config = UploadConfig(journal=str(scenario.journal))
     scenario.store.hook = hook
-    # The other's file is not the noted one, so it makes an upload of its own.
+    # The other's file is not the noted one, so it creates a new upload.
     async with (
         Uploader(store=scenario.store, config=config) as uploader,
         asyncio.TaskGroup() as tasks,
@@ -658,7 +658,7 @@ async def test_upload_just_created_by_another_process_is_not_resumed(
 async def test_two_uploads_of_one_key_at_the_same_time(
     scenario: ResumeScenario, uploaders: int, *, left: bool
 ) -> None:
-    """One takes up what was `left`, the other begins anew."""
+    """One resumes the upload that was `left`, the other creates a new one."""
     if left:
         await scenario.interrupt()
     completed: list[bytes] = []

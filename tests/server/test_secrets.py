@@ -50,9 +50,9 @@ async def test_no_secret_is_in_events_and_records(
                 tmp_path / "files", prefix, consumers=[events.append]
             )
     assert (report.success, report.failed) == (1, 1)
-    told = "\n".join(map(repr, events))
-    assert "RequestRetried" in told
+    shown = "\n".join(map(repr, events))
+    assert "RequestRetried" in shown
     assert "UploadPart" in caplog.text
     for secret in (server.access_key, server.secret_key):
-        assert secret not in told
+        assert secret not in shown
         assert secret not in caplog.text

@@ -1,4 +1,4 @@
-"""Comparing files with the store: what tells, and what each answer means."""
+"""Files compared with objects: what the comparison is based on, and what each response means."""
 
 import hashlib
 import os
@@ -75,7 +75,7 @@ def verdict(found: FileComparison) -> tuple[str, str]:
     return found.result, found.verified_by
 
 
-# -------------------------------------------------------------------------------- what tells
+# ------------------------------------------------------------------------ what is compared
 
 
 @pytest.mark.anyio
@@ -263,7 +263,7 @@ async def test_flapping_head_is_repeated(
 ) -> None:
     put(bucket, prefix, data)
     fault = Fault("HeadObject", Respond(status), first=2)
-    # Boto's HEAD may be made twice by aiohttp only where no answer comes.
+    # Boto's HEAD may be made twice by aiohttp only where no response comes.
     async with behind_proxy(server, bucket, fault, lane=lane) as rig:
         found = await verify(rig, tmp_path / "f", prefix)
     assert verdict(found) == ("same", "etag-md5")
@@ -401,7 +401,7 @@ def tree(bucket: Bucket, tmp_path: Path, prefix: str) -> Iterator[Path]:
     put_in_parts(bucket, f"{prefix}/parts", cut(content["parts"], PART))
     put(bucket, f"{prefix}/b/bytes", with_flipped_bit(content["b/bytes"], 299_999))
     put(bucket, f"{prefix}/b/size", content["b/size"][:-1])
-    # What has no file is nobody's business.
+    # Objects without a file are not looked at.
     put(bucket, f"{prefix}/further", b"x")
     yield root
     root.joinpath("dangling").unlink()
@@ -449,7 +449,7 @@ async def test_directory_is_compared_despite_flapping_heads(
 async def test_error_that_every_file_would_meet_stops_the_verification(
     server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
-    """A wrong secret, or a key that may only write: HEAD has no body that tells them apart."""
+    """A wrong secret, or a key that may only write: HEAD has no body to distinguish them."""
     make_tree(tmp_path / "t", {f"{number}": 100 for number in range(60)})
     async with behind_proxy(
         server, bucket, "HeadObject:403", max_requests=4, max_attempts=3

@@ -64,7 +64,7 @@ print(chosen.__module__, signer.call_count)
 def test_bodies_arrive_when_botocore_signs_with_awscrt(
     scheme: str, server: LocalS3Server, bucket: Bucket, tmp_path: Path, prefix: str
 ) -> None:
-    """In a process of its own: botocore chooses its signer when it is imported."""
+    """In a new process: botocore chooses its signer when it is imported."""
     data = os.urandom(10 * 1024 * 1024)
     file = tmp_path / "f"
     file.write_bytes(data)

@@ -20,12 +20,12 @@ _OK = 'HTTP/1.1 200 OK\r\nETag: "00"\r\nContent-Length: 0\r\n\r\n'
 
 @dataclass
 class Recorder:
-    """A server on a free port that answers every request with `answer` and remembers it.
+    """A server on a free port that responds to every request with `response` and remembers it.
 
-    An empty `answer` means silence; `hang_up` closes the connection after the head instead.
+    An empty `response` means silence; `hang_up` closes the connection after the head instead.
     """
 
-    answer: str = _OK
+    response: str = _OK
     hang_up: bool = False
     lines: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Recorder:
         self.headers.append(headers)
         if not self.hang_up:
             self.bodies.append(await reader.readexactly(int(headers.get("content-length", 0))))
-            writer.write(self.answer.encode())
+            writer.write(self.response.encode())
             await writer.drain()
 
 
@@ -143,8 +143,8 @@ async def test_one_call_is_one_attempt(status: int) -> None:
 
 async def test_error_in_a_200_response_to_complete_is_an_error() -> None:
     body = "<?xml version='1.0'?><Error><Code>InternalError</Code><Message>m</Message></Error>"
-    answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-    async with _recording(Recorder(answer)) as store:
+    response = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    async with _recording(Recorder(response)) as store:
         with pytest.raises(StoreError) as caught:
             await store.complete_multipart_upload("k", "id", [])
     assert caught.value.retryable
@@ -163,7 +163,7 @@ async def test_broken_connection_is_a_retryable_reset() -> None:
 async def test_missing_response_is_a_retryable_timeout(*, streamed: bool) -> None:
     body = _Streamed(b"x") if streamed else BytesBody(b"x")
     config = UploadConfig(response_timeout=0.2, stall_timeout=0.2)
-    async with _recording(Recorder(answer=""), config) as store:
+    async with _recording(Recorder(response=""), config) as store:
         with pytest.raises(StoreError) as caught:
             await store.put_object("k", body, PutOptions("a/b"))
     assert (caught.value.code, caught.value.retryable) == ("store.timeout", True)

@@ -120,7 +120,7 @@ async def test_proxy_that_opens_no_tunnel_is_named(
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("//", "//user:5ecret@"))
         outcome = await _upload("https://store.example", tmp_path)
     assert proxy.requests[0] == "CONNECT store.example:443"
-    # Asked again only where another answer may come.
+    # Asked again only where another response may come.
     assert len(proxy.requests) == (2 if status == 502 else 1)
     assert (outcome.status, outcome.error) == ("failed", "store.proxy_refused")
     for words in (proxy.url, "HTTPS_PROXY", str(status), "https://store.example"):

@@ -79,10 +79,10 @@ _FALSE_HEADS: dict[str, tuple[dict[str, int], bytes]] = {
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("name", list(_FALSE_HEADS))
 async def test_success_with_other_content_is_an_error(lane: str, name: str) -> None:
-    wanted, answer = _FALSE_HEADS[name]
+    wanted, data = _FALSE_HEADS[name]
 
     async def once(_request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
-        writer.write(answer)
+        writer.write(data)
         writer.close()
 
     async with scripted_server(once) as server, open_lane_to(server, lane) as store:
@@ -108,9 +108,9 @@ _TRUE_HEADS: dict[str, tuple[dict[str, int], bytes]] = {
 @pytest.mark.parametrize("lane", BOTH)
 @pytest.mark.parametrize("name", list(_TRUE_HEADS))
 async def test_range_is_accepted_however_it_is_announced(lane: str, name: str) -> None:
-    wanted, answer = _TRUE_HEADS[name]
+    wanted, data = _TRUE_HEADS[name]
     async with (
-        scripted_server(always_respond(answer)) as server,
+        scripted_server(always_respond(data)) as server,
         open_lane_to(server, lane) as store,
     ):
         found = await _read(store, **wanted)
@@ -171,10 +171,10 @@ async def test_truncated_body_is_a_retryable_error(lane: str, sent: int) -> None
 async def test_chunks_of_another_length_than_the_range_are_an_error(
     lane: str, chunks: bytes
 ) -> None:
-    answer = _CHUNKED % b"Content-Range: bytes 2-6/10\r\n" + chunks
+    data = _CHUNKED % b"Content-Range: bytes 2-6/10\r\n" + chunks
     found: list[bytes] = []
     async with (
-        scripted_server(always_respond(answer)) as server,
+        scripted_server(always_respond(data)) as server,
         open_lane_to(server, lane) as store,
     ):
         with pytest.raises(StoreError) as caught:
@@ -194,9 +194,9 @@ async def test_bytes_after_the_body_are_an_error(behind: bytes) -> None:
 
 @pytest.mark.parametrize("lane", BOTH)
 async def test_broken_chunk_is_a_retryable_error(lane: str) -> None:
-    answer = (_CHUNKED % b"").replace(b"206", b"200") + b"4\r\n2345\r\nxyz\r\n"
+    data = (_CHUNKED % b"").replace(b"206", b"200") + b"4\r\n2345\r\nxyz\r\n"
     async with (
-        scripted_server(always_respond(answer)) as server,
+        scripted_server(always_respond(data)) as server,
         open_lane_to(server, lane) as store,
     ):
         with pytest.raises(StoreError) as caught:
@@ -272,15 +272,15 @@ async def test_slow_reader_gets_every_byte_of_a_real_store(
 
 
 class _Connections:
-    """A server that answers with what is next, and knows which connection each request used."""
+    """A server that sends the next response, and knows which connection each request used."""
 
-    def __init__(self, *answers: bytes) -> None:
-        self.answers = list(answers)
+    def __init__(self, *responses: bytes) -> None:
+        self.responses = list(responses)
         self.peers: list[object] = []
 
     async def __call__(self, _request: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         self.peers.append(writer.get_extra_info("peername"))
-        writer.write(self.answers[len(self.peers) - 1])
+        writer.write(self.responses[len(self.peers) - 1])
 
 
 _MISSING = response(b"<Error><Code>NoSuchKey</Code></Error>", "404 Not Found", etag="")
@@ -290,15 +290,15 @@ _MISSING = response(b"<Error><Code>NoSuchKey</Code></Error>", "404 Not Found", e
 async def test_connection_is_reused_once_the_body_is_read(lane: str) -> None:
     bodies = [b"", b"x", bytes(MIB), bytes(3 * MIB + 1)]
     chunked = (_CHUNKED % b"").replace(b"206", b"200") + b"2\r\nab\r\n0\r\n\r\n"
-    answers = _Connections(*map(response, bodies), chunked, _MISSING, response(b"last"))
-    async with scripted_server(answers) as server, open_lane_to(server, lane) as store:
+    connections = _Connections(*map(response, bodies), chunked, _MISSING, response(b"last"))
+    async with scripted_server(connections) as server, open_lane_to(server, lane) as store:
         for body in (*bodies, b"ab"):
             assert await _read(store) == body
         with pytest.raises(StoreError) as caught:
             await _read(store)
         assert caught.value.code == "store.not_found"
         assert await _read(store) == b"last"
-    assert len(set(answers.peers)) == 1
+    assert len(set(connections.peers)) == 1
 
 
 @pytest.mark.parametrize("lane", BOTH)
@@ -395,7 +395,7 @@ async def test_region_corrected_by_the_store_is_read_from_by_the_boto_lane() -> 
 
 
 class _Given(MemoryStore):
-    """A store whose listing and reading are what a test gives, and which tells when they end."""
+    """A store whose listing and reading are what a test gives, and which records when they end."""
 
     def __init__(self, *pages: ListedPage, fails: bool = False) -> None:
         super().__init__()

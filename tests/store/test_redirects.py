@@ -1,4 +1,4 @@
-"""Redirects: followed where S3 means them, signed anew, and to nobody else."""
+"""Redirects: followed with a new signature where S3 means them, refused to other hosts."""
 
 import asyncio
 
@@ -136,7 +136,7 @@ async def _put(store: ObjectStore) -> str:
 @pytest.mark.parametrize("status", list(_STATUSES))
 @pytest.mark.parametrize("lane", ["wire", "boto"])
 async def test_nothing_goes_to_another_host(status: int, lane: str) -> None:
-    """Neither the body, nor the token, nor a signature; and the answer there is no success."""
+    """Neither the body, nor the token, nor a signature; and the response there is no success."""
     async with (
         scripted_server(_accept) as other,
         scripted_server(_redirecting(status, other, "localhost")) as server,

@@ -80,7 +80,7 @@ _BODILESS = {"error", "prefixed-error", "html-with-an-etag"}
 
 
 def _cases() -> Iterator[object]:
-    for name, answer in _FALSE.items():
+    for name, data in _FALSE.items():
         for operation in CALLS:
             in_header = operation in {"PutObject", "UploadPart", "HeadObject"}
             etag_only = name in {"garbage-etag", "empty-etag", "two-etags"}
@@ -88,18 +88,18 @@ def _cases() -> Iterator[object]:
                 continue
             if operation == "HeadObject" and name in _BODILESS:
                 continue
-            yield pytest.param(operation, answer, id=f"{operation}-{name}")
+            yield pytest.param(operation, data, id=f"{operation}-{name}")
 
 
 @pytest.mark.parametrize("lane", BOTH)
-@pytest.mark.parametrize(("operation", "answer"), list(_cases()))
+@pytest.mark.parametrize(("operation", "data"), list(_cases()))
 async def test_200_without_what_s3_promises_is_no_success(
-    lane: str, operation: str, answer: bytes
+    lane: str, operation: str, data: bytes
 ) -> None:
     if operation == "HeadObject":
-        answer = answer[: answer.index(b"\r\n\r\n") + 4]
+        data = data[: data.index(b"\r\n\r\n") + 4]
     async with (
-        scripted_server(always_respond(answer)) as server,
+        scripted_server(always_respond(data)) as server,
         open_lane_to(server, lane) as store,
     ):
         with pytest.raises(StoreError) as caught:
@@ -242,7 +242,7 @@ _DRIPS = {
 async def test_dripping_response_is_given_up(
     lane: str, drip: str, body: str, tmp_path: Path
 ) -> None:
-    """Each byte would start a timeout between two reads anew."""
+    """Each byte would restart a timeout between two reads."""
     path = tmp_path / "f"
     path.write_bytes(b"x" * 1000)
     large = FileRange(str(path), open_source(str(path)), size=1000, digests=Digests())
@@ -344,7 +344,7 @@ async def test_signature_refused_after_a_success_fails_that_key_alone(lane: str)
 async def test_delete_of_a_missing_object_is_no_error_if_the_store_says_so(
     lane: str, code: str
 ) -> None:
-    """Google's store answers it with 404; a web server does that to anything."""
+    """Google's store responds with 404; a web server does that to anything."""
     document = f"<Error><Code>{code}</Code></Error>" if code else ""
     gone = response(document.encode(), "404 Not Found", etag="")
     async with scripted_server(always_respond(gone)) as server, open_lane_to(server, lane) as store:
@@ -381,7 +381,7 @@ async def test_abort_with_another_success_status_is_checked(lane: str, *, known:
 async def test_server_that_is_no_store_is_given_up_soon(
     lane: str, size: int, tmp_path: Path
 ) -> None:
-    """A web server that answers everything with a page: not for each of many files."""
+    """A web server that responds to everything with a page: not asked for each of many files."""
     make_tree(tmp_path / "t", {f"{number}": size for number in range(40 if size < MIB else 10)})
     config = replace(
         QUICK,

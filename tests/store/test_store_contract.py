@@ -335,7 +335,7 @@ async def test_parts_make_an_object_in_order_of_their_numbers(
     assert receipt.etag == composite_etag(etags[number] for number in (1, 2, 3))
     whole = b"".join(pieces.values())
     assert await _read(store, key) == whole
-    # rclone answers the completion as S3 does, and later describes the file.
+    # rclone responds to Complete as S3 does, and later describes the file.
     etag = _md5(whole) if lane in RCLONE_LANES else receipt.etag
     assert (await store.head_object(key)).etag == etag
     assert await _open_keys(store, prefix) == []
@@ -349,7 +349,7 @@ async def test_part_sent_again_replaces_the_first(
     await store.upload_part(key, upload_id, 1, _body(b"first"))
     if lane in RCLONE_LANES:
         await _rclone_takes_the_same_part_only(store, key, upload_id)
-        pytest.skip("rclone answers 501 to other content for a part it has written to its file")
+        pytest.skip("rclone refuses (501) other content for a part it has written to its file")
     etag = (await store.upload_part(key, upload_id, 1, _body(b"second"))).etag
     # SeaweedFS lists the first one as well.
     assert etag in [part.etag for part in await store.list_parts(key, upload_id)]
@@ -429,7 +429,7 @@ async def test_part_that_was_never_sent_cannot_be_completed(
 
 
 async def test_error_of_a_body_passes_through_unchanged(store: ObjectStore, prefix: str) -> None:
-    """And neither an object nor a part comes of it; the store goes on serving."""
+    """And neither an object nor a part comes of it; the store continues to serve."""
     upload_id = await _create(store, f"{prefix}/part")
     error = SourceError("source.changed", path="/p", detail="it shrank")
     body = StreamBody(bytes(70_000), size=200_000, error=error)

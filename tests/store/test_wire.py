@@ -131,7 +131,7 @@ async def test_connection_closed_while_idle_is_replaced_without_a_retry(
 
 
 async def test_post_whose_response_is_lost_is_not_sent_again_without_a_retry() -> None:
-    """A Complete may have taken effect: its caller decides, and its events tell."""
+    """A Complete may have taken effect: its caller decides, and its events report it."""
     seen = []
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -151,7 +151,7 @@ async def test_post_whose_response_is_lost_is_not_sent_again_without_a_retry() -
 async def test_kept_connection_that_breaks_within_a_body_is_a_failure(
     tmp_path: Path,
 ) -> None:
-    """It had taken bytes, so it was not stale: the retry policy decides, and its events tell."""
+    """It had accepted bytes, so it was not stale: the retry policy decides and reports it."""
     path = tmp_path / "f"
     path.write_bytes(bytes(16 * 1024 * 1024))
     body = FileRange(str(path), open_source(str(path)), size=16 * 1024 * 1024, digests=Digests())
@@ -175,7 +175,7 @@ async def test_kept_connection_that_breaks_within_a_body_is_a_failure(
 async def test_response_before_the_body_is_sent_is_noticed(
     status: bytes, body_of: Callable[[int], Body]
 ) -> None:
-    """The server reads the head, answers, and never reads the body."""
+    """The server reads the head, responds, and never reads the body."""
     done = asyncio.Event()
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -242,7 +242,7 @@ async def test_slow_server_that_keeps_reading_is_no_timeout(
 async def test_cancellation_frees_everything_within_a_second(
     size: int, body_of: Callable[[int], Body]
 ) -> None:
-    """Cancelled while the server neither reads nor answers: no worker thread stays busy."""
+    """Cancelled while the server neither reads nor responds: no worker thread stays busy."""
     reached, release = asyncio.Event(), asyncio.Event()
 
     async def handler(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
@@ -332,7 +332,7 @@ async def test_upload_cancelled_in_a_handshake_sends_nothing(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "data",
     [
         (
             b"HTTP/1.1 301 Moved\r\nx-amz-bucket-region: eu-1\r\n"
@@ -349,7 +349,7 @@ async def test_upload_cancelled_in_a_handshake_sends_nothing(
     ],
 )
 @pytest.mark.usefixtures("boto")
-async def test_region_corrected_by_the_store_is_followed_by_the_boto_lane(answer: bytes) -> None:
+async def test_region_corrected_by_the_store_is_followed_by_the_boto_lane(data: bytes) -> None:
     """The request goes again through aioboto3, and so does every later body."""
     agents = []
 
@@ -357,7 +357,7 @@ async def test_region_corrected_by_the_store_is_followed_by_the_boto_lane(answer
         while True:
             head, _ = await request(reader)
             agents.append(head.lower().split("user-agent: ")[1].split("\r\n")[0])
-            writer.write(answer if len(agents) == 1 else OK)
+            writer.write(data if len(agents) == 1 else OK)
 
     async with wire(handler) as store:
         lanes = [store.lane]
@@ -384,7 +384,7 @@ async def test_wire_lane_falls_back_for_a_proxy(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "data",
     [
         b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
         b'HTTP/1.1 200 OK\r\nETag: "00"\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n',
@@ -392,23 +392,23 @@ async def test_wire_lane_falls_back_for_a_proxy(
     ],
 )
 async def test_every_framing_of_a_response_is_read(
-    answer: bytes, body_of: Callable[[int], Body]
+    data: bytes, body_of: Callable[[int], Body]
 ) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request(reader)
-        writer.write(answer)
+        writer.write(data)
 
     async with wire(handler) as store:
         assert await put(store, body_of(10)) == "00"
 
 
-@pytest.mark.parametrize("answer", [b"SSH-2.0-x\r\n\r\n", b"", b"HTTP/1.1 200 OK\r\nContent-Le"])
+@pytest.mark.parametrize("data", [b"SSH-2.0-x\r\n\r\n", b"", b"HTTP/1.1 200 OK\r\nContent-Le"])
 async def test_missing_or_malformed_response_is_a_retryable_reset(
-    answer: bytes, body_of: Callable[[int], Body]
+    data: bytes, body_of: Callable[[int], Body]
 ) -> None:
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request(reader)
-        writer.write(answer)
+        writer.write(data)
 
     async with wire(handler) as store:
         with pytest.raises(StoreError) as caught:
@@ -501,7 +501,7 @@ def test_upload_on_the_wire_lane_imports_no_aioboto3(server: LocalS3Server, tmp_
 
 
 class _Idle:
-    """A connection to keep; `usable` as told."""
+    """A connection to keep; `usable` as given."""
 
     def __init__(self, *, born: float, usable: bool = True) -> None:
         self.opened_at = self.used_at = born

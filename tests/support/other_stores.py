@@ -92,7 +92,7 @@ def _free_ports() -> tuple[int, int]:
 
 
 def has_bucket(server: Server) -> bool:
-    """Return whether the server answers and has the bucket, made now if need be."""
+    """Return whether the server responds and has the bucket, created now if need be."""
     client: Any = botocore.session.get_session().create_client(
         "s3",
         endpoint_url=server.http_url,
@@ -198,7 +198,7 @@ MAKES: dict[str, Make] = {
             **_ANY_KEYS,
             **_ANY_DIGEST,
             **_ANY_SOURCE,
-            "answers 500 to a part of an upload that is gone": (
+            "responds with 500 to a part of an upload that is gone": (
                 "aborted_upload_is_no_such_upload",
             ),
             "says of each upload that it began in 2010": ("newest_upload_of_others",),
@@ -214,7 +214,7 @@ MAKES: dict[str, Make] = {
             **_LISTS_NOTHING,
             "gives an object in parts the MD5 of the whole as its ETag": _ETAG_OF_THE_WHOLE,
             "keeps no metadata": ("metadata_is_kept", "copy_is_the_object"),
-            "answers HEAD of a bucket that is not there as of a key": (
+            "responds to HEAD of a missing bucket as to that of a key": (
                 "missing_bucket_is_not_reported_as_missing_objects",
             ),
         },
@@ -239,11 +239,11 @@ MAKES: dict[str, Make] = {
     "ceph": Make(
         _ceph,
         {
-            "answers a Complete with an empty ETag": (
+            "responds to Complete with an empty ETag": (
                 *("parts_make_an_object", "composite_etag_of_the_server"),
                 "object_of_another_tool_is_compared_by_etag",
             ),
-            "answers 500 to a Complete of an upload that is gone": (
+            "responds with 500 to a Complete of an upload that is gone": (
                 "aborted_upload_is_no_such_upload",
             ),
             **_ANY_SOURCE,

@@ -35,7 +35,7 @@ SENDING = ("PutObject", "UploadPart")
 CHANGING = (*SENDING, "CreateMultipartUpload", "CompleteMultipartUpload")
 
 _HONEST = (Respond, Drip, FlipBit, LoseResponse, Reset, Stall)
-"""What a response says, if it comes, is the store's word; an answer of 200 apart."""
+"""Effects after which a response, if it comes, is true; except `Respond(200)`."""
 
 _CHECKED_BEFORE = 256 * 1024
 """Bytes up to which a body carries its MD5, so that nothing else is ever published."""
@@ -45,7 +45,7 @@ Draw = Callable[[Random], Fault]
 
 @dataclass(frozen=True)
 class Run:
-    """What a seed has drawn; its text is how to tell a failure.
+    """The random choices of a seed; as text, a failure names them.
 
     Attributes:
         sizes: the files of the tree, and their sizes.
@@ -175,7 +175,7 @@ async def perform(run: Run, server: Server, bucket: Bucket, folder: Path, prefix
             _check(bucket, prefix, report, run)
             left = _open_uploads(bucket, prefix)
             assert not left, f"{run}: {left} are left open"
-            # Of a Create that has left nothing the next listing tells, a minute later.
+            # That a Create has left nothing is known from the next listing, a minute later.
             _age(journal)
             assert await rig.uploader.pending_uploads(prefix) == [], run
             assert not _noted(journal), f"{run}: {_noted(journal)} stay in the journal"

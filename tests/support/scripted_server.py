@@ -33,7 +33,7 @@ class ReceivedRequest:
 
     @property
     def operation(self) -> str:
-        """The S3 operation, as far as the tests tell them apart."""
+        """The S3 operation, as far as the tests distinguish them."""
         query = self.target.partition("?")[2]
         if "x-amz-copy-source" in self.headers:
             return "CopyObject"

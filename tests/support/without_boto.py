@@ -1,4 +1,4 @@
-"""A process that has no aioboto3: does what it is told on the command line, and says how it went.
+"""A process that has no aioboto3: runs the command of its command line, and prints the result.
 
     python without_boto.py serve <folder> <key prefix>     all that the wire lane serves
     python without_boto.py refuse <case>                   what only aioboto3 can serve

@@ -1,4 +1,4 @@
-"""UploadConfig: where each field can come from, and what a bad value is told."""
+"""UploadConfig: where each field can come from, and what is said of an invalid value."""
 
 import dataclasses
 from dataclasses import replace

@@ -208,7 +208,7 @@ def test_entry_of_a_listing_is_read() -> None:
     ],
 )
 def test_listing_of_anything_else_is_an_error(contents: str) -> None:
-    """A key that was not asked for might be taken for one to delete."""
+    """A key outside the prefix might be deleted by mistake."""
     with pytest.raises(StoreError) as caught:
         _page(contents, prefix="p/")
     assert caught.value.code == "store.bad_response"

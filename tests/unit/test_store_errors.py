@@ -1,4 +1,4 @@
-"""What an HTTP answer means, whichever lane got it."""
+"""The error that an HTTP response means, whichever lane received it."""
 
 import pytest
 
