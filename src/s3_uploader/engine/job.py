@@ -3,6 +3,7 @@
 import itertools
 import mimetypes
 import os
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -50,7 +51,9 @@ class FileJob:
     @property
     def options(self) -> PutOptions:
         """What the object is created with."""
-        return PutOptions(self.content_type or _type_of(os.path.splitext(self.name)[1]))
+        if self.content_type is not None:
+            return PutOptions(self.content_type)
+        return _options_of(os.path.splitext(self.name)[1])
 
     @property
     def place(self) -> Place:
@@ -65,7 +68,11 @@ class FileJob:
     async def emit(self, kind: Callable[..., Event], **fields: object) -> None:
         """Emit an event of this file; `fields` are what only this event has."""
         fields.setdefault("size", self.size)
-        await self.call.emit(kind, file=self.file, name=self.name, key=self.key, **fields)
+        # Not through the call's own: two events a small file are worth a coroutine each.
+        call, at = self.call, time.monotonic()
+        await call.events.emit(
+            kind(call=call.number, at=at, file=self.file, name=self.name, key=self.key, **fields)
+        )
 
     def report_progress(self, part: int, sent: int) -> None:
         """Report that `sent` bytes of a part have been handed to the network."""
@@ -143,5 +150,5 @@ class FileJob:
 
 
 @lru_cache(1024)
-def _type_of(suffix: str) -> str:
-    return mimetypes.guess_type(f"x{suffix}")[0] or "application/octet-stream"
+def _options_of(suffix: str) -> PutOptions:
+    return PutOptions(mimetypes.guess_type(f"x{suffix}")[0] or "application/octet-stream")

@@ -54,9 +54,9 @@ class Source(Protocol):
         ...
 
     async def read(self, limit: int, digests: Digests) -> BytesBody | None:
-        """Return the whole as a body, None if it has more than `limit` bytes; measures it.
+        """Return the whole as a body, None if it has more than `limit` bytes.
 
-        The source need not be open.
+        The source need not be open; its `size` stays as it was measured.
 
         Raises:
             SourceError: it cannot be read, or changed while it was read.

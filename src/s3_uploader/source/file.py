@@ -1,6 +1,7 @@
 """A file as a source."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from s3_uploader import to_thread
 from s3_uploader.checksums import Digests
@@ -38,12 +39,9 @@ class FileSource:
         self.identity = await to_thread.run_sync(open_source, self.path, self._within)
         self.size = self.identity.size
 
-    async def read(self, limit: int, digests: Digests) -> BytesBody | None:
+    def read(self, limit: int, digests: Digests) -> Coroutine[Any, Any, BytesBody | None]:
         """Return the whole file as a body, None if it has more than `limit` bytes."""
-        body = await self._reader.read(self.path, limit, digests, self._within)
-        if body is not None:
-            self.size = body.size
-        return body
+        return self._reader.read(self.path, limit, digests, self._within)
 
     def body(
         self,

@@ -88,12 +88,10 @@ def receipt(request: Request, response: Response) -> Receipt:
         StoreError: "store.bad_response": there is no ETag.
     """
     etag = _etag(request, response, response.header(b"etag"))
-    headers = response.headers
-    checksums = tuple(
-        Checksum(name, headers[header].decode("latin-1"))
-        for name, header in _CHECKSUM_HEADERS
-        if header in headers
-    )
+    checksums: tuple[Checksum, ...] = ()
+    for name, header in _CHECKSUM_HEADERS:
+        if header in response.headers:
+            checksums += (Checksum(name, response.header(header)),)
     return Receipt(etag, _is_opaque(response), checksums)
 
 

@@ -32,6 +32,7 @@ async def put_small(job: FileJob) -> StoredFile | None:
         content = await job.source.read(SMALL_FILE_LIMIT, call.digests)
         if content is None:
             return None
+        job.source.size = content.size
         if call.store_state.content_md5 and not content.md5:
             content = replace(content, md5=md5_of_data(content.data))
         body = content
