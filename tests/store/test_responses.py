@@ -249,7 +249,7 @@ async def test_dripping_response_is_given_up(
     chosen = BytesBody(b"x") if body == "small" else large
     async with (
         scripted_server(_dripping(_DRIPS[drip])) as server,
-        open_lane_to(server, lane) as store,
+        open_lane_to(server, lane, replace(QUICK, response_timeout=0.3)) as store,
     ):
         with pytest.raises(StoreError) as caught:
             with anyio.fail_after(20):
