@@ -38,6 +38,9 @@ help:
 demo: $(FOR_DEMO)
 	@$(BIN)/python -m s3_uploader.testing.demo $(DEMO_ARGS)
 
+# Compiled once, not by each worker and each process that a test starts.
+test test-unit test-long: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(FOR_WORK)
 	@$(BIN)/pytest $(PARALLEL) $(TEST_ARGS)
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 
 PACKAGE = "s3_uploader"
@@ -154,9 +155,21 @@ class Import:
     typing: bool = False
 
 
+@cache
+def parsed(source: str) -> ast.Module:
+    """Parse a source text, once for all rules."""
+    return ast.parse(source)
+
+
+@cache
+def nodes(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """Return all nodes of a tree, once for all rules."""
+    return tuple(ast.walk(tree))
+
+
 def complaints(module: str, source: str, modules: set[str]) -> list[str]:
     """Check one module's source text against every rule; `modules` are all of the package."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     found: list[str] = []
     for one in imports(tree, modules):
         name = one.name.partition(".")
@@ -176,7 +189,7 @@ def circle(package: Mapping[str, str]) -> list[str]:
     graph = {
         module: {
             one.name.removeprefix(PACKAGE).lstrip(".")
-            for one in imports(ast.parse(source), set(package))
+            for one in imports(parsed(source), set(package))
             if one.name.split(".")[0] == PACKAGE and not one.typing
         }
         - {module}
@@ -212,12 +225,12 @@ def imports(tree: ast.Module, modules: set[str]) -> Iterator[Import]:
     """Yield what a module imports, anywhere in it, and by name: `import_module("x")`."""
     for_types = {
         id(inner)
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         for statement in node.body
         for inner in ast.walk(statement)
     }
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         typing = id(node) in for_types
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, typing) for alias in node.names)
@@ -254,7 +267,7 @@ def _constant(name: ast.AST | None) -> str:
 
 def _unreadable(tree: ast.Module) -> Iterator[str]:
     """Yield imports whose module only a run would tell."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Call) and "" in _named(node):
             yield ast.unparse(node)
         elif isinstance(node, ast.ImportFrom):
@@ -263,7 +276,7 @@ def _unreadable(tree: ast.Module) -> Iterator[str]:
 
 
 def _file_access(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Call):
             called = [node.func, *node.args]
             if any(_last(one) in _OPENERS and not _is_ours(one) for one in called):

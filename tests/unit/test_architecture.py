@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import s3_uploader
-from import_rules import LIBRARIES, ORDER, circle, complaints, fits, imports, place
+from import_rules import LIBRARIES, ORDER, circle, complaints, fits, imports, nodes, parsed, place
 from s3_uploader import consumers, engine, messages, source, store, testing
 
 _PACKAGE = Path(s3_uploader.__file__).parent
@@ -119,7 +119,7 @@ def test_no_permission_is_left_over() -> None:
     users = {
         (one.name.split(".")[0], module)
         for module, source in _SOURCES.items()
-        for one in imports(ast.parse(source), _MODULES)
+        for one in imports(parsed(source), _MODULES)
     }
     unused = [
         (library, room)
@@ -140,7 +140,7 @@ def test_no_file_and_no_function_is_long() -> None:
     long = {module for module, text in _SOURCES.items() if len(text.splitlines()) > _MAX_FILE} | {
         f"{module}.{node.name}"
         for module, text in _SOURCES.items()
-        for node in ast.walk(ast.parse(text))
+        for node in nodes(parsed(text))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno >= _MAX_FUNCTION
     }
