@@ -147,6 +147,9 @@ def _accepts(netloc: str) -> bool:
             connection.connect()
         except ConnectionRefusedError:
             return False
+        except ConnectionResetError:
+            # The listener is closed at this very moment: the next attempt is refused.
+            return True
     return True
 
 
