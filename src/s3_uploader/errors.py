@@ -81,6 +81,11 @@ class IntegrityError(S3UploaderError):
 class OutcomeUnknownError(S3UploaderError):
     """It is unknown whether an object was published: each response was lost or contradicted."""
 
+    @classmethod
+    def of(cls, key: str, cause: S3UploaderError) -> "OutcomeUnknownError":
+        """Return the error for the object at `key`; `cause` is why the outcome is unknown."""
+        return cls("outcome.unknown", key=key, reason=cause.sentence)
+
 
 class ServerError(S3UploaderError):
     """The embedded server of `s3_uploader.testing` cannot run."""

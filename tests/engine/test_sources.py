@@ -18,8 +18,7 @@ from s3_uploader.engine.pacing.limiter import Limiter
 from s3_uploader.engine.transfer.file import upload
 from s3_uploader.events import Event, FileUploaded
 from s3_uploader.sizes import MIB
-from s3_uploader.source import BytesSource, FileSource, SmallFileReader, Source
-from s3_uploader.source import md5_of as md5_of_source
+from s3_uploader.source import BytesSource, FileSource, SmallFileReader, Source, source_md5
 from s3_uploader.store import FileBody
 from s3_uploader.testing.hooked import TINY, Hook, HookedStore, Moment, do_nothing, fail_with
 from s3_uploader.testing.memory import MemoryStore
@@ -66,7 +65,7 @@ async def test_body_is_its_range_however_often_it_is_read(make: Make, size: int)
 
     assert await anyio.to_thread.run_sync(read) == wanted
     assert body.md5 == await body.hash() == md5_of(wanted)
-    assert await md5_of_source(source) == md5_of(data)
+    assert await source_md5(source) == md5_of(data)
     await source.check()
 
 

@@ -17,7 +17,7 @@ from s3_uploader.engine.pacing.retry import RetryPolicy, retries_of
 from s3_uploader.errors import IntegrityError, ResourceError, S3UploaderError, StoreError
 from s3_uploader.events import BytesSent, Event, PartReused, RequestRetried
 from s3_uploader.source import Source
-from s3_uploader.store import PutOptions
+from s3_uploader.store import ObjectInfo, PutOptions
 
 T = TypeVar("T")
 
@@ -58,12 +58,16 @@ class FileJob:
     @property
     def place(self) -> Place:
         """Where the object is."""
-        return Place(self.call.store.endpoint, self.call.store.bucket, self.key)
+        return self.call.place(self.key)
 
     @property
     def journal(self) -> Journal | None:
         """The journal, None where it could not know the source again."""
         return self.call.journal if self.source.identity is not None else None
+
+    async def head(self) -> ObjectInfo:
+        """Make one attempt to learn what is at the key; raises as `ObjectStore.head_object`."""
+        return await self.call.attempt(lambda: self.call.store.head_object(self.key))
 
     async def emit(self, kind: Callable[..., Event], **fields: object) -> None:
         """Emit an event of this file; `fields` are what only this event has."""

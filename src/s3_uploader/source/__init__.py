@@ -1,6 +1,6 @@
 """Where bytes come from: walk a tree, read ranges, guard against change."""
 
-from s3_uploader.source.base import Source, SourceBody, md5_of
+from s3_uploader.source.base import Source, SourceBody, source_md5
 from s3_uploader.source.bytes import BytesSource
 from s3_uploader.source.file import FileSource
 from s3_uploader.source.fingerprint import (
@@ -30,10 +30,10 @@ __all__ = [
     "Within",
     "count_files",
     "kind_of",
-    "md5_of",
     "open_regular",
     "open_source",
     "recheck",
     "run_in_thread",
+    "source_md5",
     "walk",
 ]

@@ -86,7 +86,7 @@ class Source(Protocol):
         ...
 
 
-async def md5_of(source: Source) -> str:
+async def source_md5(source: Source) -> str:
     """Return the MD5 of an open source, in hex.
 
     Raises:

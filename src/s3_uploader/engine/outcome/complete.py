@@ -16,12 +16,12 @@ from s3_uploader.engine.journal import SentPart
 from s3_uploader.engine.outcome.head import Content, Look, Published, budget, damaged, look
 from s3_uploader.engine.outcome.judge import (
     CONSUMED,
-    Attempts,
     CompleteCase,
     UploadState,
     judge_complete,
     judge_failure,
     judge_response,
+    may_have_committed,
 )
 from s3_uploader.engine.upload import Upload
 from s3_uploader.errors import IntegrityError, OutcomeUnknownError, S3UploaderError, StoreError
@@ -112,9 +112,7 @@ class Completion:
         consumed = failure.s3_code in CONSUMED
         if not (failure.retryable or consumed):
             return None
-        attempts = Attempts()
-        attempts.record(failure)
-        self._possible |= consumed or attempts.possible
+        self._possible |= consumed or may_have_committed(failure)
         return self.job.delay(failure.as_retryable(), number)
 
     async def _resolve(self, failure: StoreError, delay: float | None) -> Published | None:
@@ -148,7 +146,7 @@ class Completion:
         if step == "failed":
             raise failure
         if step == "unknown":
-            raise OutcomeUnknownError("outcome.unknown", key=self.job.key, reason=failure.sentence)
+            raise OutcomeUnknownError.of(self.job.key, failure)
         return seen.published if step == "committed" else None
 
     def _case(self, delay: float | None) -> CompleteCase:
@@ -217,7 +215,7 @@ class Completion:
             if step == "unknown":
                 # It says that it has published, and does not show what.
                 etags = {"actual": receipt.etag, "expected": content.composite}
-                reason = IntegrityError("integrity.etag", key=job.key, **etags).sentence
-                raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=reason)
+                cause = IntegrityError("integrity.etag", key=job.key, **etags)
+                raise OutcomeUnknownError.of(job.key, cause)
             await anyio.sleep(pause)
         return named

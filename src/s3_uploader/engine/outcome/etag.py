@@ -6,7 +6,7 @@ from s3_uploader.engine.work import run_workers
 from s3_uploader.errors import SourceError
 from s3_uploader.plan import Part, PartPlan, plan_parts
 from s3_uploader.sizes import MIB
-from s3_uploader.source import md5_of
+from s3_uploader.source import source_md5
 
 _USUAL_PART_SIZES = tuple(
     mib * MIB for mib in (5, 8, 10, 15, 16, 25, 32, 50, 64, 100, 128, 256, 512)
@@ -24,7 +24,7 @@ async def has_etag(job: FileJob, etag: str, *, guesses: int | None = None) -> bo
     """
     etag = etag.lower()
     if is_md5(etag):
-        return await md5_of(job.source) == etag
+        return await source_md5(job.source) == etag
     count = etag.rpartition("-")[2] if may_be_md5(etag) else ""
     for part_size in _part_sizes(job, int(count))[:guesses] if count else ():
         if await _composite(job, part_size) == etag:

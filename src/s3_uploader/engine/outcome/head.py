@@ -17,7 +17,7 @@ from s3_uploader.engine.outcome.judge import Likeness
 from s3_uploader.engine.upload import TOKEN
 from s3_uploader.errors import IntegrityError, SourceError, StoreError
 from s3_uploader.sizes import GIB
-from s3_uploader.source import md5_of
+from s3_uploader.source import source_md5
 from s3_uploader.store import ObjectInfo
 
 _BASE_SECONDS, _SECONDS_PER_GIB = 60.0, 30.0
@@ -73,7 +73,7 @@ class Content:
         if self._whole is None:
             self._whole = ""
             with suppress(SourceError):
-                self._whole = await md5_of(self._job.source)
+                self._whole = await source_md5(self._job.source)
         return etag.lower() == self._whole
 
     def is_ours(self, info: ObjectInfo) -> bool:
@@ -110,7 +110,7 @@ class Look:
 async def look(job: FileJob, content: Content) -> Look:
     """Ask what is at the key."""
     try:
-        info = await job.call.attempt(lambda: job.call.store.head_object(job.key))
+        info = await job.head()
     except StoreError as error:
         return Look("absent" if error.code == "store.not_found" else "unseen")
     likeness, by = await content.compare(info)

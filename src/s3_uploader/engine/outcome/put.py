@@ -32,7 +32,7 @@ async def resolve_put(job: FileJob, error: StoreError, attempts: Attempts, md5: 
         await anyio.sleep(pause)
         cause = None
         try:
-            info = await job.call.attempt(lambda: job.call.store.head_object(job.key))
+            info = await job.head()
         except StoreError as unseen:
             cause = unseen
             seen: Likeness = "absent" if unseen.code == "store.not_found" else "unseen"
@@ -46,7 +46,7 @@ async def resolve_put(job: FileJob, error: StoreError, attempts: Attempts, md5: 
         return etag
     if step == "failed":
         raise error
-    raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=error.sentence) from cause
+    raise OutcomeUnknownError.of(job.key, error) from cause
 
 
 def _likeness(job: FileJob, info: ObjectInfo, md5: str) -> Likeness:

@@ -73,7 +73,7 @@ async def confirm_size(job: FileJob, content: Content, claim: Claim) -> Evidence
     try:
         return await job.request("HeadObject", check)
     except StoreError as error:
-        raise OutcomeUnknownError("outcome.unknown", key=job.key, reason=error.sentence) from error
+        raise OutcomeUnknownError.of(job.key, error) from error
 
 
 async def _holds_another(job: FileJob, claim: Claim) -> bool:

@@ -9,12 +9,7 @@ import anyio
 from s3_uploader.engine.job import FileJob
 from s3_uploader.engine.outcome import Attempts
 from s3_uploader.engine.outcome.lost_create import find_lost
-from s3_uploader.engine.transfer.multipart import (
-    GRACE,
-    abort,
-    abort_lost,
-    discard,
-)
+from s3_uploader.engine.transfer.multipart import GRACE, abort, abort_lost, discard
 from s3_uploader.engine.upload import TOKEN, Upload
 from s3_uploader.errors import S3UploaderError, StoreError
 from s3_uploader.store import PutOptions
@@ -51,13 +46,11 @@ class _Creation:
     """
 
     def __init__(self, job: FileJob, part_size: int, options: PutOptions) -> None:
-        token = secrets.token_hex(16)
         self.refused: set[int] = set()
         self._job = job
         self._upload: Upload | None = None
-        self._wanted = Upload("", token, 0, part_size, options.checksum)
-        self._recorded = options.text()
-        self._options = replace(options, metadata={**options.metadata, TOKEN: token})
+        self._wanted = Upload("", secrets.token_hex(16), 0, part_size, options.checksum)
+        self._options = options
         self._row = 0
         self._lost: set[int] = set()
 
@@ -93,14 +86,16 @@ class _Creation:
                 job.source.identity,
                 wanted.part_size,
                 wanted.algorithm.name if wanted.algorithm else "",
-                self._recorded,
+                self._options.text(),
             )
             await job.call.warn_if_journal_broken()
 
     async def _create_once(self) -> Upload:
-        store = self._job.call.store
+        store, key = self._job.call.store, self._job.key
+        metadata = {**self._options.metadata, TOKEN: self._wanted.token}
+        options = replace(self._options, metadata=metadata)
         try:
-            upload_id = await store.create_multipart_upload(self._job.key, self._options)
+            upload_id = await store.create_multipart_upload(key, options)
         except StoreError as error:
             attempts = Attempts()
             attempts.record(error)

@@ -104,7 +104,7 @@ async def _already_committed(job: FileJob) -> StoredFile | None:
     if recorded is None:
         return None
     try:
-        info = await call.attempt(lambda: call.store.head_object(job.key))
+        info = await job.head()
     except StoreError:
         return None
     if info.size not in {None, job.size} or info.etag != recorded.etag:

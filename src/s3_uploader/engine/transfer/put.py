@@ -3,13 +3,13 @@
 from dataclasses import replace
 from functools import partial
 
-from s3_uploader.checksums.md5 import md5_of as md5_of_data
+from s3_uploader.checksums.md5 import md5_of
 from s3_uploader.engine.job import FileJob
 from s3_uploader.engine.outcome import Attempts, resolve_put
 from s3_uploader.engine.outcome.proof import prove
 from s3_uploader.engine.transfer.stored import StoredFile
 from s3_uploader.errors import OutcomeUnknownError, S3UploaderError, SourceError, StoreError
-from s3_uploader.source import md5_of
+from s3_uploader.source import source_md5
 from s3_uploader.store import Body, BytesBody
 
 SMALL_FILE_LIMIT = 256 * 1024
@@ -34,7 +34,7 @@ async def put_small(job: FileJob) -> StoredFile | None:
             return None
         job.source.size = content.size
         if call.store_state.content_md5 and not content.md5:
-            content = replace(content, md5=md5_of_data(content.data))
+            content = replace(content, md5=md5_of(content.data))
         body = content
         return await _put(job, body, attempts)
 
@@ -43,7 +43,7 @@ async def put_small(job: FileJob) -> StoredFile | None:
     except SourceError as error:
         raise _after_attempts(job, error, attempts) from error
     except StoreError as error:
-        md5 = md5_of_data(body.data) if body.checksum else body.md5
+        md5 = md5_of(body.data) if body.checksum else body.md5
         etag = await resolve_put(job, error, attempts, md5)
     return StoredFile(etag, 1, "etag-md5")
 
@@ -66,7 +66,7 @@ async def put_open(job: FileJob) -> StoredFile:
     md5 = body.md5
     if attempts.unlikely and body.checksum is not None:
         try:
-            md5 = await md5_of(job.source)
+            md5 = await source_md5(job.source)
         except SourceError as error:
             raise _after_attempts(job, error, attempts) from error
     etag = await resolve_put(job, failure, attempts, md5)
@@ -74,7 +74,7 @@ async def put_open(job: FileJob) -> StoredFile:
         await job.source.check()
     except SourceError as error:
         # The object holds what was read before the file changed.
-        raise _unknown(job, error) from error
+        raise OutcomeUnknownError.of(job.key, error) from error
     return StoredFile(etag, 1, "etag-md5")
 
 
@@ -92,8 +92,4 @@ async def _put(job: FileJob, body: Body, attempts: Attempts) -> StoredFile:
 
 def _after_attempts(job: FileJob, error: SourceError, attempts: Attempts) -> S3UploaderError:
     """Return what a source that fails in a later attempt means: the first may have taken effect."""
-    return _unknown(job, error) if attempts.possible else error
-
-
-def _unknown(job: FileJob, error: S3UploaderError) -> OutcomeUnknownError:
-    return OutcomeUnknownError("outcome.unknown", key=job.key, reason=error.sentence)
+    return OutcomeUnknownError.of(job.key, error) if attempts.possible else error
